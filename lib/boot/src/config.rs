@@ -1,0 +1,16 @@
+//! Configuration: a TOML file under the environment, read once, all mistakes reported at once.
+
+mod file;
+mod key;
+mod mistake;
+mod parse;
+mod reader;
+mod sources;
+mod suggest;
+#[cfg(test)]
+mod tests;
+
+pub use key::Key;
+pub use mistake::Mistakes;
+pub use parse::{Invalid, Parse, Parsed, Size};
+pub use reader::Reader;

@@ -1,0 +1,38 @@
+//! What a running service is given.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{health::Health, metrics::Metrics, tasks::Tasks};
+
+/// What a service needs from its process; cheap to clone, and easy to make in a test.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Cancelled when the service is to stop: by a signal, by a failed task, or by itself.
+    pub shutdown: CancellationToken,
+    /// Where all tasks are started.
+    pub tasks: Tasks,
+    /// What `/readyz` reports.
+    pub health: Health,
+    /// What `/metrics` reports.
+    pub metrics: Metrics,
+}
+
+impl Context {
+    /// A context of its own, not connected to signals or to an address.
+    #[must_use]
+    pub fn new() -> Self {
+        let shutdown = CancellationToken::new();
+        Self {
+            tasks: Tasks::new(shutdown.clone()),
+            shutdown,
+            health: Health::default(),
+            metrics: Metrics::new(),
+        }
+    }
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,181 @@
+//! The whole life of a service: read the configuration, run, stop in time, say how it went.
+
+use std::{
+    env,
+    ffi::OsStr,
+    io::{self, Write as _},
+    pin::pin,
+    process::ExitCode,
+    time::Duration,
+};
+
+use tokio::{
+    runtime::{Builder, Runtime},
+    task::JoinSet,
+};
+
+use crate::{
+    admin::Admin,
+    config::{Key, Reader},
+    context::Context,
+    error::{BoxError, Error, chain},
+    log,
+    plan::{Answer, Plan},
+    redact::Redactor,
+    signals::Signals,
+};
+
+/// Runs a service from the command line to the exit status: 0 when it ended well, 64 when its
+/// configuration is wrong, 1 when it failed.
+///
+/// `keys` are the parts of the configuration: those of the service and of the libraries that it
+/// uses; boot adds its own. `read` makes the configuration of them. `run` is the service: it
+/// returns when it has nothing more to do or `shutdown` is cancelled. When it returns, the
+/// whole process stops.
+pub fn main<C, F, E>(
+    name: &'static str,
+    version: &'static str,
+    keys: &[&[Key]],
+    read: fn(&mut Reader) -> Option<C>,
+    run: impl FnOnce(C, Context) -> F,
+) -> ExitCode
+where
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: Into<BoxError> + 'static,
+{
+    // The only place that looks at the environment. What is not UTF-8 gets a mark that the
+    // reader refuses.
+    let lossy = |text: &OsStr| text.to_string_lossy().into_owned();
+    let environment = env::vars_os().map(|(name, value)| (lossy(&name), lossy(&value)));
+    let plan = Plan::new(name, version, keys, env::args_os(), environment, read);
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(answer) => return print(&answer),
+    };
+    let redactor = plan.redactor.clone();
+    match start(name, version, plan, run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&redactor.clean(&chain(&error)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Starts the service and stays until it has ended.
+///
+/// This thread has a small runtime of its own: signals and the grace time work even when the
+/// service keeps all its threads busy.
+fn start<C, F, E>(
+    name: &'static str,
+    version: &'static str,
+    plan: Plan<C>,
+    run: impl FnOnce(C, Context) -> F,
+) -> Result<(), Error>
+where
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: Into<BoxError> + 'static,
+{
+    let settings = plan.settings;
+    let redactor = plan.redactor.clone();
+    log::start(settings.filter, settings.format, redactor, plan.colour);
+    // It fails when there is a default already, which then is as good.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+
+    let watch = runtime(&mut Builder::new_current_thread())?;
+    let signals = {
+        let _entered = watch.enter();
+        Signals::new().map_err(Error::Start)?
+    };
+    let threads = runtime(&mut Builder::new_multi_thread())?;
+    let admin = threads.block_on(Admin::bind(settings.admin_address))?;
+    tracing::info!(service = name, version, admin = %admin.address(), "the service starts");
+
+    let context = Context::new();
+    context.metrics.build(name, version);
+    let mut admin_task = JoinSet::new();
+    {
+        let _entered = threads.enter();
+        admin_task.spawn(serve(admin, context.clone(), plan.redactor));
+        let service = run(plan.config, context.clone());
+        let shutdown = context.shutdown.clone();
+        context.tasks.spawn(name, async move {
+            let result = service.await;
+            shutdown.cancel();
+            result
+        });
+    }
+    let result = watch.block_on(until_end(&context, signals, settings.grace));
+    // Threads that block forever, such as one that reads stdin, must not hold up the end.
+    threads.shutdown_background();
+    result
+}
+
+fn runtime(builder: &mut Builder) -> Result<Runtime, Error> {
+    builder.enable_all().build().map_err(Error::Start)
+}
+
+/// Also while the service stops, so that this can be watched.
+async fn serve(admin: Admin, context: Context, redactor: Redactor) {
+    if let Err(error) = admin.serve(context, redactor).await {
+        tracing::error!(%error, "health and metrics are no longer served");
+    }
+}
+
+/// Passes the first signal on, lets the second one end everything, and keeps the grace time.
+async fn until_end(context: &Context, mut signals: Signals, grace: Duration) -> Result<(), Error> {
+    let mut signalled = false;
+    tokio::select! {
+        signal = signals.next() => {
+            signalled = true;
+            tracing::info!(signal, ?grace, "stopping, because a signal asks for it");
+            context.shutdown.cancel();
+        }
+        () = context.shutdown.cancelled() => {
+            tracing::info!(?grace, "stopping");
+        }
+    }
+    let mut joined = pin!(context.tasks.join(grace));
+    loop {
+        tokio::select! {
+            result = &mut joined => {
+                if result.is_ok() {
+                    tracing::info!("stopped");
+                }
+                return result;
+            }
+            signal = signals.next() => {
+                if signalled {
+                    return Err(Error::Impatient { signal });
+                }
+                signalled = true;
+                tracing::info!(signal, "already stopping; a second signal ends at once");
+            }
+        }
+    }
+}
+
+/// Prints to stdout what was asked for, and to stderr what is wrong.
+fn print(answer: &Answer) -> ExitCode {
+    let text = answer.text.as_bytes();
+    let printed = match answer.status {
+        0 => io::stdout().write_all(text),
+        _ => io::stderr().write_all(text),
+    };
+    match printed {
+        Ok(()) => ExitCode::from(answer.status),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Says why the service ends: in the log, or if that is silent, plainly.
+fn complain(text: &str) {
+    if tracing::enabled!(tracing::Level::ERROR) {
+        tracing::error!("{text}");
+    } else {
+        // Without stderr there is nobody left to tell.
+        io::stderr().write_all(format!("{text}\n").as_bytes()).ok();
+    }
+}
