@@ -1,0 +1,8 @@
+#![doc = include_str!("../README.md")]
+
+pub mod close;
+pub mod error;
+pub mod rest;
+
+pub use error::Error;
+pub use rest::Rest;
