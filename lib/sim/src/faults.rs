@@ -1,0 +1,126 @@
+//! Misbehaviour that stays on until it is switched off.
+
+use serde::{Deserialize, Serialize};
+
+/// What the simulator does wrong on purpose.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Faults {
+    /// Heartbeats are not acknowledged.
+    pub withhold_acks: bool,
+    /// New TCP connections are dropped before the websocket handshake.
+    pub refuse_connections: Times,
+    /// Connections end after the handshake and before HELLO.
+    pub close_before_hello: Times,
+    /// The close code of `close_before_hello`; absent: the TCP connection is dropped.
+    pub close_before_hello_code: Option<u16>,
+    /// Op 7 comes in place of HELLO.
+    pub reconnect_before_hello: Times,
+    /// HELLO comes this much later, in milliseconds.
+    pub hello_delay_ms: u64,
+    /// Identify is answered by this close code.
+    pub refuse_identify_code: Option<u16>,
+    /// Identify is answered by op 9.
+    pub invalid_identify: Times,
+    /// Resume is answered by op 9 `false`, and the session ends.
+    pub refuse_resume: Times,
+    /// Resume is answered by this close code.
+    pub refuse_resume_code: Option<u16>,
+    /// Everything is written this much later, in milliseconds.
+    pub delay_ms: u64,
+    /// Nothing is written at all, as on a dead network path.
+    pub freeze: bool,
+    /// Each payload of a zlib-stream is cut into this many messages.
+    pub split_zlib: usize,
+    /// Every n-th dispatch is written twice; 0: none.
+    pub duplicate_every: u64,
+    /// Every n-th dispatch is not written; 0: none.
+    pub lose_every: u64,
+    /// Discord's REST routes answer with this status.
+    pub rest_status: Option<u16>,
+    /// Discord's REST routes answer this much later, in milliseconds.
+    pub rest_delay_ms: u64,
+}
+
+/// How often a fault happens; in JSON `false`, `true` or a number.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(from = "Written", into = "Written")]
+pub enum Times {
+    /// Not at all.
+    #[default]
+    Never,
+    /// Every time.
+    Always,
+    /// The next so many times.
+    Next(u32),
+}
+
+impl Times {
+    /// Whether it happens now; counts down.
+    pub(crate) fn take(&mut self) -> bool {
+        match self {
+            Self::Never | Self::Next(0) => false,
+            Self::Always => true,
+            Self::Next(left) => {
+                *left -= 1;
+                true
+            }
+        }
+    }
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+enum Written {
+    Flag(bool),
+    Count(u32),
+}
+
+impl From<Written> for Times {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Flag(false) | Written::Count(0) => Self::Never,
+            Written::Flag(true) => Self::Always,
+            Written::Count(count) => Self::Next(count),
+        }
+    }
+}
+
+impl From<Times> for Written {
+    fn from(times: Times) -> Self {
+        match times {
+            Times::Never => Self::Flag(false),
+            Times::Always => Self::Flag(true),
+            Times::Next(count) => Self::Count(count),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Faults, Times};
+
+    #[test]
+    fn times_count_down() {
+        let mut times = Times::Next(2);
+        assert_eq!(
+            [times.take(), times.take(), times.take()],
+            [true, true, false]
+        );
+        assert!(Times::Always.take());
+        assert!(!Times::Never.take());
+    }
+
+    #[test]
+    fn times_are_flags_or_numbers_in_json() {
+        let faults: Faults =
+            serde_json::from_value(json!({"close_before_hello": 3, "refuse_resume": true}))
+                .unwrap();
+        assert_eq!(faults.close_before_hello, Times::Next(3));
+        assert_eq!(faults.refuse_resume, Times::Always);
+        assert_eq!(faults.refuse_connections, Times::Never);
+        assert!(serde_json::from_value::<Faults>(json!({"no_such_fault": 1})).is_err());
+    }
+}

@@ -1,0 +1,35 @@
+//! A Discord to test against.
+#![doc = include_str!("../README.md")]
+
+pub mod cli;
+mod clock;
+mod compress;
+mod config;
+mod error;
+mod faults;
+mod gateway;
+mod generator;
+mod guilds;
+mod http;
+pub mod intents;
+mod json;
+mod ledger;
+mod names;
+mod orders;
+mod sim;
+mod state;
+mod sync;
+mod violations;
+mod world;
+
+pub use compress::Transport;
+pub use config::Config;
+pub use error::Error;
+pub use faults::{Faults, Times};
+pub use gateway::connections::{Connection, Door, End, Side};
+pub use generator::{EmitRequest, Mix, Progress};
+pub use orders::Dispatch;
+pub use sim::Sim;
+pub use state::{Emitted, EmittedQuery, EmittedSession, SessionStartLimit, SessionState, State};
+pub use violations::{Kind, Violation};
+pub use world::Urls;

@@ -1,0 +1,179 @@
+//! What all parts of the simulator share.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    config::Config,
+    error::Error,
+    faults::{Faults, Times},
+    gateway::{connections::Connections, sessions::Sessions},
+    generator::Emission,
+    guilds::{self, Guilds},
+    ledger::Ledger,
+    names::Names,
+    sync::lock,
+    violations::Violations,
+};
+
+/// Where the simulator listens.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Urls {
+    /// Base of the REST routes, with the version.
+    pub api: String,
+    /// Base of the control routes.
+    pub control: String,
+    /// What `GET /gateway` answers.
+    pub gateway: String,
+    /// What READY names for resumes.
+    pub resume: String,
+}
+
+/// The shared state.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) started: Instant,
+    pub(crate) urls: Urls,
+    pub(crate) faults: watch::Sender<Faults>,
+    pub(crate) sessions: Sessions,
+    pub(crate) connections: Connections,
+    pub(crate) violations: Violations,
+    pub(crate) names: Names,
+    pub(crate) emission: Emission,
+    settings: Mutex<Settings>,
+    ledger: Mutex<Ledger>,
+    identifies: AtomicU64,
+    resumes: AtomicU64,
+    resume_door_tried: Mutex<Option<Instant>>,
+    member_lists: Mutex<HashMap<u64, Instant>>,
+}
+
+#[derive(Debug)]
+struct Settings {
+    config: Arc<Config>,
+    guilds: Guilds,
+}
+
+/// Settings that fill the identify ledger anew.
+const LEDGER_KEYS: [&str; 4] = ["token", "total", "remaining", "reset_after_ms"];
+
+impl World {
+    pub(crate) fn new(config: Config, urls: Urls, emission: Emission) -> Self {
+        let started = Instant::now();
+        let ledger = Ledger::new(started, &config);
+        let guilds = guilds::all(&config);
+        Self {
+            started,
+            urls,
+            faults: watch::Sender::new(Faults::default()),
+            sessions: Sessions::default(),
+            connections: Connections::new(started),
+            violations: Violations::new(started),
+            names: Names::default(),
+            emission,
+            settings: Mutex::new(Settings {
+                config: Arc::new(config),
+                guilds,
+            }),
+            ledger: Mutex::new(ledger),
+            identifies: AtomicU64::new(0),
+            resumes: AtomicU64::new(0),
+            resume_door_tried: Mutex::new(None),
+            member_lists: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(&lock(&self.settings).config)
+    }
+
+    pub(crate) fn guilds(&self) -> Guilds {
+        Arc::clone(&lock(&self.settings).guilds)
+    }
+
+    /// Changes settings; sessions that exist keep what they began with.
+    pub(crate) fn change_settings(&self, patch: &Map<String, Value>) -> Result<Config, Error> {
+        let mut settings = lock(&self.settings);
+        let config = settings.config.patched(patch)?;
+        settings.guilds = guilds::all(&config);
+        settings.config = Arc::new(config.clone());
+        if LEDGER_KEYS.iter().any(|key| patch.contains_key(*key)) {
+            *lock(&self.ledger) = Ledger::new(Instant::now(), &config);
+        }
+        Ok(config)
+    }
+
+    pub(crate) fn identify_ledger(&self) -> MutexGuard<'_, Ledger> {
+        lock(&self.ledger)
+    }
+
+    /// Whether the fault happens now.
+    pub(crate) fn take_fault(&self, fault: impl FnOnce(&mut Faults) -> &mut Times) -> bool {
+        let mut taken = false;
+        self.faults.send_if_modified(|faults| {
+            taken = fault(faults).take();
+            // Nobody waits for a count to go down.
+            false
+        });
+        taken
+    }
+
+    pub(crate) fn end_all_sessions(&self, reason: &'static str) {
+        for handle in self.sessions.live() {
+            handle.end(reason);
+        }
+        self.sweep();
+    }
+
+    /// Ends sessions that nobody came back to.
+    pub(crate) fn sweep(&self) {
+        let timeout = Duration::from_millis(self.config().session_timeout_ms);
+        self.sessions.sweep(Instant::now(), timeout);
+    }
+
+    pub(crate) fn count_identify(&self) {
+        self.identifies.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_resume(&self) {
+        self.resumes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Successful identifies and resumes.
+    pub(crate) fn logins(&self) -> (u64, u64) {
+        (
+            self.identifies.load(Ordering::Relaxed),
+            self.resumes.load(Ordering::Relaxed),
+        )
+    }
+
+    pub(crate) fn resume_door_tried(&self, now: Instant) {
+        *lock(&self.resume_door_tried) = Some(now);
+    }
+
+    pub(crate) fn resume_door_tried_since(&self, since: Instant) -> bool {
+        lock(&self.resume_door_tried).is_some_and(|tried| tried >= since)
+    }
+
+    /// Notes a request for all members of a guild; how long ago the last one was granted.
+    pub(crate) fn member_list_requested(&self, guild: u64, now: Instant) -> Option<Duration> {
+        let mut lists = lock(&self.member_lists);
+        let passed = lists
+            .get(&guild)
+            .map(|then| now.saturating_duration_since(*then));
+        if passed.is_none_or(|passed| passed >= Duration::from_secs(30)) {
+            lists.insert(guild, now);
+        }
+        passed
+    }
+}
