@@ -28,6 +28,7 @@ fn regenerate(root: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
 fn generate(proto: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     prost_build::Config::new()
         .out_dir(out)
+        .enable_type_names()
         // The largest event would otherwise set the size of every event.
         .boxed(".gateway.v1.Event.data")
         .compile_fds(packed(compile(proto, true)?.file_descriptor_set()))?;

@@ -75,6 +75,16 @@ pub struct User {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for User {
+    const NAME: &'static str = "User";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.User".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.User".into()
+    }
+}
 /// Decoration around an avatar.
 /// See <https://docs.discord.com/developers/resources/user#avatar-decoration-data-object>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -95,6 +105,16 @@ pub struct AvatarDecorationData {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for AvatarDecorationData {
+    const NAME: &'static str = "AvatarDecorationData";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.AvatarDecorationData".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.AvatarDecorationData".into()
+    }
+}
 /// What a user has collected and shows.
 /// See <https://docs.discord.com/developers/resources/user#collectibles>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -111,6 +131,16 @@ pub struct Collectibles {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for Collectibles {
+    const NAME: &'static str = "Collectibles";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Collectibles".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Collectibles".into()
+    }
 }
 /// Background of a user's name in lists.
 /// See <https://docs.discord.com/developers/resources/user#nameplate>
@@ -138,6 +168,16 @@ pub struct Nameplate {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for Nameplate {
+    const NAME: &'static str = "Nameplate";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Nameplate".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Nameplate".into()
+    }
+}
 /// The guild whose tag a user wears beside the name.
 /// See <https://docs.discord.com/developers/resources/user#user-object-user-primary-guild>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -163,6 +203,16 @@ pub struct UserPrimaryGuild {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for UserPrimaryGuild {
+    const NAME: &'static str = "UserPrimaryGuild";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.UserPrimaryGuild".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.UserPrimaryGuild".into()
+    }
 }
 /// A user in a guild.
 /// See <https://docs.discord.com/developers/resources/guild#guild-member-object>
@@ -227,6 +277,16 @@ pub struct Member {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for Member {
+    const NAME: &'static str = "Member";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Member".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Member".into()
+    }
 }
 /// A user's Nitro subscription.
 /// See <https://docs.discord.com/developers/resources/user#user-object-premium-types>
@@ -304,6 +364,16 @@ pub struct Emoji {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for Emoji {
+    const NAME: &'static str = "Emoji";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Emoji".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Emoji".into()
+    }
+}
 /// Status and activities of a user in a guild. Discord does not check what users' programs put here.
 /// See <https://docs.discord.com/developers/events/gateway-events#presence-update>
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -333,6 +403,16 @@ pub struct PresenceUpdate {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for PresenceUpdate {
+    const NAME: &'static str = "PresenceUpdate";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.PresenceUpdate".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.PresenceUpdate".into()
+    }
+}
 /// Status by kind of device; absent means offline.
 /// See <https://docs.discord.com/developers/events/gateway-events#client-status-object>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -358,6 +438,16 @@ pub struct ClientStatus {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ClientStatus {
+    const NAME: &'static str = "ClientStatus";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ClientStatus".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ClientStatus".into()
+    }
 }
 /// Something that a user does.
 /// See <https://docs.discord.com/developers/events/gateway-events#activity-object>
@@ -428,6 +518,16 @@ pub struct Activity {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for Activity {
+    const NAME: &'static str = "Activity";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Activity".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Activity".into()
+    }
+}
 /// Beginning and end of an activity, unix times in milliseconds.
 /// See <https://docs.discord.com/developers/events/gateway-events#activity-object-activity-timestamps>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -448,6 +548,16 @@ pub struct ActivityTimestamps {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for ActivityTimestamps {
+    const NAME: &'static str = "ActivityTimestamps";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ActivityTimestamps".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ActivityTimestamps".into()
+    }
+}
 /// A party of players.
 /// See <https://docs.discord.com/developers/events/gateway-events#activity-object-activity-party>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -467,6 +577,16 @@ pub struct ActivityParty {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ActivityParty {
+    const NAME: &'static str = "ActivityParty";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ActivityParty".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ActivityParty".into()
+    }
 }
 /// Pictures of an activity.
 /// See <https://docs.discord.com/developers/events/gateway-events#activity-object-activity-assets>
@@ -503,6 +623,16 @@ pub struct ActivityAssets {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for ActivityAssets {
+    const NAME: &'static str = "ActivityAssets";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ActivityAssets".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ActivityAssets".into()
+    }
+}
 /// Secrets of an activity.
 /// See <https://docs.discord.com/developers/events/gateway-events#activity-object-activity-secrets>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -525,6 +655,16 @@ pub struct ActivitySecrets {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ActivitySecrets {
+    const NAME: &'static str = "ActivitySecrets";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ActivitySecrets".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ActivitySecrets".into()
+    }
 }
 /// Kind of an activity.
 /// See <https://docs.discord.com/developers/events/gateway-events#activity-object-activity-types>
@@ -638,6 +778,16 @@ pub struct ThreadMetadata {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for ThreadMetadata {
+    const NAME: &'static str = "ThreadMetadata";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ThreadMetadata".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ThreadMetadata".into()
+    }
+}
 /// A user in a thread.
 /// See <https://docs.discord.com/developers/resources/channel#thread-member-object>
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -672,6 +822,16 @@ pub struct ThreadMember {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ThreadMember {
+    const NAME: &'static str = "ThreadMember";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ThreadMember".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ThreadMember".into()
+    }
 }
 /// A channel of any kind: which fields it has depends on `type`.
 /// See <https://docs.discord.com/developers/resources/channel#channel-object>
@@ -802,6 +962,16 @@ pub struct Channel {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for Channel {
+    const NAME: &'static str = "Channel";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Channel".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Channel".into()
+    }
+}
 /// Permissions of one role or member in one channel.
 /// See <https://docs.discord.com/developers/resources/channel#overwrite-object>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -827,6 +997,16 @@ pub struct Overwrite {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for Overwrite {
+    const NAME: &'static str = "Overwrite";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Overwrite".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Overwrite".into()
+    }
 }
 /// A tag for threads of a forum.
 /// See <https://docs.discord.com/developers/resources/channel#forum-tag-object>
@@ -857,6 +1037,16 @@ pub struct ForumTag {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for ForumTag {
+    const NAME: &'static str = "ForumTag";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ForumTag".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ForumTag".into()
+    }
+}
 /// Emoji of the reaction button in a forum.
 /// See <https://docs.discord.com/developers/resources/channel#default-reaction-object>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -876,6 +1066,16 @@ pub struct DefaultReaction {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for DefaultReaction {
+    const NAME: &'static str = "DefaultReaction";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.DefaultReaction".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.DefaultReaction".into()
+    }
 }
 /// A channel that a message names.
 /// See <https://docs.discord.com/developers/resources/message#channel-mention-object>
@@ -902,6 +1102,16 @@ pub struct ChannelMention {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ChannelMention {
+    const NAME: &'static str = "ChannelMention";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ChannelMention".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ChannelMention".into()
+    }
 }
 /// Kind of a channel.
 /// See <https://docs.discord.com/developers/resources/channel#channel-object-channel-types>
@@ -1158,6 +1368,16 @@ pub struct Role {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for Role {
+    const NAME: &'static str = "Role";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Role".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Role".into()
+    }
+}
 /// Colours of a role.
 /// See <https://docs.discord.com/developers/topics/permissions#role-object-role-colors-object>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1180,6 +1400,16 @@ pub struct RoleColors {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for RoleColors {
+    const NAME: &'static str = "RoleColors";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.RoleColors".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.RoleColors".into()
+    }
 }
 /// What a role belongs to. Discord marks the last three as true by sending null, so the mark is
 /// their number in `nulls`.
@@ -1213,6 +1443,16 @@ pub struct RoleTags {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for RoleTags {
+    const NAME: &'static str = "RoleTags";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.RoleTags".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.RoleTags".into()
+    }
 }
 /// An event that a guild plans.
 /// See <https://docs.discord.com/developers/resources/guild-scheduled-event>
@@ -1284,6 +1524,16 @@ pub struct GuildScheduledEvent {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for GuildScheduledEvent {
+    const NAME: &'static str = "GuildScheduledEvent";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildScheduledEvent".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildScheduledEvent".into()
+    }
+}
 /// Where an event outside of Discord takes place.
 /// See <https://docs.discord.com/developers/resources/guild-scheduled-event>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1300,6 +1550,16 @@ pub struct GuildScheduledEventEntityMetadata {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildScheduledEventEntityMetadata {
+    const NAME: &'static str = "GuildScheduledEventEntityMetadata";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildScheduledEventEntityMetadata".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildScheduledEventEntityMetadata".into()
+    }
 }
 /// An occurrence of a repeated event that differs from the rule.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1328,6 +1588,16 @@ pub struct GuildScheduledEventException {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildScheduledEventException {
+    const NAME: &'static str = "GuildScheduledEventException";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildScheduledEventException".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildScheduledEventException".into()
+    }
 }
 /// How an event repeats: a part of iCalendar's recurrence rules.
 /// See <https://docs.discord.com/developers/resources/guild-scheduled-event>
@@ -1373,6 +1643,16 @@ pub struct GuildScheduledEventRecurrenceRule {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for GuildScheduledEventRecurrenceRule {
+    const NAME: &'static str = "GuildScheduledEventRecurrenceRule";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildScheduledEventRecurrenceRule".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildScheduledEventRecurrenceRule".into()
+    }
+}
 /// A day of a certain week of the month.
 /// See <https://docs.discord.com/developers/resources/guild-scheduled-event>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1392,6 +1672,16 @@ pub struct RecurrenceNWeekday {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for RecurrenceNWeekday {
+    const NAME: &'static str = "RecurrenceNWeekday";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.RecurrenceNWeekday".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.RecurrenceNWeekday".into()
+    }
 }
 /// Who can see a scheduled event.
 /// See <https://docs.discord.com/developers/resources/guild-scheduled-event>
@@ -1705,6 +1995,16 @@ pub struct SoundboardSound {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for SoundboardSound {
+    const NAME: &'static str = "SoundboardSound";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.SoundboardSound".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.SoundboardSound".into()
+    }
+}
 /// A stage that is live.
 /// See <https://docs.discord.com/developers/resources/stage-instance#stage-instance-object>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1739,6 +2039,16 @@ pub struct StageInstance {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for StageInstance {
+    const NAME: &'static str = "StageInstance";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.StageInstance".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.StageInstance".into()
+    }
 }
 /// Who can see a stage.
 /// See <https://docs.discord.com/developers/resources/stage-instance>
@@ -1821,6 +2131,16 @@ pub struct Sticker {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for Sticker {
+    const NAME: &'static str = "Sticker";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Sticker".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Sticker".into()
+    }
+}
 /// The least that is needed to show a sticker.
 /// See <https://docs.discord.com/developers/resources/sticker#sticker-item-object>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1843,6 +2163,16 @@ pub struct StickerItem {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for StickerItem {
+    const NAME: &'static str = "StickerItem";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.StickerItem".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.StickerItem".into()
+    }
 }
 /// Where a sticker comes from.
 /// See <https://docs.discord.com/developers/resources/sticker#sticker-object-sticker-types>
@@ -1973,6 +2303,16 @@ pub struct VoiceState {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for VoiceState {
+    const NAME: &'static str = "VoiceState";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.VoiceState".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.VoiceState".into()
+    }
+}
 /// The voice server of a guild, sent to a bot that connects, and when the server changes.
 /// See <https://docs.discord.com/developers/events/gateway-events#voice-server-update>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1995,6 +2335,16 @@ pub struct VoiceServerUpdate {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for VoiceServerUpdate {
+    const NAME: &'static str = "VoiceServerUpdate";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.VoiceServerUpdate".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.VoiceServerUpdate".into()
+    }
 }
 /// A guild. GUILD_CREATE adds what only that event has, from `joined_at` on; of a guild that is not
 /// available there is little more than `id` and `unavailable`.
@@ -2191,6 +2541,16 @@ pub struct Guild {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for Guild {
+    const NAME: &'static str = "Guild";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Guild".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Guild".into()
+    }
+}
 /// What newcomers to a community guild see.
 /// See <https://docs.discord.com/developers/resources/guild#welcome-screen-object>
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2210,6 +2570,16 @@ pub struct WelcomeScreen {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for WelcomeScreen {
+    const NAME: &'static str = "WelcomeScreen";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.WelcomeScreen".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.WelcomeScreen".into()
+    }
 }
 /// A channel of the welcome screen.
 /// See <https://docs.discord.com/developers/resources/guild>
@@ -2237,6 +2607,16 @@ pub struct WelcomeScreenChannel {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for WelcomeScreenChannel {
+    const NAME: &'static str = "WelcomeScreenChannel";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.WelcomeScreenChannel".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.WelcomeScreenChannel".into()
+    }
+}
 /// Measures against raids and spam.
 /// See <https://docs.discord.com/developers/resources/guild#incidents-data-object>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2262,6 +2642,16 @@ pub struct IncidentsData {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for IncidentsData {
+    const NAME: &'static str = "IncidentsData";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.IncidentsData".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.IncidentsData".into()
+    }
 }
 /// What members need before they may write.
 /// See <https://docs.discord.com/developers/resources/guild#guild-object-verification-level>
@@ -2615,6 +3005,16 @@ pub struct Application {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for Application {
+    const NAME: &'static str = "Application";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Application".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Application".into()
+    }
+}
 /// What an application's link asks for.
 /// See <https://docs.discord.com/developers/resources/application#install-params-object>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2635,6 +3035,16 @@ pub struct InstallParams {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for InstallParams {
+    const NAME: &'static str = "InstallParams";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.InstallParams".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.InstallParams".into()
+    }
+}
 /// Settings of one way of installation.
 /// See <https://docs.discord.com/developers/resources/application>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2651,6 +3061,16 @@ pub struct ApplicationIntegrationTypeConfiguration {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ApplicationIntegrationTypeConfiguration {
+    const NAME: &'static str = "ApplicationIntegrationTypeConfiguration";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ApplicationIntegrationTypeConfiguration".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ApplicationIntegrationTypeConfiguration".into()
+    }
 }
 /// A team of developers.
 /// See <https://docs.discord.com/developers/topics/teams#data-models-team-object>
@@ -2681,6 +3101,16 @@ pub struct Team {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for Team {
+    const NAME: &'static str = "Team";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Team".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Team".into()
+    }
+}
 /// A member of a team.
 /// See <https://docs.discord.com/developers/topics/teams#data-models-team-member-object>
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2709,6 +3139,16 @@ pub struct TeamMember {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for TeamMember {
+    const NAME: &'static str = "TeamMember";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.TeamMember".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.TeamMember".into()
+    }
 }
 /// Whether webhook events are sent.
 /// See <https://docs.discord.com/developers/resources/application>
@@ -3034,6 +3474,16 @@ pub struct Attachment {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for Attachment {
+    const NAME: &'static str = "Attachment";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Attachment".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Attachment".into()
+    }
+}
 /// A component of any kind: which fields it has depends on `type`.
 /// See <https://docs.discord.com/developers/components/reference>
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3153,6 +3603,16 @@ pub struct Component {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for Component {
+    const NAME: &'static str = "Component";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Component".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Component".into()
+    }
+}
 /// Something that can be chosen in a select menu, radio group or checkbox group.
 /// See <https://docs.discord.com/developers/components/reference>
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -3182,6 +3642,16 @@ pub struct SelectOption {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for SelectOption {
+    const NAME: &'static str = "SelectOption";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.SelectOption".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.SelectOption".into()
+    }
+}
 /// A user, role or channel that is chosen to begin with.
 /// See <https://docs.discord.com/developers/components/reference>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3201,6 +3671,16 @@ pub struct SelectDefaultValue {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for SelectDefaultValue {
+    const NAME: &'static str = "SelectDefaultValue";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.SelectDefaultValue".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.SelectDefaultValue".into()
+    }
 }
 /// A picture in a media gallery.
 /// See <https://docs.discord.com/developers/components/reference>
@@ -3224,6 +3704,16 @@ pub struct MediaGalleryItem {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for MediaGalleryItem {
+    const NAME: &'static str = "MediaGalleryItem";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MediaGalleryItem".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MediaGalleryItem".into()
+    }
 }
 /// A file, by its address.
 /// See <https://docs.discord.com/developers/components/reference#unfurled-media-item>
@@ -3268,6 +3758,16 @@ pub struct UnfurledMediaItem {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for UnfurledMediaItem {
+    const NAME: &'static str = "UnfurledMediaItem";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.UnfurledMediaItem".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.UnfurledMediaItem".into()
+    }
 }
 /// Kind of a component.
 /// See <https://docs.discord.com/developers/components/reference#component-object-component-types>
@@ -3552,6 +4052,16 @@ pub struct Embed {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for Embed {
+    const NAME: &'static str = "Embed";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Embed".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Embed".into()
+    }
+}
 /// Footer of an embed.
 /// See <https://docs.discord.com/developers/resources/message#embed-object-embed-footer-structure>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3574,6 +4084,16 @@ pub struct EmbedFooter {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for EmbedFooter {
+    const NAME: &'static str = "EmbedFooter";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.EmbedFooter".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.EmbedFooter".into()
+    }
 }
 /// Picture of an embed.
 /// See <https://docs.discord.com/developers/resources/message#embed-object-embed-image-structure>
@@ -3616,6 +4136,16 @@ pub struct EmbedImage {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for EmbedImage {
+    const NAME: &'static str = "EmbedImage";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.EmbedImage".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.EmbedImage".into()
+    }
+}
 /// Video of an embed.
 /// See <https://docs.discord.com/developers/resources/message#embed-object-embed-video-structure>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3657,6 +4187,16 @@ pub struct EmbedVideo {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for EmbedVideo {
+    const NAME: &'static str = "EmbedVideo";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.EmbedVideo".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.EmbedVideo".into()
+    }
+}
 /// Where an embed's content comes from.
 /// See <https://docs.discord.com/developers/resources/message#embed-object-embed-provider-structure>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3676,6 +4216,16 @@ pub struct EmbedProvider {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for EmbedProvider {
+    const NAME: &'static str = "EmbedProvider";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.EmbedProvider".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.EmbedProvider".into()
+    }
 }
 /// Who wrote an embed's content.
 /// See <https://docs.discord.com/developers/resources/message#embed-object-embed-author-structure>
@@ -3703,6 +4253,16 @@ pub struct EmbedAuthor {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for EmbedAuthor {
+    const NAME: &'static str = "EmbedAuthor";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.EmbedAuthor".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.EmbedAuthor".into()
+    }
+}
 /// A field of an embed.
 /// See <https://docs.discord.com/developers/resources/message#embed-object-embed-field-structure>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3725,6 +4285,16 @@ pub struct EmbedField {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for EmbedField {
+    const NAME: &'static str = "EmbedField";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.EmbedField".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.EmbedField".into()
+    }
 }
 /// The right to something that an application sells.
 /// See <https://docs.discord.com/developers/resources/entitlement#entitlement-object>
@@ -3781,6 +4351,16 @@ pub struct Entitlement {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for Entitlement {
+    const NAME: &'static str = "Entitlement";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Entitlement".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Entitlement".into()
+    }
 }
 /// How an entitlement was got.
 /// See <https://docs.discord.com/developers/resources/entitlement>
@@ -4059,6 +4639,16 @@ pub struct MessageInteractionMetadata {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for MessageInteractionMetadata {
+    const NAME: &'static str = "MessageInteractionMetadata";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessageInteractionMetadata".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessageInteractionMetadata".into()
+    }
+}
 /// The interaction that led to a message, as it was told before `interaction_metadata`.
 /// See <https://docs.discord.com/developers/interactions/receiving-and-responding>
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4090,6 +4680,16 @@ pub struct MessageInteraction {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for MessageInteraction {
+    const NAME: &'static str = "MessageInteraction";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessageInteraction".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessageInteraction".into()
+    }
 }
 /// Kind of an interaction.
 /// See <https://docs.discord.com/developers/interactions/receiving-and-responding>
@@ -4181,6 +4781,16 @@ pub struct Poll {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for Poll {
+    const NAME: &'static str = "Poll";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Poll".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Poll".into()
+    }
+}
 /// Text and emoji of a question or an answer.
 /// See <https://docs.discord.com/developers/resources/poll#poll-media-object>
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4200,6 +4810,16 @@ pub struct PollMedia {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for PollMedia {
+    const NAME: &'static str = "PollMedia";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.PollMedia".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.PollMedia".into()
+    }
 }
 /// Something that can be voted for.
 /// See <https://docs.discord.com/developers/resources/poll#poll-answer-object>
@@ -4221,6 +4841,16 @@ pub struct PollAnswer {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for PollAnswer {
+    const NAME: &'static str = "PollAnswer";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.PollAnswer".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.PollAnswer".into()
+    }
+}
 /// Votes of a poll.
 /// See <https://docs.discord.com/developers/resources/poll#poll-results-object>
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4240,6 +4870,16 @@ pub struct PollResults {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for PollResults {
+    const NAME: &'static str = "PollResults";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.PollResults".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.PollResults".into()
+    }
 }
 /// Votes for an answer.
 /// See <https://docs.discord.com/developers/resources/poll>
@@ -4263,6 +4903,16 @@ pub struct PollAnswerCount {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for PollAnswerCount {
+    const NAME: &'static str = "PollAnswerCount";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.PollAnswerCount".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.PollAnswerCount".into()
+    }
 }
 /// Look of a poll.
 /// See <https://docs.discord.com/developers/resources/poll#layout-type>
@@ -4326,6 +4976,16 @@ pub struct Reaction {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for Reaction {
+    const NAME: &'static str = "Reaction";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Reaction".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Reaction".into()
+    }
+}
 /// How many reactions of each kind there are.
 /// See <https://docs.discord.com/developers/resources/message>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4345,6 +5005,16 @@ pub struct ReactionCountDetails {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ReactionCountDetails {
+    const NAME: &'static str = "ReactionCountDetails";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ReactionCountDetails".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ReactionCountDetails".into()
+    }
 }
 /// A user reacted to a message.
 /// See <https://docs.discord.com/developers/events/gateway-events#message-reaction-add>
@@ -4389,6 +5059,16 @@ pub struct MessageReactionAdd {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for MessageReactionAdd {
+    const NAME: &'static str = "MessageReactionAdd";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessageReactionAdd".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessageReactionAdd".into()
+    }
 }
 /// Kind of a reaction.
 /// See <https://docs.discord.com/developers/resources/message#get-reactions-reaction-types>
@@ -4562,6 +5242,16 @@ pub struct Message {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for Message {
+    const NAME: &'static str = "Message";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Message".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Message".into()
+    }
+}
 /// A message was deleted.
 /// See <https://docs.discord.com/developers/events/gateway-events#message-delete>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4584,6 +5274,16 @@ pub struct MessageDelete {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for MessageDelete {
+    const NAME: &'static str = "MessageDelete";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessageDelete".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessageDelete".into()
+    }
 }
 /// A message that another one answers, forwards or points to.
 /// See <https://docs.discord.com/developers/resources/message#message-reference-structure>
@@ -4614,6 +5314,16 @@ pub struct MessageReference {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for MessageReference {
+    const NAME: &'static str = "MessageReference";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessageReference".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessageReference".into()
+    }
+}
 /// What a message said when it was forwarded.
 /// See <https://docs.discord.com/developers/resources/message#message-snapshot-object>
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4630,6 +5340,16 @@ pub struct MessageSnapshot {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for MessageSnapshot {
+    const NAME: &'static str = "MessageSnapshot";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessageSnapshot".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessageSnapshot".into()
+    }
 }
 /// A call in a direct message.
 /// See <https://docs.discord.com/developers/resources/message#message-call-object>
@@ -4651,6 +5371,16 @@ pub struct MessageCall {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for MessageCall {
+    const NAME: &'static str = "MessageCall";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessageCall".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessageCall".into()
+    }
+}
 /// An invitation to an activity.
 /// See <https://docs.discord.com/developers/resources/message>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4670,6 +5400,16 @@ pub struct MessageActivity {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for MessageActivity {
+    const NAME: &'static str = "MessageActivity";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessageActivity".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessageActivity".into()
+    }
 }
 /// A role subscription that was bought or renewed.
 /// See <https://docs.discord.com/developers/resources/message#role-subscription-data-object>
@@ -4697,6 +5437,16 @@ pub struct RoleSubscriptionData {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for RoleSubscriptionData {
+    const NAME: &'static str = "RoleSubscriptionData";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.RoleSubscriptionData".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.RoleSubscriptionData".into()
+    }
+}
 /// Something that was bought.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PurchaseNotification {
@@ -4716,6 +5466,16 @@ pub struct PurchaseNotification {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for PurchaseNotification {
+    const NAME: &'static str = "PurchaseNotification";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.PurchaseNotification".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.PurchaseNotification".into()
+    }
+}
 /// A guild's product that was bought.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GuildProductPurchase {
@@ -4734,6 +5494,16 @@ pub struct GuildProductPurchase {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildProductPurchase {
+    const NAME: &'static str = "GuildProductPurchase";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildProductPurchase".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildProductPurchase".into()
+    }
 }
 /// A theme that a message shares.
 /// See <https://docs.discord.com/developers/resources/message#shared-client-theme-object>
@@ -4761,6 +5531,16 @@ pub struct SharedClientTheme {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for SharedClientTheme {
+    const NAME: &'static str = "SharedClientTheme";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.SharedClientTheme".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.SharedClientTheme".into()
+    }
+}
 /// The author of a message in a lobby.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MessageLobbyMember {
@@ -4776,6 +5556,16 @@ pub struct MessageLobbyMember {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for MessageLobbyMember {
+    const NAME: &'static str = "MessageLobbyMember";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessageLobbyMember".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessageLobbyMember".into()
+    }
 }
 /// The objects whose ids an interaction or a message names, by id.
 /// See <https://docs.discord.com/developers/interactions/receiving-and-responding>
@@ -4808,6 +5598,16 @@ pub struct ResolvedData {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ResolvedData {
+    const NAME: &'static str = "ResolvedData";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ResolvedData".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ResolvedData".into()
+    }
 }
 /// Kind of a message.
 /// See <https://docs.discord.com/developers/resources/message#message-object-message-types>
@@ -5240,6 +6040,16 @@ pub struct Interaction {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for Interaction {
+    const NAME: &'static str = "Interaction";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Interaction".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Interaction".into()
+    }
+}
 /// What the user used, and what they entered. Commands have `name` and `options`, components
 /// `custom_id` and `values`, modals `custom_id` and `components`.
 /// See <https://docs.discord.com/developers/interactions/receiving-and-responding>
@@ -5288,6 +6098,16 @@ pub struct InteractionData {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for InteractionData {
+    const NAME: &'static str = "InteractionData";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.InteractionData".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.InteractionData".into()
+    }
+}
 /// An option of a command that was used; a group and a subcommand hold options in turn.
 /// See <https://docs.discord.com/developers/interactions/receiving-and-responding>
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5316,6 +6136,16 @@ pub struct InteractionDataOption {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for InteractionDataOption {
+    const NAME: &'static str = "InteractionDataOption";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.InteractionDataOption".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.InteractionDataOption".into()
+    }
 }
 /// A component of a modal with what was entered, or a component that holds such.
 /// See <https://docs.discord.com/developers/interactions/receiving-and-responding>
@@ -5360,6 +6190,16 @@ pub struct SubmittedComponent {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for SubmittedComponent {
+    const NAME: &'static str = "SubmittedComponent";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.SubmittedComponent".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.SubmittedComponent".into()
+    }
 }
 /// Where an interaction was caused.
 /// See <https://docs.discord.com/developers/interactions/receiving-and-responding>
@@ -5419,6 +6259,16 @@ pub struct EventOptions {
     #[prost(string, repeated, tag = "5")]
     pub user_id: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+impl ::prost::Name for EventOptions {
+    const NAME: &'static str = "EventOptions";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.EventOptions".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.EventOptions".into()
+    }
+}
 /// A connection was identified: who the bot is, and which guilds it will hear of.
 /// See <https://docs.discord.com/developers/events/gateway-events#ready>
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5454,6 +6304,16 @@ pub struct Ready {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
+impl ::prost::Name for Ready {
+    const NAME: &'static str = "Ready";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Ready".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Ready".into()
+    }
+}
 /// A connection was resumed: everything missed has been sent.
 /// See <https://docs.discord.com/developers/events/gateway-events#resumed>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5467,6 +6327,16 @@ pub struct Resumed {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for Resumed {
+    const NAME: &'static str = "Resumed";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Resumed".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Resumed".into()
+    }
 }
 /// A user began to type.
 /// See <https://docs.discord.com/developers/events/gateway-events#typing-start>
@@ -5496,4 +6366,14 @@ pub struct TypingStart {
     /// Numbers of the fields that Discord sent as an empty array or an empty map.
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for TypingStart {
+    const NAME: &'static str = "TypingStart";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.TypingStart".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.TypingStart".into()
+    }
 }

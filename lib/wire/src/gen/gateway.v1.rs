@@ -15,6 +15,16 @@ pub struct Error {
     #[prost(message, optional, tag = "4")]
     pub discord: ::core::option::Option<DiscordError>,
 }
+impl ::prost::Name for Error {
+    const NAME: &'static str = "Error";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.Error".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.Error".into()
+    }
+}
 /// Discord's own refusal, as it came.
 /// See <https://docs.discord.com/developers/reference#error-messages>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -28,6 +38,16 @@ pub struct DiscordError {
     /// The response's body, unchanged.
     #[prost(string, tag = "3")]
     pub body: ::prost::alloc::string::String,
+}
+impl ::prost::Name for DiscordError {
+    const NAME: &'static str = "DiscordError";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.DiscordError".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.DiscordError".into()
+    }
 }
 /// The status codes of gRPC, with their numbers.
 /// See <https://grpc.io/docs/guides/status-codes/>
@@ -243,6 +263,16 @@ pub mod event {
         ),
     }
 }
+impl ::prost::Name for Event {
+    const NAME: &'static str = "Event";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.Event".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.Event".into()
+    }
+}
 /// One of the connections over which Discord spreads an application's guilds.
 /// See <https://docs.discord.com/developers/events/gateway#sharding>
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -253,6 +283,16 @@ pub struct Shard {
     /// How many there are in this set.
     #[prost(uint32, tag = "2")]
     pub count: u32,
+}
+impl ::prost::Name for Shard {
+    const NAME: &'static str = "Shard";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.Shard".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.Shard".into()
+    }
 }
 /// The kind of Discord connection that an event came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -293,5 +333,57 @@ impl Source {
             "SOURCE_VOICE" => Some(Self::Voice),
             _ => None,
         }
+    }
+}
+/// A payload, and the connection that it is for.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SendRequest {
+    /// The whole payload as JSON, at most 4,096 bytes: an object with `op` and `d`. The opcode is 3
+    /// (Update Presence), 4 (Update Voice State), 8 (Request Guild Members), 31 (Request Soundboard
+    /// Sounds) or 43 (Request Channel Info).
+    #[prost(string, tag = "3")]
+    pub payload: ::prost::alloc::string::String,
+    /// Which of the application's connections is meant.
+    #[prost(oneof = "send_request::Connection", tags = "1, 2")]
+    pub connection: ::core::option::Option<send_request::Connection>,
+}
+/// Nested message and enum types in `SendRequest`.
+pub mod send_request {
+    /// Which of the application's connections is meant.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Connection {
+        /// The one that this guild belongs to.
+        #[prost(fixed64, tag = "1")]
+        GuildId(u64),
+        /// The one with this number.
+        #[prost(uint32, tag = "2")]
+        ShardId(u32),
+    }
+}
+impl ::prost::Name for SendRequest {
+    const NAME: &'static str = "SendRequest";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.SendRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.SendRequest".into()
+    }
+}
+/// The payload is with its connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SendResponse {
+    /// The shard whose connection it was.
+    #[prost(uint32, tag = "1")]
+    pub shard_id: u32,
+}
+impl ::prost::Name for SendResponse {
+    const NAME: &'static str = "SendResponse";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.SendResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.SendResponse".into()
     }
 }
