@@ -1,0 +1,24 @@
+//! The transcoder against an oracle, against broken input, and against the counter of allocations.
+
+#[cfg(test)]
+mod allocations;
+#[cfg(test)]
+mod envelope;
+#[cfg(test)]
+mod frames;
+#[cfg(test)]
+mod generate;
+#[cfg(test)]
+mod json;
+#[cfg(test)]
+mod malformed;
+#[cfg(test)]
+mod mapping;
+#[cfg(test)]
+mod moment;
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod payloads;
+#[cfg(test)]
+mod render;
