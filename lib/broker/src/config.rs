@@ -1,0 +1,187 @@
+//! Which broker, where, and how much may wait for it.
+
+use boot::{Key, Parse, Reader, SecretString, Size, config::Invalid};
+
+use crate::{Exchange, amqp::Place, message::SHORT_STRING};
+
+const AMQP_URL: Key = Key::new(
+    "AMQP_URL",
+    "The broker: amqp[s]://user:password@host:port/vhost (the default vhost is %2f)",
+)
+.with_default("amqp://guest:guest@127.0.0.1:5672/%2f")
+.secret();
+
+const AMQP_PREFIX: Key = Key::new(
+    "AMQP_PREFIX",
+    "What the names of exchanges and queues begin with",
+)
+.with_default("discord");
+
+const AMQP_PERSISTENT: Key = Key::new(
+    "AMQP_PERSISTENT",
+    "Whether events in durable queues survive a restart of the broker",
+)
+.with_default("true");
+
+const AMQP_WINDOW: Key = Key::new(
+    "AMQP_WINDOW",
+    "How much memory unconfirmed messages may take before reading from Discord pauses",
+)
+.with_default("16MiB");
+
+const BROKER_TYPE: Key = Key::new(
+    "BROKER_TYPE",
+    "amqp, or stdio: one JSON object per line on stdout, requests on stdin",
+)
+.with_default("amqp");
+
+/// The keys that [`Config::read`] reads.
+pub const KEYS: &[Key] = &[
+    AMQP_PERSISTENT,
+    AMQP_PREFIX,
+    AMQP_URL,
+    AMQP_WINDOW,
+    BROKER_TYPE,
+];
+
+const SMALLEST_WINDOW: Size = Size(64 * 1024);
+const LARGEST_WINDOW: Size = Size(64 * 1024 * 1024 * 1024);
+
+/// Room that the prefix leaves for what follows it in the names of queues.
+const LONGEST_PREFIX: usize = SHORT_STRING - 100;
+
+/// The kind of broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// RabbitMQ, or whatever else speaks AMQP 0-9-1 with confirms.
+    Amqp,
+    /// This process' own stdout and stdin.
+    Stdio,
+}
+
+impl Parse for Kind {
+    fn expected() -> String {
+        "amqp or stdio".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "amqp" => Ok(Self::Amqp),
+            "stdio" => Ok(Self::Stdio),
+            _ => Err(Invalid::new()),
+        }
+    }
+}
+
+/// How messages leave the service.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The kind of broker.
+    pub kind: Kind,
+    /// Where RabbitMQ is, with user and password.
+    pub url: SecretString,
+    /// What the names of exchanges and queues begin with.
+    pub prefix: String,
+    /// About how many bytes of memory unconfirmed messages may take.
+    pub window: usize,
+    /// Whether messages survive a restart of the broker where their queue does.
+    pub persistent: bool,
+}
+
+impl Config {
+    /// Reads [`KEYS`]; mistakes stay with the reader.
+    pub fn read(reader: &mut Reader) -> Option<Self> {
+        let kind = reader.or_default(&BROKER_TYPE);
+        let url = read_url(reader);
+        let prefix = read_prefix(reader);
+        let window = reader.in_range(&AMQP_WINDOW, SMALLEST_WINDOW..=LARGEST_WINDOW);
+        let persistent = reader.or_default(&AMQP_PERSISTENT);
+        Some(Self {
+            kind: kind?,
+            url: url?,
+            prefix: prefix?,
+            window: window?.bytes(),
+            persistent: persistent?,
+        })
+    }
+}
+
+fn read_url(reader: &mut Reader) -> Option<SecretString> {
+    let url: SecretString = reader.or_default(&AMQP_URL)?;
+    match Place::parse(&url) {
+        Ok(_) => Some(url),
+        Err(error) => {
+            reader.mistake(&AMQP_URL, error);
+            None
+        }
+    }
+}
+
+fn read_prefix(reader: &mut Reader) -> Option<String> {
+    let prefix: String = reader.or_default(&AMQP_PREFIX)?;
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "-_.:".contains(letter);
+    let mistake = if prefix.is_empty() || prefix.len() > LONGEST_PREFIX {
+        format!("expected 1 to {LONGEST_PREFIX} characters")
+    } else if !prefix.chars().all(allowed) {
+        "expected letters, digits and any of - _ . : only".to_owned()
+    } else if prefix == "amq" || prefix.starts_with("amq.") {
+        format!(
+            "RabbitMQ keeps names such as {} for itself",
+            Exchange::Events.name(&prefix)
+        )
+    } else {
+        return Some(prefix);
+    };
+    reader.mistake(&AMQP_PREFIX, mistake);
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(environment: &[(&str, &str)]) -> Result<Config, String> {
+        let pairs = environment
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let mut reader = Reader::new(&[KEYS], pairs, None);
+        let config = Config::read(&mut reader);
+        reader
+            .finish(config)
+            .map_err(|mistakes| mistakes.to_string())
+    }
+
+    #[test]
+    fn defaults() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.kind, Kind::Amqp);
+        assert_eq!(config.prefix, "discord");
+        assert_eq!(config.window, 16 * 1024 * 1024);
+        assert!(config.persistent);
+    }
+
+    #[test]
+    fn mistakes_are_named_and_the_password_is_not() {
+        for (key, value) in [
+            ("AMQP_URL", "http://user:hunter2@host/"),
+            ("AMQP_URL", "hunter2"),
+            ("AMQP_PREFIX", "amq.x"),
+            ("AMQP_PREFIX", "a b"),
+            ("AMQP_PREFIX", &"x".repeat(200)),
+            ("AMQP_WINDOW", "1KiB"),
+            ("AMQP_WINDOW", "lots"),
+            ("AMQP_PERSISTENT", "maybe"),
+            ("BROKER_TYPE", "kafka"),
+        ] {
+            let mistakes = read(&[(key, value)]).unwrap_err();
+            assert!(mistakes.contains(key), "{mistakes}");
+            assert!(!mistakes.contains("hunter2"), "{mistakes}");
+        }
+    }
+
+    #[test]
+    fn debug_output_hides_the_password() {
+        let config = read(&[("AMQP_URL", "amqp://user:hunter2@host/")]).unwrap();
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

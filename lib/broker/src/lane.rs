@@ -1,0 +1,92 @@
+//! An ordered stream of messages whose confirms are tracked together.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use crate::{
+    Closed, Message,
+    queue::{Queue, User},
+};
+
+/// An ordered stream of messages: a shard has one.
+///
+/// Messages reach the broker in the order in which they were published. Sequences must grow
+/// within a lane; whoever starts to count anew takes a new lane. While a lane exists, the broker
+/// stays open: drop it when nothing more comes.
+#[derive(Debug)]
+pub struct Lane {
+    user: User,
+    confirmed: Arc<Confirmed>,
+}
+
+/// How far a lane is confirmed.
+#[derive(Debug, Default)]
+pub(crate) struct Confirmed(AtomicU64);
+
+impl Confirmed {
+    /// Everything of the lane up to this sequence is confirmed.
+    pub(crate) fn advance(&self, sequence: u64) {
+        self.0.fetch_max(sequence, Ordering::Release);
+    }
+}
+
+impl Lane {
+    pub(crate) fn new(queue: &Arc<Queue>) -> Self {
+        Self {
+            user: User::new(queue),
+            confirmed: Arc::default(),
+        }
+    }
+
+    /// Hands a message to the broker. Waits while the window is full.
+    ///
+    /// After [`Lane::has_room`] it waits only when another lane took the room in between, or
+    /// when the message alone is bigger than a quarter of the window. Not cancel safe: a message
+    /// whose `publish` is dropped while it waits was not published.
+    ///
+    /// # Errors
+    ///
+    /// The broker has ended, and the message was not published.
+    pub async fn publish(&mut self, sequence: u64, message: Message) -> Result<(), Closed> {
+        let mut message = message;
+        loop {
+            let progress = self.queue().progress();
+            match self.queue().offer(&self.confirmed, sequence, message)? {
+                None => return Ok(()),
+                Some(refused) => message = refused,
+            }
+            progress.await;
+        }
+    }
+
+    /// Whether the window has room.
+    pub fn has_room(&self) -> bool {
+        self.queue().has_room()
+    }
+
+    /// Returns when the window has room, or the broker has ended. Cancel safe.
+    pub async fn room(&self) {
+        self.queue().until(|| self.queue().has_room()).await;
+    }
+
+    /// The highest sequence such that it and everything published before it on this lane is
+    /// confirmed; 0 if there is none.
+    pub fn confirmed(&self) -> u64 {
+        self.confirmed.0.load(Ordering::Acquire)
+    }
+
+    /// Returns when [`Lane::confirmed`] has reached this sequence, or the broker has ended, after
+    /// which nothing more will be confirmed: look at `confirmed` to know which. Cancel safe.
+    pub async fn confirmed_past(&self, sequence: u64) {
+        self.queue().until(|| self.confirmed() >= sequence).await;
+    }
+
+    fn queue(&self) -> &Arc<Queue> {
+        self.user.queue()
+    }
+}
+
+#[cfg(test)]
+mod tests;

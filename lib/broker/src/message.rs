@@ -1,0 +1,162 @@
+//! A message on its way to the broker, whichever broker that is.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// Content type of every body that is published.
+pub const CONTENT_TYPE: &str = "application/x-protobuf";
+
+/// What AMQP allows for a routing key, an id or a name: its length travels in one byte.
+pub(crate) const SHORT_STRING: usize = 255;
+
+/// What a message costs in memory beside its body and its texts: its place in the ring, the
+/// allocations' own overhead, and what the AMQP client keeps until the confirm is there.
+const OVERHEAD: usize = 640;
+
+/// One of the exchanges of the contract; its full name is `<prefix>.<suffix>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Exchange {
+    /// What was refused or could not be parsed, with the reason in a header.
+    DeadLetter,
+    /// Events from Discord to the workers.
+    Events,
+    /// Answers of workers to events that ask for one.
+    Replies,
+    /// Requests of workers to the services.
+    Requests,
+}
+
+impl Exchange {
+    /// All exchanges that a service declares.
+    pub const ALL: [Self; 4] = [
+        Self::DeadLetter,
+        Self::Events,
+        Self::Replies,
+        Self::Requests,
+    ];
+
+    /// The exchange's full name under this prefix.
+    pub fn name(self, prefix: &str) -> String {
+        format!("{prefix}.{}", self.suffix())
+    }
+
+    /// The part of the name that follows the prefix.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::DeadLetter => "dead-letter",
+            Self::Events => "events",
+            Self::Replies => "replies",
+            Self::Requests => "requests",
+        }
+    }
+}
+
+/// What a header holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A yes or no.
+    Flag(bool),
+    /// A number.
+    Number(i64),
+    /// A text.
+    Text(String),
+}
+
+/// One message, complete but for the names that the broker's configuration adds.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Where it goes.
+    pub exchange: Exchange,
+    /// By which the exchange chooses queues. What exceeds 255 bytes is cut off.
+    pub routing_key: String,
+    /// Stable id: the same occurrence published again has the same one.
+    pub message_id: String,
+    /// Full name of the body's protobuf message, such as `gateway.v1.Event`.
+    pub type_name: &'static str,
+    /// The application (bot) that the message belongs to.
+    pub app_id: Arc<str>,
+    /// When it came into being, in seconds since the Unix epoch.
+    pub timestamp: u64,
+    /// Further facts for those who do not want to parse the body.
+    pub headers: Vec<(&'static str, Value)>,
+    /// The encoded protobuf message.
+    pub body: Bytes,
+}
+
+impl Message {
+    /// Bytes of memory that the message takes until it is confirmed.
+    pub(crate) fn cost(&self) -> usize {
+        let headers = self.headers.iter().map(|(_, value)| match value {
+            Value::Text(text) => text.len(),
+            Value::Flag(_) | Value::Number(_) => 0,
+        });
+        OVERHEAD
+            + size_of_val(self.headers.as_slice())
+            + headers.sum::<usize>()
+            + self.routing_key.len()
+            + self.message_id.len()
+            + self.body.len()
+    }
+}
+
+/// What is published in the place of a message that is larger than the broker allows.
+pub(crate) fn notice(message: &Message, limit: usize) -> Option<Message> {
+    if message.body.len() <= limit {
+        return None;
+    }
+    let reason = format!(
+        "{} bytes are more than the broker's {limit}",
+        message.body.len()
+    );
+    Some(Message {
+        exchange: Exchange::DeadLetter,
+        headers: vec![("reason", Value::Text(reason))],
+        body: Bytes::new(),
+        ..message.clone()
+    })
+}
+
+/// The longest beginning of `text` that AMQP can carry as a short string.
+pub(crate) fn short(text: &str) -> &str {
+    if text.len() <= SHORT_STRING {
+        return text;
+    }
+    let end = (0..=SHORT_STRING)
+        .rev()
+        .find(|&end| text.is_char_boundary(end));
+    &text[..end.unwrap_or(0)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(short("abc"), "abc");
+        assert_eq!(short(&"x".repeat(300)).len(), 255);
+        assert_eq!(short(&"ä".repeat(200)).len(), 254);
+    }
+
+    #[test]
+    fn an_exchange_is_named_by_prefix_and_suffix() {
+        assert_eq!(Exchange::DeadLetter.name("discord"), "discord.dead-letter");
+        assert_eq!(Exchange::Events.name("other"), "other.events");
+    }
+
+    #[test]
+    fn the_cost_counts_what_the_message_holds() {
+        let message = Message {
+            exchange: Exchange::Events,
+            routing_key: "1.A.-.-".to_owned(),
+            message_id: "a:1".to_owned(),
+            type_name: "gateway.v1.Event",
+            app_id: "1".into(),
+            timestamp: 0,
+            headers: Vec::new(),
+            body: Bytes::from_static(&[0; 1_000]),
+        };
+        assert_eq!(message.cost(), OVERHEAD + 1_010);
+    }
+}

@@ -1,0 +1,119 @@
+//! Every message that is not confirmed yet, in the order in which it was published.
+//!
+//! The ring knows neither sockets nor clocks. Messages enter at the back, are handed out for
+//! writing in order, and leave at the front when they are confirmed. A lost connection rewinds
+//! it, so that the next one begins with the oldest unconfirmed message: nothing is lost, and
+//! first occurrences stay in order.
+
+use std::collections::VecDeque;
+
+/// Unconfirmed messages under a limit of bytes. `T` is the message, `L` the lane it came by.
+#[derive(Debug)]
+pub(crate) struct Ring<T, L> {
+    entries: VecDeque<Entry<T, L>>,
+    /// How many entries, from the front, were handed out since the last rewind.
+    taken: usize,
+    /// The sum of all costs.
+    used: usize,
+    /// How much `used` may grow.
+    window: usize,
+}
+
+/// A message in the ring.
+#[derive(Debug)]
+pub(crate) struct Entry<T, L> {
+    /// The message itself.
+    pub(crate) message: T,
+    /// The lane that it came by.
+    pub(crate) lane: L,
+    /// Its sequence within the lane.
+    pub(crate) sequence: u64,
+    /// Whether it was handed out before the last rewind.
+    pub(crate) repeated: bool,
+    /// What it takes of the window.
+    cost: usize,
+}
+
+impl<T, L> Ring<T, L> {
+    /// An empty ring that holds about `window` bytes.
+    pub(crate) fn new(window: usize) -> Self {
+        Self {
+            entries: VecDeque::new(),
+            taken: 0,
+            used: 0,
+            window,
+        }
+    }
+
+    /// Whether the window has room. What comes next is then admitted at once, unless it is huge.
+    pub(crate) fn has_room(&self) -> bool {
+        self.used < self.window
+    }
+
+    /// Whether a message of this cost may enter now.
+    ///
+    /// The last one in may exceed the window by a quarter, so that whoever saw room need not
+    /// wait. A message bigger than that waits until it is alone.
+    pub(crate) fn admits(&self, cost: usize) -> bool {
+        let limit = self.window.saturating_add(self.window / 4);
+        self.entries.is_empty() || (self.has_room() && self.used.saturating_add(cost) <= limit)
+    }
+
+    /// Puts a message at the back.
+    pub(crate) fn push(&mut self, lane: L, sequence: u64, message: T, cost: usize) {
+        self.used = self.used.saturating_add(cost);
+        self.entries.push_back(Entry {
+            message,
+            lane,
+            sequence,
+            repeated: false,
+            cost,
+        });
+    }
+
+    /// The oldest message that was not handed out yet.
+    pub(crate) fn take(&mut self) -> Option<&Entry<T, L>> {
+        let entry = self.entries.get(self.taken)?;
+        self.taken += 1;
+        Some(entry)
+    }
+
+    /// Removes the oldest message, which must have been handed out: it is confirmed.
+    pub(crate) fn confirm(&mut self) -> Option<Entry<T, L>> {
+        self.taken = self.taken.checked_sub(1)?;
+        let entry = self.entries.pop_front()?;
+        self.used = self.used.saturating_sub(entry.cost);
+        Some(entry)
+    }
+
+    /// Forgets what was handed out: all of it will be handed out again, in order.
+    pub(crate) fn rewind(&mut self) {
+        for entry in self.entries.iter_mut().take(self.taken) {
+            entry.repeated = true;
+        }
+        self.taken = 0;
+    }
+
+    /// Lets `revise` change each message; it returns the new cost of those that it changed.
+    pub(crate) fn revise(&mut self, mut revise: impl FnMut(&mut T) -> Option<usize>) {
+        for entry in &mut self.entries {
+            if let Some(cost) = revise(&mut entry.message) {
+                self.used = self.used.saturating_sub(entry.cost).saturating_add(cost);
+                entry.cost = cost;
+            }
+        }
+    }
+
+    /// Whether everything is confirmed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Bytes of the window that are in use.
+    pub(crate) fn used(&self) -> usize {
+        self.used
+    }
+}
+
+#[cfg(test)]
+mod tests;

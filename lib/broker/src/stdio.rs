@@ -1,0 +1,60 @@
+//! The broker without a server: messages on stdout, requests on stdin, one JSON object per line.
+
+mod base64;
+mod input;
+mod json;
+mod output;
+
+use std::sync::Arc;
+
+use boot::Context;
+use tokio::sync::mpsc;
+
+use crate::{Config, metrics::Metrics, queue::Queue};
+
+pub(crate) use self::{input::Input, output::Answer};
+
+/// How many replies may wait for stdout. Whoever replies waits when there is no room.
+const REPLIES: usize = 64;
+
+/// What turns stdin into requests.
+#[derive(Clone, Debug)]
+pub(crate) struct Stdio {
+    replies: mpsc::Sender<output::Line>,
+}
+
+/// Starts the task that writes to stdout.
+pub(crate) fn start(
+    config: Config,
+    queue: &Arc<Queue>,
+    metrics: Metrics,
+    context: &Context,
+) -> Stdio {
+    let (sender, replies) = mpsc::channel(REPLIES);
+    let writer = output::Writer::new(
+        tokio::io::stdout(),
+        config.prefix,
+        Arc::clone(queue),
+        metrics,
+        context.health.check("broker"),
+        replies,
+    );
+    let (queue, shutdown) = (Arc::clone(queue), context.shutdown.clone());
+    context.tasks.spawn("broker", async move {
+        let _closing = queue.closing();
+        writer.run(&shutdown).await
+    });
+    Stdio { replies: sender }
+}
+
+impl Stdio {
+    /// The requests that come by stdin.
+    pub(crate) fn input(&self, service: &str, application_id: u64) -> Input {
+        Input::new(
+            tokio::io::stdin(),
+            service,
+            application_id,
+            self.replies.clone(),
+        )
+    }
+}
