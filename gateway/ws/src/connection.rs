@@ -1,0 +1,253 @@
+//! One websocket connection of a shard, from connect to close.
+//!
+//! twilight's shard does the handshake, decompression, heartbeats, Identify and Resume. It also
+//! reconnects by itself, at once and for ever; so a connection here is used until it breaks and
+//! then thrown away, and the shard's task decides when the next one begins.
+
+use crate::session::Session;
+use discord::close;
+use futures_util::StreamExt;
+use http::Uri;
+use secrecy::{ExposeSecret, SecretString};
+use std::{
+    env::consts::OS,
+    error::Error as _,
+    future,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time;
+use twilight_gateway::{
+    CloseFrame, Config, ConfigBuilder, Intents, Message, Session as Resumption, Shard, ShardId,
+    ShardState,
+    error::{ReceiveMessageError, ReceiveMessageErrorType},
+};
+use twilight_gateway_queue::InMemoryQueue;
+use twilight_model::gateway::payload::outgoing::identify::IdentifyProperties;
+
+/// How many polls it may take to open a websocket. TCP, TLS and HTTP need about a dozen, the shard's
+/// own timer adds two a second for the ten seconds that twilight tries; each may hide one connection
+/// that the server closed at once.
+const CONNECTING_POLLS: u32 = 40;
+
+/// How long a close handshake may take before the connection is simply dropped.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// The close code of ours: any but 1000 and 1001 leaves the session resumable.
+const RESUMABLE: CloseFrame<'static> = CloseFrame::new(4000, "resuming later");
+
+/// What twilight's shard gives.
+type Received = Result<Message, ReceiveMessageError>;
+
+/// What every connection of the application has in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialer {
+    /// Token, intents, TLS and the identify queue.
+    config: Config<InMemoryQueue>,
+}
+
+impl Dialer {
+    /// Connects to `url` (from `GET /gateway/bot`) with this token and these intents.
+    pub(crate) fn new(url: &str, token: &SecretString, intents: u64, queue: InMemoryQueue) -> Self {
+        let name = env!("CARGO_PKG_NAME");
+        let config = ConfigBuilder::new(
+            token.expose_secret().to_owned(),
+            Intents::from_bits_retain(intents),
+        )
+        .identify_properties(IdentifyProperties::new(name, name, OS))
+        .proxy_url(url.trim_end_matches('/').to_owned())
+        .queue(queue)
+        .build();
+        Self { config }
+    }
+
+    /// Begins a connection that identifies, or resumes the session from its sequence.
+    pub(crate) fn dial(&self, shard: ShardId, resume: Option<&Session>) -> Connection {
+        let mut builder = ConfigBuilder::from(self.config.clone());
+        if let Some(session) = resume {
+            builder = builder.session(Resumption::new(session.sequence, session.id.clone()));
+            if is_gateway_url(&session.resume_url) {
+                builder = builder.resume_url(session.resume_url.clone());
+            }
+        }
+        Connection {
+            shard: Shard::with_config(shard, builder.build()),
+            opened: false,
+            polls: 0,
+        }
+    }
+}
+
+/// What a connection tells its shard.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// The connection is over; `next` says what may follow.
+    Closed {
+        /// Whether to resume, identify or give up.
+        next: close::Next,
+        /// What happened, for the log.
+        reason: String,
+    },
+    /// No connection could be made.
+    ConnectFailed(String),
+    /// A whole payload, as it came.
+    Frame(String),
+    /// A payload that could not be read, as it came; the connection goes on.
+    Malformed(String),
+}
+
+/// A websocket connection of a shard.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// twilight's half of the work.
+    shard: Shard<InMemoryQueue>,
+    /// Whether the websocket was seen open.
+    opened: bool,
+    /// How often the shard was polled before that.
+    polls: u32,
+}
+
+impl Connection {
+    /// Waits for what comes next. Cancel safe.
+    pub(crate) async fn next(&mut self) -> Input {
+        match future::poll_fn(|context| self.poll(context)).await {
+            Some(Ok(Message::Text(text))) => Input::Frame(text),
+            Some(Ok(Message::Close(frame))) => {
+                // 1006 is twilight's word for a connection that broke without a close frame.
+                let code = frame
+                    .as_ref()
+                    .map(|frame| frame.code)
+                    .filter(|code| *code != 1006);
+                let reason = frame.map_or_else(String::new, |frame| frame.reason.into_owned());
+                Input::Closed {
+                    next: close::after(code),
+                    reason: describe(code, &reason),
+                }
+            }
+            Some(Err(error)) => {
+                let cause = error
+                    .source()
+                    .map_or_else(|| error.to_string(), ToString::to_string);
+                match error.into_parts().0 {
+                    ReceiveMessageErrorType::Deserializing { event } => Input::Malformed(event),
+                    ReceiveMessageErrorType::Compression => Input::Closed {
+                        next: close::Next::Resume,
+                        reason: format!("a payload could not be decompressed: {cause}"),
+                    },
+                    _ => Input::ConnectFailed(cause),
+                }
+            }
+            None => Input::Closed {
+                next: close::Next::Resume,
+                reason: describe(None, ""),
+            },
+        }
+    }
+
+    /// Polls twilight's shard, and stops it from connecting again and again: a server that hangs up
+    /// without a close frame is not reported, but connected to again within the same poll.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Received>> {
+        let received = self.shard.poll_next_unpin(context);
+        let is_disconnected = matches!(self.shard.state(), ShardState::Disconnected { .. });
+        if received.is_pending() && is_disconnected {
+            // Once open, the websocket was closed and is being opened anew. Before that, open and
+            // close may have fallen into one poll, so all that can be bounded is their number.
+            self.polls += 1;
+            if self.opened || self.polls > CONNECTING_POLLS {
+                return Poll::Ready(None);
+            }
+        }
+        self.opened |= !is_disconnected;
+        received
+    }
+
+    /// The session that READY brought: its id, and where to resume it.
+    pub(crate) fn ready(&self) -> Option<(&str, &str)> {
+        Some((
+            self.shard.session()?.id(),
+            self.shard.resume_url().unwrap_or_default(),
+        ))
+    }
+
+    /// Whether Discord, or we on its demand, have ended the connection.
+    pub(crate) const fn is_over(&self) -> bool {
+        matches!(
+            self.shard.state(),
+            ShardState::Disconnected { .. } | ShardState::FatallyClosed
+        )
+    }
+
+    /// Whether a payload of a worker can be sent now: within Discord's limit, and with a session.
+    pub(crate) fn takes_commands(&self) -> bool {
+        self.shard.state() == ShardState::Active
+            && self
+                .shard
+                .ratelimiter()
+                .is_some_and(|limit| limit.available() > 0)
+    }
+
+    /// Sends a payload of a worker with what is sent next.
+    pub(crate) fn send(&self, payload: String) {
+        self.shard.send(payload);
+    }
+
+    /// How long the last heartbeat's answer took.
+    pub(crate) fn latency(&self) -> Option<Duration> {
+        self.shard.latency().recent().first().copied()
+    }
+
+    /// Closes so that the session stays resumable, or finishes the close that is under way.
+    /// What still comes is dropped: it was not read, so a RESUME brings it again.
+    pub(crate) async fn close(mut self) {
+        // Polled past a close, twilight would begin to connect again, and it trusts the URL.
+        if !self.opened || !self.shard.resume_url().is_none_or(is_gateway_url) {
+            return;
+        }
+        if !self.is_over() {
+            self.shard.close(RESUMABLE);
+        }
+        let closed =
+            async { while let Input::Frame(_) | Input::Malformed(_) = self.next().await {} };
+        if time::timeout(CLOSING, closed).await.is_err() {
+            tracing::debug!("the close handshake took too long");
+        }
+    }
+}
+
+/// Whether this is a URL that a websocket can be opened to.
+pub(crate) fn is_gateway_url(url: &str) -> bool {
+    url.parse::<Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("ws" | "wss"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+    })
+}
+
+/// A close in words.
+fn describe(code: Option<u16>, reason: &str) -> String {
+    match (code, reason) {
+        (None, _) => "the connection broke".to_owned(),
+        (Some(code), "") => format!("closed with code {code}"),
+        (Some(code), reason) => format!("closed with code {code}: {reason}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_gateway_url;
+
+    #[test]
+    fn only_websocket_urls_are_dialled() {
+        assert!(is_gateway_url("wss://gateway-us-east1-b.discord.gg"));
+        assert!(is_gateway_url("ws://127.0.0.1:4000"));
+        for bad in [
+            "",
+            "gateway.discord.gg",
+            "https://discord.gg",
+            "wss://",
+            "wss://a b",
+            "ws:///x",
+        ] {
+            assert!(!is_gateway_url(bad), "{bad}");
+        }
+    }
+}

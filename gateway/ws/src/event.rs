@@ -1,0 +1,164 @@
+//! From a gateway frame to the message that the broker carries.
+
+use crate::{Config, shard::Shared};
+use broker::{Exchange, Message, Value};
+use bytes::Bytes;
+use prost::Message as _;
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+use transcode::{Envelope, Ids, Lane, Lanes, Payload, Scratch, Transcoder};
+use twilight_gateway::ShardId;
+use wire::{
+    discord::v1::Interaction,
+    gateway::v1::Source,
+    routing::{self, InteractionRoute},
+};
+
+/// The event whose routing key says more than where it happened.
+const INTERACTION: &str = "INTERACTION_CREATE";
+
+/// Makes messages of a shard's events.
+pub(crate) struct Encoder {
+    /// The shard whose events these are.
+    shard: ShardId,
+    /// The application's id.
+    application_id: u64,
+    /// The same, as AMQP's property.
+    app_id: Arc<str>,
+    /// Which lanes an event carries.
+    lanes: Lanes,
+    /// The events to publish; `None` is all.
+    events: Option<Arc<BTreeSet<String>>>,
+    /// The mapping from JSON to protobuf.
+    transcoder: Arc<Transcoder>,
+    /// Buffers that are used again for every event.
+    scratch: Scratch,
+}
+
+impl Encoder {
+    /// An encoder for one shard's events.
+    pub(crate) fn new(
+        shard: ShardId,
+        application_id: u64,
+        config: &Config,
+        transcoder: &Arc<Transcoder>,
+    ) -> Self {
+        Self {
+            shard,
+            application_id,
+            app_id: application_id.to_string().into(),
+            lanes: config.lanes,
+            events: config.events.clone(),
+            transcoder: Arc::clone(transcoder),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Whether events of this name are published.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.events
+            .as_ref()
+            .is_none_or(|events| events.contains(name))
+    }
+
+    /// The message of one event.
+    pub(crate) fn message(
+        &mut self,
+        session_id: &str,
+        sequence: u64,
+        name: &str,
+        payload: Payload<'_>,
+        shared: &Shared,
+    ) -> Message {
+        let received_at = SystemTime::now();
+        let message_id = format!("{session_id}:{sequence}");
+        let envelope = Envelope {
+            id: &message_id,
+            application_id: self.application_id,
+            name,
+            source: Source::Ws,
+            shard: Some((self.shard.number(), self.shard.total())),
+            sequence: Some(sequence),
+            received_at,
+            lanes: self.lanes,
+        };
+        let encoded = self.transcoder.event(&envelope, payload, &mut self.scratch);
+        note(encoded.lane, name, shared);
+        let (ids, body) = (encoded.ids, Bytes::copy_from_slice(encoded.body));
+        let data = encoded.data().filter(|_| name == INTERACTION);
+        let interaction = match data.and_then(|data| Interaction::decode(data).ok()) {
+            None if name == INTERACTION => self.interaction(payload),
+            interaction => interaction,
+        };
+        Message {
+            exchange: Exchange::Events,
+            routing_key: self.routing_key(name, ids, interaction.as_ref()),
+            message_id,
+            type_name: routing::TYPE_EVENT,
+            app_id: Arc::clone(&self.app_id),
+            timestamp: received_at
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs()),
+            headers: vec![
+                ("event", Value::Text(name.to_owned())),
+                ("shard", Value::Number(self.shard.number().into())),
+                (
+                    "sequence",
+                    Value::Number(i64::try_from(sequence).unwrap_or(i64::MAX)),
+                ),
+            ],
+            body,
+        }
+    }
+
+    /// The interaction in a payload that is published as JSON: its key needs its name all the same.
+    fn interaction(&mut self, payload: Payload<'_>) -> Option<Interaction> {
+        let data = self
+            .transcoder
+            .data(INTERACTION, payload, &mut self.scratch)?;
+        Interaction::decode(data).ok()
+    }
+
+    /// The routing key of an event.
+    fn routing_key(&self, name: &str, ids: Ids, interaction: Option<&Interaction>) -> String {
+        let mut key = String::with_capacity(96);
+        let route = interaction.and_then(InteractionRoute::of);
+        routing::event_key(
+            &mut key,
+            self.application_id,
+            name,
+            ids.guild_id,
+            ids.channel_id,
+            route.as_ref(),
+        );
+        key
+    }
+}
+
+/// Counts an event, and logs the first of each kind that is not as it should be.
+fn note(lane: Lane, name: &str, shared: &Shared) {
+    let label = match lane {
+        Lane::Json => "json",
+        Lane::Refused(_) => "malformed",
+        Lane::Typed => "typed",
+        Lane::Unfit => "unfit",
+        Lane::Unknown => "unknown",
+    };
+    shared.metrics.event(label);
+    if matches!(lane, Lane::Json | Lane::Typed) || !shared.logged.first(format!("{label} {name}")) {
+        return;
+    }
+    match lane {
+        Lane::Refused(error) => {
+            tracing::warn!(event = name, %error, "an event cannot be read; published as it came");
+        }
+        Lane::Unfit => tracing::warn!(event = name, "an event is no object; published as JSON"),
+        _ => tracing::info!(
+            event = name,
+            "an event is not in the schema; published as JSON"
+        ),
+    }
+}
