@@ -1,0 +1,256 @@
+//! Requests reach a service and answers reach the caller, at least once.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use broker::Requests;
+use futures_util::StreamExt as _;
+use lapin::{
+    BasicProperties, Channel, Connection, ConnectionProperties, Consumer,
+    message::Delivery,
+    options::{BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions},
+    types::FieldTable,
+};
+use prost::Message as _;
+use tests::rabbitmq::Rabbit;
+use tokio::time;
+use wire::gateway::v1::{Code, Error};
+
+use super::service::{PATIENCE, Service, Worker};
+
+const WINDOW: usize = 1024 * 1024;
+const METHOD: &str = "gateway.v1.Ws/Send";
+const DIRECT_REPLY: &str = "amq.rabbitmq.reply-to";
+
+/// A caller with RabbitMQ's direct reply-to.
+struct Caller {
+    connection: Connection,
+    channel: Channel,
+    replies: Consumer,
+}
+
+impl Caller {
+    async fn connect(rabbit: &Rabbit) -> Result<Self> {
+        let properties = ConnectionProperties::default();
+        let connection = Connection::connect(&rabbit.url(), properties).await?;
+        let channel = connection.create_channel().await?;
+        channel
+            .confirm_select(ConfirmSelectOptions::default())
+            .await?;
+        let options = BasicConsumeOptions {
+            no_ack: true,
+            ..Default::default()
+        };
+        let arguments = FieldTable::default();
+        let replies = channel
+            .basic_consume(DIRECT_REPLY.into(), "".into(), options, arguments)
+            .await?;
+        Ok(Self {
+            connection,
+            channel,
+            replies,
+        })
+    }
+
+    async fn call(&self, exchange: &str, key: &str, method: &str, body: &[u8]) -> Result<()> {
+        let properties = BasicProperties::default()
+            .with_type(method.into())
+            .with_reply_to(DIRECT_REPLY.into())
+            .with_correlation_id("c-1".into())
+            .with_expiration("60000".into())
+            .with_delivery_mode(2)
+            .with_priority(4);
+        let options = BasicPublishOptions::default();
+        self.channel
+            .basic_publish(exchange.into(), key.into(), options, body, properties)
+            .await?
+            .await?;
+        Ok(())
+    }
+
+    async fn reply(&mut self) -> Result<Delivery> {
+        let reply = time::timeout(PATIENCE, self.replies.next())
+            .await
+            .context("no reply came")?;
+        Ok(reply.context("no more replies")??)
+    }
+
+    async fn close(self) -> Result<()> {
+        Ok(self.connection.close(200, "done".into()).await?)
+    }
+}
+
+fn kind(delivery: &Delivery) -> String {
+    delivery
+        .properties
+        .kind()
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}
+
+/// Requests whose queue is there by now.
+async fn listen(service: &Service) -> Result<Requests> {
+    let mut requests = service.broker.requests("ws", 42);
+    // The queue is declared when somebody waits for requests.
+    tokio::select! {
+        _ = requests.next() => anyhow::bail!("there is no request yet"),
+        ready = service.ready() => ready?,
+    }
+    Ok(requests)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_answered() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let service = Service::start(rabbit.url(), "asked", WINDOW);
+    let mut requests = listen(&service).await?;
+    let mut caller = Caller::connect(rabbit).await?;
+
+    caller
+        .call("asked.requests", "ws.Send.42.7", METHOD, b"body")
+        .await?;
+    let mut request = requests.next().await;
+    let call = request.call.clone();
+    ensure!((call.method.as_str(), call.routing_key.as_str()) == (METHOD, "ws.Send.42.7"));
+    ensure!((call.body.as_ref(), call.priority) == (b"body".as_ref(), 4));
+    ensure!(call.timeout == Some(Duration::from_secs(60)));
+    ensure!(!call.redelivered);
+    request.part("gateway.v1.Part", "one".into()).await?;
+    request.end("gateway.v1.Part", "two".into()).await?;
+    let (one, two) = (caller.reply().await?, caller.reply().await?);
+    ensure!((one.data.as_slice(), two.data.as_slice()) == (b"one".as_ref(), b"two".as_ref()));
+    ensure!(two.properties.correlation_id().as_ref().unwrap().as_str() == "c-1");
+    ensure!(one.properties.headers().is_none());
+    ensure!(
+        two.properties
+            .headers()
+            .as_ref()
+            .unwrap()
+            .inner()
+            .contains_key("end")
+    );
+
+    caller
+        .call("asked.requests", "ws.Send.42", METHOD, b"body")
+        .await?;
+    let failure = Error {
+        code: Code::NotFound.into(),
+        ..Error::default()
+    };
+    requests.next().await.fail(&failure).await?;
+    let reply = caller.reply().await?;
+    ensure!(kind(&reply) == "gateway.v1.Error");
+    ensure!(Error::decode(reply.data.as_slice())?.code() == Code::NotFound);
+    drop(requests);
+    service.stop().await?;
+    caller.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_request_comes_again() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let service = Service::start(rabbit.url(), "dropped", WINDOW);
+    let mut requests = listen(&service).await?;
+    let mut caller = Caller::connect(rabbit).await?;
+    caller
+        .call("dropped.requests", "ws.Send.42", METHOD, b"body")
+        .await?;
+    drop(requests.next().await);
+    let request = requests.next().await;
+    ensure!(request.call.redelivered);
+    request.reply("gateway.v1.Done", "done".into()).await?;
+    ensure!(kind(&caller.reply().await?) == "gateway.v1.Done");
+    drop(requests);
+    service.stop().await?;
+    caller.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_request_is_refused_and_kept() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let service = Service::start(rabbit.url(), "refused", WINDOW);
+    let mut requests = listen(&service).await?;
+    let keeper = Worker::connect(rabbit, "refused").await?;
+    keeper.bind("refused.dead-letter", "#").await?;
+    let mut caller = Caller::connect(rabbit).await?;
+
+    for (key, method, reason) in [
+        ("ws.Send.42", "Send", "no method such as"),
+        ("ws.Other.42", METHOD, "does not fit the method"),
+        (
+            "ws.Send.42",
+            "gateway.v1.Voice/Send",
+            "does not fit the method",
+        ),
+    ] {
+        caller
+            .call("refused.requests", key, method, b"body")
+            .await?;
+        caller
+            .call("refused.requests", "ws.Send.42", METHOD, b"good")
+            .await?;
+        let request = requests.next().await;
+        ensure!(
+            request.call.body.as_ref() == b"good",
+            "what is no request is not handed out"
+        );
+        request.reply("gateway.v1.Done", "done".into()).await?;
+        let error = Error::decode(caller.reply().await?.data.as_slice())?;
+        ensure!(error.code() == Code::InvalidArgument);
+        ensure!(error.message.contains(reason), "{}", error.message);
+        ensure!(kind(&caller.reply().await?) == "gateway.v1.Done");
+
+        let dead = keeper.take_until(|_| true).await?;
+        ensure!((dead[0].data.as_slice(), dead[0].routing_key.as_str()) == (b"body".as_ref(), key));
+        let headers = dead[0].properties.headers().clone().unwrap_or_default();
+        let header = headers
+            .inner()
+            .get("reason")
+            .and_then(|value| value.as_long_string());
+        ensure!(header.context("no reason")?.to_string().contains(reason));
+    }
+    drop(requests);
+    service.stop().await?;
+    keeper.close().await?;
+    caller.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_go_on_after_a_restart_of_the_broker() -> Result<()> {
+    let mut rabbit = Rabbit::start()?;
+    let service = Service::start(rabbit.url(), "again", WINDOW);
+    let mut requests = listen(&service).await?;
+    let caller = Caller::connect(&rabbit).await?;
+    caller
+        .call("again.requests", "ws.Send.42", METHOD, b"before")
+        .await?;
+    let held = requests.next().await;
+    rabbit.kill()?;
+    ensure!(held.reply("gateway.v1.Done", "done".into()).await.is_err());
+    drop(caller);
+    rabbit.restart()?;
+
+    let mut caller = Caller::connect(&rabbit).await?;
+    let request = tokio::select! {
+        request = requests.next() => request,
+        () = time::sleep(PATIENCE) => anyhow::bail!("the consumer did not come back"),
+    };
+    ensure!(
+        request.call.body.as_ref() == b"before",
+        "what was not settled comes again"
+    );
+    ensure!(request.call.redelivered);
+    request.reply("gateway.v1.Done", "done".into()).await?;
+    caller
+        .call("again.requests", "ws.Send.42", METHOD, b"after")
+        .await?;
+    let request = requests.next().await;
+    ensure!(request.call.body.as_ref() == b"after");
+    request.reply("gateway.v1.Done", "done".into()).await?;
+    ensure!(kind(&caller.reply().await?) == "gateway.v1.Done");
+    service.ready().await?;
+    drop(requests);
+    service.stop().await?;
+    caller.close().await
+}

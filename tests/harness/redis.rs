@@ -1,0 +1,119 @@
+//! A Redis server of one's own.
+
+use std::{
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::server::{Den, answers, ended, free_ports, signal, wait_for};
+
+/// The name of the process in the den.
+const SERVER: &str = "server";
+
+/// A private server; it is gone when this is dropped or the process ends.
+#[derive(Debug)]
+pub struct Redis {
+    port: u16,
+    server: Option<Child>,
+    den: Den,
+}
+
+impl Redis {
+    /// Starts a server and waits until it answers.
+    pub fn start() -> Result<Self> {
+        let [port] = free_ports()?;
+        let mut redis = Self {
+            port,
+            server: None,
+            den: Den::new("redis-")?,
+        };
+        redis.restart()?;
+        Ok(redis)
+    }
+
+    /// One server for all tests of this process that leave it alone.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Redis> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start().expect("Redis is installed and can be started"))
+    }
+
+    /// Where to connect.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// Starts the server again after [`Redis::kill`] or [`Redis::stop`]: same port, same data.
+    pub fn restart(&mut self) -> Result<()> {
+        ensure!(self.server.is_none(), "the server runs already");
+        let server = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
+            .args([
+                "--appendonly",
+                "yes",
+                "--appendfsync",
+                "always",
+                "--save",
+                "",
+            ])
+            .arg("--dir")
+            .arg(self.den.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .context("cannot start redis-server: is it installed?")?;
+        self.den.watch(SERVER, server.id())?;
+        self.server = Some(server);
+        wait_for(
+            "Redis",
+            || Ok(answers(self.port, b"PING\r\n").then_some(())),
+        )
+    }
+
+    /// Ends the server as a power cut would.
+    pub fn kill(&mut self) -> Result<()> {
+        self.end("KILL")
+    }
+
+    /// Ends the server in good order.
+    pub fn stop(&mut self) -> Result<()> {
+        self.end("TERM")
+    }
+
+    /// Lets the server hang: its connections stay open and nothing answers.
+    pub fn pause(&self) -> Result<()> {
+        signal("STOP", self.pid()?)
+    }
+
+    /// Lets a paused server go on.
+    pub fn resume(&self) -> Result<()> {
+        signal("CONT", self.pid()?)
+    }
+
+    fn end(&mut self, how: &str) -> Result<()> {
+        signal(how, self.pid()?)?;
+        if let Some(mut server) = self.server.take() {
+            ended(&mut server)?;
+        }
+        self.den.forget(SERVER)
+    }
+
+    fn pid(&self) -> Result<u32> {
+        Ok(self
+            .server
+            .as_ref()
+            .context("the server does not run")?
+            .id())
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if self.server.is_some()
+            && let Err(error) = self.kill()
+        {
+            tracing::warn!(%error, "a Redis server did not end well; its guardian will end it");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! What holds for the tree and for the system as a whole.
+
+mod broker;
+mod layers;
+mod readme;
+mod tree;
+mod ws;

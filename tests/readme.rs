@@ -1,0 +1,40 @@
+//! The README's configuration table is the one that the service reads.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use boot::Key;
+
+#[test]
+fn the_table_has_every_key() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = fs::read_to_string(path).expect("the README is there");
+    let table = table();
+    assert!(
+        readme.contains(&table),
+        "the table in README.md is to be:\n\n{table}"
+    );
+}
+
+fn table() -> String {
+    let mut table = String::from("| key | default | |\n|---|---|---|\n");
+    for key in gateway_ws::KEYS.iter().copied().flatten().chain(boot::KEYS) {
+        let (name, default, help) = (names(key), default(key), key.help.trim_end_matches('.'));
+        writeln!(table, "| {name} | {default} | {help} |").expect("a string takes all");
+    }
+    // What follows must not be one more row.
+    table.push('\n');
+    table
+}
+
+fn names(key: &Key) -> String {
+    match key.secret {
+        true => format!("`{0}`, `{0}_FILE`", key.name),
+        false => format!("`{}`", key.name),
+    }
+}
+
+fn default(key: &Key) -> String {
+    key.default
+        .map(|value| format!("`{value}`"))
+        .unwrap_or_default()
+}

@@ -1,0 +1,9 @@
+//! `gateway-ws` as a process, against the simulated Discord.
+
+mod commands;
+mod events;
+mod lifecycle;
+mod odd_input;
+mod refusals;
+mod stage;
+mod system;

@@ -1,0 +1,139 @@
+//! A simulated Discord and the settings of a `gateway-ws` beside it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+use sim::{Config, EmitRequest, EmittedQuery, Sim};
+use tests::service::{Service, gateway_ws};
+
+/// How long the simulator may take to see what a test waits for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// All intents that Discord defines.
+const ALL_INTENTS: &str = "53608447";
+
+/// A simulated Discord, and how to start a `gateway-ws` beside it.
+pub(crate) struct Stage {
+    pub(crate) sim: Sim,
+    variables: BTreeMap<String, String>,
+}
+
+impl Stage {
+    /// A stage on which the service writes to stdout.
+    pub(crate) async fn new(config: Config) -> Result<Self> {
+        boot_crypto();
+        let sim = Sim::start(config).await?;
+        let mut stage = Self {
+            variables: BTreeMap::new(),
+            sim,
+        };
+        stage.set("DISCORD_TOKEN", "sim.token");
+        stage.set("DISCORD_API_URL", &stage.sim.api_url());
+        stage.set("DISCORD_INTENTS", ALL_INTENTS);
+        stage.set("BROKER_TYPE", "stdio");
+        stage.set("ADMIN_ADDRESS", "127.0.0.1:0");
+        stage.set("NO_COLOR", "1");
+        Ok(stage)
+    }
+
+    /// A small Discord: few guilds, one shard.
+    pub(crate) async fn small() -> Result<Self> {
+        Self::new(Config {
+            guilds: 3,
+            ..Config::default()
+        })
+        .await
+    }
+
+    /// Sets a variable of the services that are started from now on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Starts a service.
+    pub(crate) fn start(&self) -> Result<Service> {
+        let variables: Vec<(&str, &str)> = self
+            .variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        Service::start(gateway_ws()?, &variables, &[])
+    }
+
+    /// Starts a service and waits until all its shards know their guilds.
+    pub(crate) async fn start_ready(&self) -> Result<Service> {
+        let service = self.start()?;
+        service
+            .until("all shards", || Ok(self.sim.is_ready()))
+            .await?;
+        Ok(service)
+    }
+
+    /// Lets the simulator emit so many events, as fast as they are read.
+    pub(crate) async fn emit(&self, count: u64) -> Result<()> {
+        let request = EmitRequest {
+            count: Some(count),
+            ..EmitRequest::default()
+        };
+        let progress = self.sim.emit(request).await?;
+        ensure!(
+            progress.events == count,
+            "only {} of {count} were emitted",
+            progress.events
+        );
+        Ok(())
+    }
+
+    /// The ids of all events that the simulator has dispatched.
+    pub(crate) fn dispatched(&self) -> BTreeSet<String> {
+        let emitted = self.sim.emitted(&EmittedQuery::default());
+        let ids = emitted.sessions.iter().flat_map(|session| {
+            (session.from..=session.last).map(|sequence| format!("{}:{sequence}", session.session))
+        });
+        ids.collect()
+    }
+
+    /// Waits until the service has written every event that was dispatched.
+    pub(crate) async fn everything_written(&self, service: &Service) -> Result<Vec<Value>> {
+        let expected = self.dispatched();
+        let everything = || Ok(ids(&service.messages()?).is_superset(&expected));
+        service.until("every event", everything).await?;
+        service.messages()
+    }
+
+    /// Fails when the client broke one of Discord's rules.
+    pub(crate) fn rules_kept(&self) -> Result<()> {
+        let violations = self.sim.violations();
+        ensure!(violations.is_empty(), "{violations:#?}");
+        Ok(())
+    }
+}
+
+/// Lets this process use TLS, which a client needs also where it speaks plain HTTP.
+fn boot_crypto() {
+    // It fails when there is a default already.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+}
+
+/// The ids of messages.
+pub(crate) fn ids(messages: &[Value]) -> BTreeSet<String> {
+    messages
+        .iter()
+        .filter_map(|message| message["message_id"].as_str())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The messages of events with this name.
+pub(crate) fn named<'a>(messages: &'a [Value], name: &str) -> Vec<&'a Value> {
+    messages
+        .iter()
+        .filter(|message| message["headers"]["event"] == name)
+        .collect()
+}

@@ -1,0 +1,231 @@
+//! The whole way: Discord, `gateway-ws`, a real RabbitMQ, and a queue at its end.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, ensure};
+use lapin::message::Delivery;
+use prost::Message as _;
+use sim::{Config, EmitRequest, State};
+use tests::{rabbitmq::Rabbit, service::Service};
+use wire::gateway::v1::Event;
+
+use super::stage::{PATIENCE, Stage};
+use crate::broker::service::Worker;
+
+const MIB: u64 = 1024 * 1024;
+
+/// A stage whose services publish to this node.
+async fn stage(rabbit: &Rabbit, config: Config, prefix: &str) -> Result<Stage> {
+    let mut stage = Stage::new(config).await?;
+    stage.set("BROKER_TYPE", "amqp");
+    stage.set("AMQP_URL", &rabbit.url());
+    stage.set("AMQP_PREFIX", prefix);
+    Ok(stage)
+}
+
+/// Starts a service and binds a queue to its exchange before the first event can come.
+async fn start_bound(stage: &Stage, rabbit: &Rabbit, prefix: &str) -> Result<Service> {
+    stage
+        .sim
+        .change_faults(|faults| faults.rest_status = Some(503));
+    let service = stage.start()?;
+    let connected = || Ok(service.log().contains("check=\"broker\""));
+    service.until("the broker", connected).await?;
+    let worker = Worker::connect(rabbit, prefix).await?;
+    worker.bind(&format!("{prefix}.events"), "#").await?;
+    worker.close().await?;
+    stage.sim.change_faults(|faults| faults.rest_status = None);
+    service
+        .until("all shards", || Ok(stage.sim.is_ready()))
+        .await?;
+    Ok(service)
+}
+
+/// Takes messages from the queue until every event that was dispatched has come. Checks that each
+/// is a whole event, and that the first occurrences of each session's events are in order. Returns
+/// how many came twice.
+async fn take_everything(stage: &Stage, rabbit: &Rabbit, prefix: &str) -> Result<usize> {
+    let mut missing = stage.dispatched();
+    let count = missing.len();
+    let mut wrong = None;
+    let mut newest = BTreeMap::new();
+    let mut look = |delivery: &Delivery| -> Result<usize> {
+        let event = Event::decode(delivery.data.as_slice())?;
+        let id = delivery
+            .properties
+            .message_id()
+            .as_ref()
+            .context("an id")?
+            .to_string();
+        ensure!(event.id == id, "{} travels as {id}", event.id);
+        let (session, sequence) = id.rsplit_once(':').context("session and sequence")?;
+        let sequence: u64 = sequence.parse()?;
+        let last: &mut u64 = newest.entry(session.to_owned()).or_default();
+        ensure!(sequence <= *last + 1, "{id} came behind {last}");
+        *last = sequence.max(*last);
+        missing.remove(&id);
+        Ok(missing.len())
+    };
+    let worker = Worker::connect(rabbit, prefix).await?;
+    let whole = |delivery: &Delivery| match look(delivery) {
+        Ok(missing) => missing == 0,
+        Err(error) => {
+            wrong = Some(error);
+            true
+        }
+    };
+    let taken = worker.take_until(whole).await?;
+    worker.close().await?;
+    match wrong {
+        Some(error) => Err(error),
+        None => Ok(taken.len() - count),
+    }
+}
+
+fn endless(rate: f64) -> EmitRequest {
+    EmitRequest {
+        rate: Some(rate),
+        ..EmitRequest::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigkill_of_the_service_in_the_middle_loses_nothing() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let folder = tempfile::tempdir()?;
+    let config = Config {
+        shards: 2,
+        max_concurrency: 2,
+        guilds: 6,
+        ..Config::default()
+    };
+    let mut stage = stage(rabbit, config, "sigkill").await?;
+    stage.set(
+        "WS_SESSION_FILE",
+        &folder.path().join("sessions.json").to_string_lossy(),
+    );
+    let mut service = start_bound(&stage, rabbit, "sigkill").await?;
+    stage.sim.start_emission(endless(2_000.0))?;
+    for round in 1..=3 {
+        let before = stage.sim.state().generated;
+        let more = |state: &State| state.generated > before + 2_000;
+        stage.sim.wait_for("events", PATIENCE, more).await?;
+        service.kill()?;
+        service = stage.start()?;
+        let resumed = |state: &State| state.resumes == round * 2;
+        stage
+            .sim
+            .wait_for("both sessions resumed", PATIENCE, resumed)
+            .await?;
+    }
+    stage.sim.stop_emission().await;
+    take_everything(&stage, rabbit, "sigkill").await?;
+    assert_eq!(stage.sim.state().identifies, 2, "a session was thrown away");
+    service.terminate()?;
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_restarts_in_the_middle_loses_nothing() -> Result<()> {
+    let mut rabbit = Rabbit::start()?;
+    let config = Config {
+        shards: 2,
+        max_concurrency: 2,
+        guilds: 6,
+        ..Config::default()
+    };
+    let stage = stage(&rabbit, config, "restart").await?;
+    let service = start_bound(&stage, &rabbit, "restart").await?;
+    stage.sim.start_emission(endless(1_000.0))?;
+    for gently in [true, false] {
+        let before = stage.sim.state().generated;
+        let more = |state: &State| state.generated > before + 1_500;
+        stage.sim.wait_for("events", PATIENCE, more).await?;
+        if gently {
+            rabbit.stop()?
+        } else {
+            rabbit.kill()?
+        }
+        let away = stage.sim.state().generated;
+        let meanwhile = |state: &State| state.generated > away + 1_500;
+        stage
+            .sim
+            .wait_for("events while the broker is away", PATIENCE, meanwhile)
+            .await?;
+        rabbit.restart()?;
+    }
+    stage.sim.stop_emission().await;
+    take_everything(&stage, &rabbit, "restart").await?;
+    assert_eq!(stage.sim.state().identifies, 2, "a session was thrown away");
+    service.terminate()?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_hangs_costs_no_more_memory_than_the_window() -> Result<()> {
+    let rabbit = Rabbit::start()?;
+    let mut stage = stage(
+        &rabbit,
+        Config {
+            guilds: 6,
+            ..Config::default()
+        },
+        "hangs",
+    )
+    .await?;
+    stage.set("AMQP_WINDOW", "32MiB");
+    stage.set("WS_STALL_TIMEOUT", "1s");
+    let service = start_bound(&stage, &rabbit, "hangs").await?;
+    // What a run at full speed takes anyhow is there before the measurement.
+    stage.emit(5_000).await?;
+    let before = service.resident()?;
+    rabbit.pause()?;
+    stage.sim.start_emission(EmitRequest::default())?;
+    let stalled = || Ok(service.log().contains("the broker takes no events"));
+    service
+        .until("the pause of the connection", stalled)
+        .await?;
+    let grown = service.resident()?.saturating_sub(before);
+    stage.sim.stop_emission().await;
+    rabbit.resume()?;
+    assert!(grown <= 32 * MIB, "grew by {} KiB", grown / 1024);
+    take_everything(&stage, &rabbit, "hangs").await?;
+    assert_eq!(stage.sim.state().identifies, 1, "a session was thrown away");
+    service.terminate()?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_is_not_there_at_the_start_is_waited_for() -> Result<()> {
+    let mut rabbit = Rabbit::start()?;
+    rabbit.stop()?;
+    let stage = stage(
+        &rabbit,
+        Config {
+            guilds: 3,
+            ..Config::default()
+        },
+        "late",
+    )
+    .await?;
+    let service = stage.start()?;
+    let url = format!("{}/readyz", service.admin().await?);
+    service
+        .until("a try", || {
+            Ok(service.log().contains("cannot reach RabbitMQ"))
+        })
+        .await?;
+    let answer = reqwest::get(&url).await?;
+    assert_eq!(answer.status(), 503);
+    let text = answer.text().await?;
+    assert!(text.contains("cannot reach RabbitMQ"), "{text}");
+    rabbit.restart()?;
+    let ready = || Ok(service.log().contains("up check=\"broker\""));
+    service.until("the broker", ready).await?;
+    service
+        .until("all shards", || Ok(stage.sim.is_ready()))
+        .await?;
+    assert_eq!(reqwest::get(&url).await?.status(), 200);
+    service.terminate()?;
+    Ok(())
+}
