@@ -1,0 +1,27 @@
+# Every target is one script or one cargo command; the scripts are in scripts/.
+.DEFAULT_GOAL := help
+.PHONY: bench check demo docs fmt help lint test
+
+demo: ## Simulated Discord -> gateway-ws -> RabbitMQ -> a worker in Python, live
+	@scripts/demo.sh
+
+test: ## All tests, with private RabbitMQ and Redis servers
+	@scripts/test.sh
+
+check: ## What CI runs: formats, lints, licences, contract, tests, a short demo
+	@scripts/check.sh
+
+bench: ## The benchmarks, with the peers' numbers beside ours
+	@scripts/bench.sh
+
+lint: ## The part of `check` that needs no server
+	@scripts/lint.sh
+
+docs: ## The documentation of the Rust code, in target/doc
+	@cargo doc --workspace --no-deps --locked
+
+fmt: ## Format the Rust and the Python code
+	@scripts/fmt.sh
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

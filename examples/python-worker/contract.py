@@ -1,0 +1,15 @@
+"""The classes of the contract, as generate.py makes them."""
+
+import os
+import sys
+from pathlib import Path
+
+# First on the path, because the package is called `discord`, and so is a well-known library.
+sys.path.insert(0, os.environ.get("CONTRACT_FOLDER", str(Path(__file__).resolve().parent / "gen")))
+
+try:
+    from gateway.v1.event_pb2 import Event
+except ImportError as error:
+    sys.exit(f"{error}\nMake the classes of the contract first, with: python generate.py")
+
+__all__ = ["Event"]

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# The benchmarks. Publishing is measured against AMQP_URL, or else against a private RabbitMQ.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/lib.sh"
+cd "$root"
+
+need_rust
+cargo bench --locked --package bench --bench transcode
+if [ -z "${AMQP_URL:-}" ]; then
+  need_rabbitmq
+  trap 'scripts/rabbitmq.sh stop target/bench/rabbitmq' EXIT
+  AMQP_URL=$(scripts/rabbitmq.sh start target/bench/rabbitmq)
+fi
+cargo bench --locked --package bench --bench publish -- "$AMQP_URL"

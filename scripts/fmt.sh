@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Formats the Rust and the Python code.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/lib.sh"
+cd "$root"
+
+need_rust
+need_linters
+cargo fmt --all
+"$tools/lint/bin/ruff" check --quiet --select I --fix examples scripts
+"$tools/lint/bin/ruff" format --quiet examples scripts
