@@ -192,7 +192,7 @@ impl Corpus {
             match self.below(60) {
                 0 => text.push_str("\\n"),
                 1 => text.push_str("\\\"quoted\\\""),
-                2 => text.push_str("\u{1f600}"),
+                2 => text.push('\u{1f600}'),
                 3 => text.push_str("stra\u{df}e"),
                 4 => write!(text, "<@{}>", self.id()).unwrap_or_default(),
                 _ => text.push_str(self.pick(&WORDS)),

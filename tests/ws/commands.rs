@@ -1,6 +1,6 @@
 //! Requests of workers, here by stdin: sent to Discord, or refused with a reason.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tests::service::Service;
 
@@ -35,7 +35,7 @@ async fn a_payload_reaches_the_guilds_connection() -> Result<()> {
     let payload = json!({"op": 8, "d": {"guild_id": guild, "query": "", "limit": 0}});
     let body = json!({"guild_id": guild, "payload": payload.to_string()});
     let answer = ask(&mut service, "members", &body).await?;
-    assert_eq!(answer["type"], "gateway.v1.SendResponse", "{answer}");
+    ensure!(answer["type"] == "gateway.v1.SendResponse", "{answer}");
     let came = || Ok(!named(&service.messages()?, "GUILD_MEMBERS_CHUNK").is_empty());
     service.until("the members", came).await?;
     service.terminate()?;
@@ -80,12 +80,12 @@ async fn what_discord_would_not_take_is_refused_and_nothing_is_sent() -> Result<
         ),
     ] {
         let answer = ask(&mut service, id, &body).await?;
-        assert_eq!(answer["type"], "gateway.v1.Error", "{answer}");
-        assert_eq!(answer["body"]["code"], code, "{answer}");
+        ensure!(answer["type"] == "gateway.v1.Error", "{answer}");
+        ensure!(answer["body"]["code"] == code, "{answer}");
         let message = answer["body"]["message"].as_str().context("a message")?;
-        assert!(message.contains(words), "{message}");
+        ensure!(message.contains(words), "{message}");
     }
-    assert_eq!(stage.sim.state().connections, 1);
+    ensure!(stage.sim.state().connections == 1);
     service.terminate()?;
     stage.rules_kept()
 }

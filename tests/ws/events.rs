@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use sim::{Config, Dispatch};
 
@@ -20,9 +20,8 @@ async fn every_event_is_published_once_and_in_order() -> Result<()> {
     let service = stage.start_ready().await?;
     stage.emit(5_000).await?;
     let messages = stage.everything_written(&service).await?;
-    assert_eq!(
-        messages.len(),
-        ids(&messages).len(),
+    ensure!(
+        messages.len() == ids(&messages).len(),
         "an event was published twice"
     );
     let mut last = BTreeMap::new();
@@ -34,9 +33,9 @@ async fn every_event_is_published_once_and_in_order() -> Result<()> {
             .as_u64()
             .context("the header sequence")?;
         let before = last.insert(shard, sequence).unwrap_or(0);
-        assert_eq!(sequence, before + 1, "shard {shard}");
+        ensure!(sequence == before + 1, "shard {shard}");
     }
-    assert_eq!(last.len(), 4);
+    ensure!(last.len() == 4);
     service.terminate()?;
     stage.rules_kept()
 }
@@ -61,42 +60,38 @@ async fn an_event_is_typed_and_says_where_it_belongs() -> Result<()> {
         data: data.to_string(),
         ..Dispatch::default()
     };
-    assert_eq!(stage.sim.dispatch(&event)?, 1);
+    ensure!(stage.sim.dispatch(&event)? == 1);
     let messages = stage.everything_written(&service).await?;
     let messages = named(&messages, "MESSAGE_CREATE");
     let [message] = messages[..] else {
-        panic!("{messages:#?}")
+        bail!("{messages:#?}");
     };
     let application = stage.sim.settings().application_id.to_string();
-    assert_eq!(
-        message["routing_key"],
-        format!("{application}.MESSAGE_CREATE.{guild}.81384788765712384")
+    ensure!(
+        message["routing_key"] == format!("{application}.MESSAGE_CREATE.{guild}.81384788765712384")
     );
-    assert_eq!(message["type"], "gateway.v1.Event");
-    assert_eq!(message["exchange"], "discord.events");
+    ensure!(message["type"] == "gateway.v1.Event");
+    ensure!(message["exchange"] == "discord.events");
     let body = &message["body"];
-    assert_eq!(body["id"], message["message_id"]);
-    assert_eq!(body["name"], "MESSAGE_CREATE");
-    assert_eq!(body["application_id"], application.as_str());
-    assert_eq!(body["guild_id"], guild.as_str());
-    assert_eq!(body["channel_id"], "81384788765712384");
-    assert_eq!(body["user_id"], "42");
-    assert_eq!(body["source"], "SOURCE_WS");
-    assert_eq!(body["shard"]["count"], 1);
-    assert!(
+    ensure!(body["id"] == message["message_id"]);
+    ensure!(body["name"] == "MESSAGE_CREATE");
+    ensure!(body["application_id"] == application.as_str());
+    ensure!(body["guild_id"] == guild.as_str());
+    ensure!(body["channel_id"] == "81384788765712384");
+    ensure!(body["user_id"] == "42");
+    ensure!(body["source"] == "SOURCE_WS");
+    ensure!(body["shard"]["count"] == 1);
+    ensure!(
         body.get("json").is_none(),
         "typed events carry no JSON unless asked for"
     );
     let typed = &body["message_create"];
-    assert_eq!(typed["content"], "Grüße 👋");
-    assert_eq!(typed["author"]["username"], "someone");
-    assert_eq!(
-        typed["author"]["unknown_json"],
-        r#"{"clan_of_tomorrow":null}"#
-    );
-    assert_eq!(typed["unknown_json"], r#"{"tomorrow":{"a":[1,2]}}"#);
-    assert_eq!(typed["nulls"].as_array().map(Vec::len), Some(1));
-    assert_eq!(typed["empties"].as_array().map(Vec::len), Some(1));
+    ensure!(typed["content"] == "Grüße 👋");
+    ensure!(typed["author"]["username"] == "someone");
+    ensure!(typed["author"]["unknown_json"] == r#"{"clan_of_tomorrow":null}"#);
+    ensure!(typed["unknown_json"] == r#"{"tomorrow":{"a":[1,2]}}"#);
+    ensure!(typed["nulls"].as_array().map(Vec::len) == Some(1));
+    ensure!(typed["empties"].as_array().map(Vec::len) == Some(1));
     Ok(())
 }
 
@@ -121,7 +116,7 @@ async fn an_interaction_is_routed_by_its_command() -> Result<()> {
     let key = named(&messages, "INTERACTION_CREATE")[0]["routing_key"]
         .as_str()
         .context("a key")?;
-    assert!(key.ends_with(".7.command.play.radio"), "{key}");
+    ensure!(key.ends_with(".7.command.play.radio"), "{key}");
     Ok(())
 }
 
@@ -137,11 +132,11 @@ async fn the_lanes_are_those_that_the_operator_asks_for() -> Result<()> {
         let service = stage.start_ready().await?;
         let messages = stage.everything_written(&service).await?;
         let body = &named(&messages, "READY")[0]["body"];
-        assert_eq!(body.get("ready").is_some(), typed, "{payload}: {body}");
-        assert_eq!(body.get("json").is_some(), json, "{payload}: {body}");
+        ensure!(body.get("ready").is_some() == typed, "{payload}: {body}");
+        ensure!(body.get("json").is_some() == json, "{payload}: {body}");
         if let Some(text) = body["json"].as_str() {
             let data: Value = serde_json::from_str(text)?;
-            assert!(data["session_id"].is_string(), "{text}");
+            ensure!(data["session_id"].is_string(), "{text}");
         }
     }
     Ok(())
@@ -168,13 +163,13 @@ async fn events_that_nobody_asked_for_are_not_published_and_hold_nothing_up() ->
         .until("the saved sequence passes what is filtered", reached)
         .await?;
     let ended = service.terminate()?;
-    assert!(ended.status.success(), "{}", ended.log);
+    ensure!(ended.status.success(), "{}", ended.log);
     for line in &ended.output {
         let message: Value = serde_json::from_str(line)?;
         let event = message["headers"]["event"]
             .as_str()
             .context("the header event")?;
-        assert!(["READY", "MESSAGE_CREATE"].contains(&event), "{event}");
+        ensure!(["READY", "MESSAGE_CREATE"].contains(&event), "{event}");
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use sim::{Config, EmitRequest, Times};
 use tests::{redis::Redis, service::Service};
 use tokio::time::{self, Instant};
@@ -19,7 +19,7 @@ async fn resumes_after(stage: &Stage, service: &Service, what: &str) -> Result<(
         .sim
         .wait_for(&wanted, PATIENCE, |state| state.resumes > before.resumes)
         .await?;
-    assert_eq!(state.identifies, before.identifies, "{what}");
+    ensure!(state.identifies == before.identifies, "{what}");
     stage.emit(200).await?;
     stage.everything_written(service).await?;
     Ok(())
@@ -107,7 +107,7 @@ async fn a_server_that_hangs_up_at_once_is_not_flooded() -> Result<()> {
     // A span, not a wait for luck: the point is how little happens in it.
     time::sleep(Duration::from_secs(5)).await;
     let connections = stage.sim.state().connections;
-    assert!(
+    ensure!(
         (2..=150).contains(&connections),
         "{connections} connections in 5 s"
     );
@@ -131,9 +131,9 @@ async fn sigterm_leaves_the_session_to_the_next_process() -> Result<()> {
     stage.emit(500).await?;
     stage.everything_written(&first).await?;
     let ended = first.terminate()?;
-    assert!(ended.status.success(), "{}", ended.log);
+    ensure!(ended.status.success(), "{}", ended.log);
     let closes = stage.sim.state().connection_log;
-    assert!(!format!("{closes:?}").contains("1000"), "{closes:#?}");
+    ensure!(!format!("{closes:?}").contains("1000"), "{closes:#?}");
     stage.emit(500).await?;
     let second = stage.start()?;
     stage
@@ -149,8 +149,8 @@ async fn sigterm_leaves_the_session_to_the_next_process() -> Result<()> {
         .intersection(&ids(&second.messages()?))
         .cloned()
         .collect();
-    assert!(again.is_empty(), "{} events came twice", again.len());
-    assert_eq!(stage.sim.state().identifies, 1);
+    ensure!(again.is_empty(), "{} events came twice", again.len());
+    ensure!(stage.sim.state().identifies == 1);
     second.terminate()?;
     stage.rules_kept()
 }
@@ -196,9 +196,8 @@ async fn sigkill_loses_nothing_whether_sessions_are_in_a_file_or_in_redis() -> R
         second
             .until("every event that was dispatched", whole)
             .await?;
-        assert_eq!(
-            stage.sim.state().identifies,
-            2,
+        ensure!(
+            stage.sim.state().identifies == 2,
             "{name}: a session was thrown away"
         );
         second.terminate()?;
@@ -224,12 +223,11 @@ async fn a_start_waits_for_redis_and_says_so() -> Result<()> {
         if status == 503 && text.contains("cannot load the sessions") {
             break;
         }
-        assert!(Instant::now() < deadline, "{status}: {text}");
+        ensure!(Instant::now() < deadline, "{status}: {text}");
         time::sleep(Duration::from_millis(20)).await;
     }
-    assert_eq!(
-        stage.sim.state().connections,
-        1,
+    ensure!(
+        stage.sim.state().connections == 1,
         "connected without its sessions"
     );
     redis.restart()?;
@@ -237,7 +235,7 @@ async fn a_start_waits_for_redis_and_says_so() -> Result<()> {
         .sim
         .wait_for("a resume", PATIENCE, |state| state.resumes == 1)
         .await?;
-    assert_eq!(stage.sim.state().identifies, 1);
+    ensure!(stage.sim.state().identifies == 1);
     second
         .until("readiness", || {
             Ok(second.log().contains("check=\"shards\""))
@@ -279,8 +277,8 @@ async fn the_token_shows_nowhere() -> Result<()> {
     let ended = service.terminate()?;
     shown += &ended.log;
     shown += &ended.output.join("\n");
-    assert!(!shown.contains("sim.token"), "the token is in the output");
-    assert!(shown.contains("ready"), "there was output to look at");
+    ensure!(!shown.contains("sim.token"), "the token is in the output");
+    ensure!(shown.contains("ready"), "there was output to look at");
     Ok(())
 }
 

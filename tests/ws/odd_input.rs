@@ -1,6 +1,6 @@
 //! Payloads that are not as they should be: counted, logged once, and nothing breaks.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use sim::Dispatch;
 use tests::service::Service;
@@ -33,20 +33,17 @@ async fn an_event_that_the_schema_does_not_know_travels_as_json() -> Result<()> 
     let data = json!({"guild_id": "5", "channel_id": "6", "user_id": "7", "new": [null]});
     let message = dispatch(&stage, &service, "EVENT_OF_TOMORROW", &data.to_string()).await?;
     let body = &message["body"];
-    assert_eq!(body["name"], "EVENT_OF_TOMORROW");
-    assert_eq!(
-        serde_json::from_str::<Value>(body["json"].as_str().context("json")?)?,
-        data
-    );
-    assert_eq!(body["guild_id"], "5");
-    assert_eq!(body["channel_id"], "6");
-    assert_eq!(body["user_id"], "7");
+    ensure!(body["name"] == "EVENT_OF_TOMORROW");
+    ensure!(serde_json::from_str::<Value>(body["json"].as_str().context("json")?)? == data);
+    ensure!(body["guild_id"] == "5");
+    ensure!(body["channel_id"] == "6");
+    ensure!(body["user_id"] == "7");
     let key = message["routing_key"].as_str().context("a key")?;
-    assert!(key.ends_with(".EVENT_OF_TOMORROW.5.6"), "{key}");
+    ensure!(key.ends_with(".EVENT_OF_TOMORROW.5.6"), "{key}");
     dispatch(&stage, &service, "EVENT_OF_TOMORROW", "{}").await?;
     let log = service.log();
-    assert_eq!(log.matches("EVENT_OF_TOMORROW").count(), 1, "{log}");
-    assert!(
+    ensure!(log.matches("EVENT_OF_TOMORROW").count() == 1, "{log}");
+    ensure!(
         metrics(&service)
             .await?
             .contains(r#"gateway_ws_events_total{lane="unknown"} 2"#)
@@ -80,18 +77,18 @@ async fn payloads_that_make_no_sense_are_skipped_and_the_connection_stays() -> R
         r#"{"user_id":"1","timestamp":2}"#,
     )
     .await?;
-    assert_eq!(stage.sim.state().connections, 1, "{}", service.log());
+    ensure!(stage.sim.state().connections == 1, "{}", service.log());
     let text = metrics(&service).await?;
-    assert!(
+    ensure!(
         text.contains(r#"gateway_ws_odd_payloads_total{kind="opcode"} 2"#),
         "{text}"
     );
-    assert!(
+    ensure!(
         text.contains(r#"gateway_ws_odd_payloads_total{kind="malformed"}"#),
         "{text}"
     );
     let log = service.log();
-    assert_eq!(log.matches("opcode").count(), 1, "{log}");
+    ensure!(log.matches("opcode").count() == 1, "{log}");
     Ok(())
 }
 
@@ -106,9 +103,9 @@ async fn an_event_whose_payload_is_broken_travels_as_it_came() -> Result<()> {
     service.until("the event", arrived).await?;
     let messages = service.messages()?;
     let body = &named(&messages, "TYPING_START")[0]["body"];
-    assert_eq!(body["json"], r#"{"user_id":nonsense}"#);
-    assert!(body.get("typing_start").is_none());
-    assert!(
+    ensure!(body["json"] == r#"{"user_id":nonsense}"#);
+    ensure!(body.get("typing_start").is_none());
+    ensure!(
         service.log().contains("cannot be read"),
         "{}",
         service.log()
@@ -123,11 +120,8 @@ async fn a_huge_payload_is_an_event_like_any_other() -> Result<()> {
     let content = "long ".repeat(2_000_000);
     let data = json!({"id": "1", "channel_id": "2", "content": content});
     let message = dispatch(&stage, &service, "MESSAGE_CREATE", &data.to_string()).await?;
-    assert_eq!(
-        message["body"]["message_create"]["content"],
-        content.as_str()
-    );
-    assert_eq!(stage.sim.state().connections, 1);
+    ensure!(message["body"]["message_create"]["content"] == content.as_str());
+    ensure!(stage.sim.state().connections == 1);
     Ok(())
 }
 
@@ -138,9 +132,9 @@ async fn types_that_do_not_fit_are_kept_beside_the_typed_fields() -> Result<()> 
     let data = r#"{"id":12,"channel_id":"2","content":["no text"],"tts":true}"#;
     let message = dispatch(&stage, &service, "MESSAGE_CREATE", data).await?;
     let typed = &message["body"]["message_create"];
-    assert_eq!(typed["tts"], true);
-    assert_eq!(typed["id"], "12", "a number is an id all the same");
+    ensure!(typed["tts"] == true);
+    ensure!(typed["id"] == "12", "a number is an id all the same");
     let kept: Value = serde_json::from_str(typed["unknown_json"].as_str().context("unknown")?)?;
-    assert_eq!(kept, json!({"id": 12, "content": ["no text"]}));
+    ensure!(kept == json!({"id": 12, "content": ["no text"]}));
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::json;
 use sim::Config;
 use tests::service::{Ended, Service, gateway_ws};
@@ -16,10 +16,9 @@ async fn refused_with(code: u16) -> Result<Ended> {
         .sim
         .change_faults(|faults| faults.refuse_identify_code = Some(code));
     let ended = stage.start()?.finish()?;
-    assert_eq!(ended.status.code(), Some(1), "{}", ended.log);
-    assert_eq!(
-        stage.sim.state().connections,
-        1,
+    ensure!(ended.status.code() == Some(1), "{}", ended.log);
+    ensure!(
+        stage.sim.state().connections == 1,
         "it tried again:\n{}",
         ended.log
     );
@@ -31,10 +30,10 @@ async fn a_wrong_token_is_told_before_any_connection() -> Result<()> {
     let mut stage = Stage::small().await?;
     stage.set("DISCORD_TOKEN", "wrong.token.0123456789");
     let ended = stage.start()?.finish()?;
-    assert_eq!(ended.status.code(), Some(1), "{}", ended.log);
-    assert!(ended.log.contains("DISCORD_TOKEN"), "{}", ended.log);
-    assert!(!ended.log.contains("wrong.token"), "{}", ended.log);
-    assert_eq!(stage.sim.state().connections, 0);
+    ensure!(ended.status.code() == Some(1), "{}", ended.log);
+    ensure!(ended.log.contains("DISCORD_TOKEN"), "{}", ended.log);
+    ensure!(!ended.log.contains("wrong.token"), "{}", ended.log);
+    ensure!(stage.sim.state().connections == 0);
     Ok(())
 }
 
@@ -49,7 +48,7 @@ async fn each_final_close_code_says_what_to_change() -> Result<()> {
     ] {
         let ended = refused_with(code).await?;
         for word in words {
-            assert!(
+            ensure!(
                 ended.log.contains(word),
                 "{code}: {word} is missing in\n{}",
                 ended.log
@@ -68,18 +67,18 @@ async fn intents_that_are_not_allowed_are_named() -> Result<()> {
     };
     let stage = Stage::new(config).await?;
     let ended = stage.start()?.finish()?;
-    assert_eq!(ended.status.code(), Some(1), "{}", ended.log);
-    assert!(
+    ensure!(ended.status.code() == Some(1), "{}", ended.log);
+    ensure!(
         ended.log.contains("may not use MESSAGE_CONTENT;"),
         "{}",
         ended.log
     );
-    assert!(
+    ensure!(
         ended.log.contains("Privileged Gateway Intents"),
         "{}",
         ended.log
     );
-    assert_eq!(stage.sim.state().connections, 1);
+    ensure!(stage.sim.state().connections == 1);
     Ok(())
 }
 
@@ -93,15 +92,15 @@ async fn all_mistakes_of_the_configuration_are_told_at_once_with_status_64() -> 
         ("ADMIN_ADDRESS", "here"),
     ];
     let ended = Service::start(gateway_ws()?, &variables, &[])?.finish()?;
-    assert_eq!(ended.status.code(), Some(64), "{}", ended.log);
+    ensure!(ended.status.code() == Some(64), "{}", ended.log);
     for (key, _) in variables {
-        assert!(
+        ensure!(
             ended.log.contains(key),
             "{key} is missing in\n{}",
             ended.log
         );
     }
-    assert!(!ended.log.contains("secret-0123456789"), "{}", ended.log);
+    ensure!(!ended.log.contains("secret-0123456789"), "{}", ended.log);
     Ok(())
 }
 
@@ -119,11 +118,11 @@ async fn a_configuration_file_is_checked_and_unknown_keys_are_refused() -> Resul
     std::fs::write(&path, &good)?;
     let check = ["--config", &path, "--check"];
     let ended = Service::start(gateway_ws()?, &[], &check)?.finish()?;
-    assert!(ended.status.success(), "{}", ended.log);
+    ensure!(ended.status.success(), "{}", ended.log);
     std::fs::write(&path, good + "discord_shard_cuont = 3\n")?;
     let ended = Service::start(gateway_ws()?, &[], &check)?.finish()?;
-    assert_eq!(ended.status.code(), Some(64));
-    assert!(
+    ensure!(ended.status.code() == Some(64));
+    ensure!(
         ended.log.contains("discord_shard_count"),
         "no suggestion in\n{}",
         ended.log
@@ -157,6 +156,6 @@ async fn the_operator_decides_how_many_shards_there_are_and_which_run_here() -> 
         .await?;
     let sessions = stage.sim.state().sessions;
     let shards: BTreeSet<[u32; 2]> = sessions.iter().map(|one| one.shard).collect();
-    assert_eq!(shards, BTreeSet::from([[0, 4], [1, 4]]));
+    ensure!(shards == BTreeSet::from([[0, 4], [1, 4]]));
     Ok(())
 }

@@ -17,5 +17,5 @@ pub use broker::Broker;
 pub use config::{Config, KEYS, Kind};
 pub use error::{Closed, Error};
 pub use lane::Lane;
-pub use message::{CONTENT_TYPE, Exchange, Message, Value};
+pub use message::{Exchange, Message, Value};
 pub use requests::{Call, Request, Requests};

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-
-/// Content type of every body that is published.
-pub const CONTENT_TYPE: &str = "application/x-protobuf";
+use wire::routing;
 
 /// What AMQP allows for a routing key, an id or a name: its length travels in one byte.
 pub(crate) const SHORT_STRING: usize = 255;
@@ -38,16 +36,16 @@ impl Exchange {
 
     /// The exchange's full name under this prefix.
     pub fn name(self, prefix: &str) -> String {
-        format!("{prefix}.{}", self.suffix())
+        routing::exchange(prefix, self.suffix())
     }
 
     /// The part of the name that follows the prefix.
     pub fn suffix(self) -> &'static str {
         match self {
-            Self::DeadLetter => "dead-letter",
-            Self::Events => "events",
-            Self::Replies => "replies",
-            Self::Requests => "requests",
+            Self::DeadLetter => routing::DEAD_LETTER,
+            Self::Events => routing::EVENTS,
+            Self::Replies => routing::REPLIES,
+            Self::Requests => routing::REQUESTS,
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The broker without a server: messages on stdout, requests on stdin, one JSON object per line.
 
-mod base64;
 mod input;
 mod json;
 mod output;

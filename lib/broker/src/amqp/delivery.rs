@@ -15,13 +15,15 @@ use lapin::{
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
 
+use wire::routing;
+
 use super::{
     consumer::PRIORITY,
     topology::{Names, PERSISTENT},
 };
 use crate::{
     Error, Exchange,
-    message::{CONTENT_TYPE, short},
+    message::short,
     requests::{Call, Reply, short_name, split},
 };
 
@@ -57,7 +59,7 @@ impl Delivery {
             return Ok(());
         };
         let mut properties = BasicProperties::default()
-            .with_content_type(CONTENT_TYPE.into())
+            .with_content_type(routing::CONTENT_TYPE.into())
             .with_type(short(&reply.type_name).into());
         if let Some(correlation_id) = self.taken.properties.correlation_id() {
             properties = properties.with_correlation_id(correlation_id.clone());

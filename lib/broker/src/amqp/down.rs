@@ -111,7 +111,8 @@ impl Down {
             Self::Unreachable(text) => format!(
                 "cannot reach RabbitMQ at {place}: {text}. Is it running, and is AMQP_URL right?{}",
                 if place.is_encrypted() {
-                    " Is the port the one for TLS?"
+                    " Is the port the one for TLS, and is the certificate's authority known here \
+                     (SSL_CERT_FILE)?"
                 } else {
                     ""
                 }

@@ -18,13 +18,15 @@ use lapin::{
 };
 use tokio::time::Instant;
 
+use wire::routing;
+
 use super::{
     down::{Down, Stage},
     topology::{Names, PERSISTENT, TRANSIENT},
 };
 use crate::{
     Message,
-    message::{CONTENT_TYPE, Value, short},
+    message::{Value, short},
 };
 
 /// How many messages the client may hold that are not on the socket yet.
@@ -186,7 +188,7 @@ fn properties(message: &Message, mode: u8) -> BasicProperties {
         headers.insert(short(name).into(), field(value));
     }
     BasicProperties::default()
-        .with_content_type(CONTENT_TYPE.into())
+        .with_content_type(routing::CONTENT_TYPE.into())
         .with_type(short(message.type_name).into())
         .with_message_id(short(&message.message_id).into())
         .with_app_id(short(&message.app_id).into())

@@ -1,12 +1,12 @@
 //! Messages and requests as JSON objects.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::value::RawValue;
 
-use super::base64;
 use crate::{
     Message, Value,
     requests::{Call, Reply, short_name, split},
@@ -109,14 +109,14 @@ struct Body<'a> {
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Some(descriptor) = wire::descriptors().get_message_by_name(self.type_name) else {
-            return serializer.serialize_str(&base64::encode(self.bytes));
+            return serializer.serialize_str(&BASE64.encode(self.bytes));
         };
         match DynamicMessage::decode(descriptor, self.bytes.clone()) {
             Ok(message) => {
                 let options = SerializeOptions::new().use_proto_field_name(true);
                 message.serialize_with_options(serializer, &options)
             }
-            Err(_) => serializer.serialize_str(&base64::encode(self.bytes)),
+            Err(_) => serializer.serialize_str(&BASE64.encode(self.bytes)),
         }
     }
 }

@@ -160,8 +160,8 @@ fn what_is_no_request_is_said_to_be_none() {
         ("{}", "missing field `type`"),
         (r#"{"type": "Send"}"#, "no method such as"),
         (
-            r#"{"type": "test.v1.Ws/Send", "boddy": {}}"#,
-            "unknown field `boddy`",
+            r#"{"type": "test.v1.Ws/Send", "content": {}}"#,
+            "unknown field `content`",
         ),
         (r#"{"type": "test.v1.Voice/Play"}"#, "service \"ws\""),
         (r#"{"type": "test.v1.Ws/Play"}"#, "there is no method"),
