@@ -1,12 +1,13 @@
 //! The whole way: Discord, `gateway-ws`, a real RabbitMQ, and a queue at its end.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use lapin::message::Delivery;
 use prost::Message as _;
 use sim::{Config, EmitRequest, State};
 use tests::{rabbitmq::Rabbit, service::Service};
+use tokio::time;
 use wire::gateway::v1::Event;
 
 use super::stage::{PATIENCE, Stage};
@@ -201,6 +202,40 @@ async fn a_broker_that_hangs_costs_no_more_memory_than_the_window() -> Result<()
         "a session was thrown away"
     );
     service.terminate()?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_but_not_confirmed_is_not_behind_us() -> Result<()> {
+    let rabbit = Rabbit::start()?;
+    let folder = tempfile::tempdir()?;
+    let config = Config {
+        guilds: 6,
+        ..Config::default()
+    };
+    let mut stage = stage(&rabbit, config, "unconfirmed").await?;
+    stage.set("WS_STALL_TIMEOUT", "1s");
+    stage.set(
+        "WS_SESSION_FILE",
+        &folder.path().join("sessions.json").to_string_lossy(),
+    );
+    let first = start_bound(&stage, &rabbit, "unconfirmed").await?;
+    rabbit.pause()?;
+    stage.sim.start_emission(EmitRequest::default())?;
+    let stalled = || Ok(first.log().contains("the broker takes no events"));
+    first.until("a full window", stalled).await?;
+    // A span in which the service saves its sequence some times; it must not have moved.
+    time::sleep(Duration::from_secs(2)).await;
+    first.kill()?;
+    stage.sim.stop_emission().await;
+    rabbit.resume()?;
+    let second = stage.start()?;
+    take_everything(&stage, &rabbit, "unconfirmed").await?;
+    ensure!(
+        stage.sim.state().identifies == 1,
+        "a session was thrown away"
+    );
+    second.terminate()?;
     Ok(())
 }
 
