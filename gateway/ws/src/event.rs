@@ -1,6 +1,6 @@
 //! From a gateway frame to the message that the broker carries.
 
-use crate::{Config, shard::Shared};
+use crate::{Config, shared::Shared};
 use broker::{Exchange, Message, Value};
 use bytes::Bytes;
 use prost::Message as _;

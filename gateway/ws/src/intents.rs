@@ -1,7 +1,7 @@
 //! Gateway intents: read from the configuration, and explained when Discord refuses them.
 
-use crate::shard::Shared;
 use boot::{Parse, config::Invalid};
+use discord::Rest;
 use wire::intent;
 
 /// What `application.flags` says of the privileged intents: the intent, and the flags of which
@@ -52,15 +52,15 @@ fn union<'a>(names: impl Iterator<Item = &'a str>) -> Result<Bits, Invalid> {
 
 /// The names of the privileged intents that were asked for and are not allowed, as far as Discord
 /// tells; all privileged ones that were asked for when it does not.
-pub(crate) async fn disallowed(shared: &Shared) -> String {
-    let flags = match shared.rest.application().await {
+pub(crate) async fn disallowed(rest: &Rest, intents: u64) -> String {
+    let flags = match rest.application().await {
         Ok(application) => application.flags,
         Err(error) => {
             tracing::debug!(%error, "Discord does not tell which intents are allowed");
             0
         }
     };
-    let asked = intent::names(shared.intents & intent::privileged());
+    let asked = intent::names(intents & intent::privileged());
     missing(&asked, flags).join(", ")
 }
 

@@ -12,6 +12,7 @@ mod metrics;
 mod once;
 mod session;
 mod shard;
+mod shared;
 mod start;
 mod store;
 

@@ -6,18 +6,16 @@
 
 use crate::{
     Error,
-    board::Board,
     command::Command,
-    connection::{Connection, Dialer, Input},
+    connection::{Connection, Input},
     event::Encoder,
     keeper::Report,
-    metrics::Metrics,
-    once::Once,
     session::{Progress, Session},
+    shared::Shared,
 };
 use boot::Backoff;
-use broker::{Broker, Lane, Message};
-use discord::close::{Next, Refusal};
+use broker::{Lane, Message};
+use discord::{close::Next, opcode};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc,
@@ -38,41 +36,6 @@ const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// How long a shard that stops waits for the broker to confirm its last events.
 const DRAIN: Duration = Duration::from_secs(10);
-
-/// The opcodes that Discord sends.
-///
-/// See [Discord Docs/Gateway Opcodes](https://docs.discord.com/developers/topics/opcodes-and-status-codes#gateway-gateway-opcodes).
-mod op {
-    pub(super) const DISPATCH: u32 = 0;
-    pub(super) const HEARTBEAT: u32 = 1;
-    pub(super) const RECONNECT: u32 = 7;
-    pub(super) const INVALID_SESSION: u32 = 9;
-    pub(super) const HELLO: u32 = 10;
-    pub(super) const HEARTBEAT_ACK: u32 = 11;
-}
-
-/// What all shards of the application share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    /// The application's id.
-    pub(crate) application_id: u64,
-    /// Where events go.
-    pub(crate) broker: Broker,
-    /// Which shards are connected.
-    pub(crate) board: Board,
-    /// How connections begin.
-    pub(crate) dialer: Dialer,
-    /// The intents that are asked for.
-    pub(crate) intents: u64,
-    /// What has been logged already.
-    pub(crate) logged: Once,
-    /// What is counted.
-    pub(crate) metrics: Metrics,
-    /// The REST client, to ask what the application may use when Discord refuses.
-    pub(crate) rest: discord::Rest,
-    /// How long the broker may take no event before the connection is given up for a while.
-    pub(crate) stall_timeout: Duration,
-}
 
 /// Why a connection ended.
 enum Ended {
@@ -282,7 +245,8 @@ impl Shard {
             }
             Input::Frame(text) => self.frame(connection, &text),
             Input::Malformed(text) => {
-                self.malformed("the payload's head cannot be read", text.len());
+                self.shared
+                    .malformed("the payload's head cannot be read", text.len());
                 Taken::Nothing
             }
         }
@@ -293,22 +257,16 @@ impl Shard {
         let frame = match Frame::parse(text) {
             Ok(frame) => frame,
             Err(error) => {
-                self.malformed(&error.to_string(), text.len());
+                self.shared.malformed(&error.to_string(), text.len());
                 return Taken::Nothing;
             }
         };
         match frame.op {
-            op::DISPATCH => return self.dispatch(connection, &frame),
-            op::RECONNECT | op::INVALID_SESSION => {}
-            op::HEARTBEAT | op::HEARTBEAT_ACK | op::HELLO => return Taken::Nothing,
+            opcode::DISPATCH => return self.dispatch(connection, &frame),
+            opcode::RECONNECT | opcode::INVALID_SESSION => {}
+            opcode::HEARTBEAT | opcode::HEARTBEAT_ACK | opcode::HELLO => return Taken::Nothing,
             unknown => {
-                self.shared.metrics.unknown_opcode();
-                if self.shared.logged.first(format!("op {unknown}")) {
-                    tracing::warn!(
-                        op = unknown,
-                        "Discord sent a payload with an opcode that is not known; it is skipped"
-                    );
-                }
+                self.shared.unknown_opcode(unknown);
                 return Taken::Nothing;
             }
         }
@@ -318,7 +276,7 @@ impl Shard {
         } else {
             Next::Identify
         };
-        let reason = if frame.op == op::RECONNECT {
+        let reason = if frame.op == opcode::RECONNECT {
             "Discord asked to reconnect (op 7)"
         } else {
             "Discord refused the session (op 9)"
@@ -332,7 +290,8 @@ impl Shard {
     /// Takes an event: notes what it says of the session, and makes a message of it.
     fn dispatch(&mut self, connection: &Connection, frame: &Frame<'_>) -> Taken {
         let (Some(sequence), Some(name)) = (frame.sequence, frame.name.as_deref()) else {
-            self.malformed("an event without name or sequence", 0);
+            self.shared
+                .malformed("an event without name or sequence", 0);
             return Taken::Nothing;
         };
         match name {
@@ -420,7 +379,7 @@ impl Shard {
     /// What a person has to change, when Discord refuses every further connection.
     async fn lost(&mut self, next: Next, reason: &str) -> Result<(), Error> {
         if let Next::Stop(refusal) = next {
-            return Err(self.refused(refusal).await);
+            return Err(self.shared.refused(refusal, self.id).await);
         }
         if next == Next::Identify && self.session.take().is_some() {
             self.progress = Progress::default();
@@ -463,19 +422,6 @@ impl Shard {
         );
     }
 
-    /// A payload that cannot be read was dropped.
-    fn malformed(&self, what: &str, length: usize) {
-        self.shared.metrics.malformed();
-        if self.shared.logged.first("malformed") {
-            tracing::warn!(
-                shard = self.id.number(),
-                length,
-                what,
-                "Discord sent a payload that cannot be read; it is skipped (logged once)"
-            );
-        }
-    }
-
     /// Says how far the session has come, if the keeper has time to listen.
     fn report_soon(&self) {
         if let Err(mpsc::error::TrySendError::Closed(_)) = self.reports.try_send(self.report()) {
@@ -496,23 +442,5 @@ impl Shard {
             self.id.number(),
             session.filter(|session| session.sequence > 0),
         )
-    }
-
-    /// What a person has to change after Discord's refusal.
-    async fn refused(&self, refusal: Refusal) -> Error {
-        let (id, count) = (self.id.number(), self.id.total());
-        match refusal {
-            Refusal::AuthenticationFailed => Error::Token,
-            Refusal::DisallowedIntents => Error::DisallowedIntents {
-                names: crate::intents::disallowed(&self.shared).await,
-                application_id: self.shared.application_id,
-            },
-            Refusal::InvalidApiVersion => Error::Version,
-            Refusal::InvalidIntents => Error::InvalidIntents {
-                intents: self.shared.intents,
-            },
-            Refusal::InvalidShard => Error::InvalidShard { id, count },
-            Refusal::ShardingRequired => Error::ShardingRequired { count },
-        }
     }
 }

@@ -10,7 +10,8 @@ use crate::{
     metrics::Metrics,
     once::Once,
     session::Session,
-    shard::{Shard, Shared},
+    shard::Shard,
+    shared::Shared,
     store::{Sessions, Store},
 };
 use boot::{Backoff, Check, Context, chain};

@@ -2,6 +2,7 @@
 
 pub mod close;
 pub mod error;
+pub mod opcode;
 pub mod rest;
 
 pub use error::Error;

@@ -1,0 +1,73 @@
+//! What all shards of the application share, and what they say of Discord alike.
+
+use crate::{Error, board::Board, connection::Dialer, intents, metrics::Metrics, once::Once};
+use broker::Broker;
+use discord::{Rest, close::Refusal};
+use std::time::Duration;
+use twilight_gateway::ShardId;
+
+/// What all shards of the application share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The application's id.
+    pub(crate) application_id: u64,
+    /// Where events go.
+    pub(crate) broker: Broker,
+    /// Which shards are connected.
+    pub(crate) board: Board,
+    /// How connections begin.
+    pub(crate) dialer: Dialer,
+    /// The intents that are asked for.
+    pub(crate) intents: u64,
+    /// What has been logged already.
+    pub(crate) logged: Once,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
+    /// The REST client, to ask what the application may use when Discord refuses.
+    pub(crate) rest: Rest,
+    /// How long the broker may take no event before the connection is given up for a while.
+    pub(crate) stall_timeout: Duration,
+}
+
+impl Shared {
+    /// A payload that cannot be read was dropped.
+    pub(crate) fn malformed(&self, what: &str, length: usize) {
+        self.metrics.malformed();
+        if self.logged.first("malformed") {
+            tracing::warn!(
+                length,
+                what,
+                "Discord sent a payload that cannot be read; it is skipped (logged once)"
+            );
+        }
+    }
+
+    /// A payload with an opcode that is not known was dropped.
+    pub(crate) fn unknown_opcode(&self, op: u32) {
+        self.metrics.unknown_opcode();
+        if self.logged.first(format!("op {op}")) {
+            tracing::warn!(
+                op,
+                "Discord sent a payload with an opcode that is not known; it is skipped"
+            );
+        }
+    }
+
+    /// What a person has to change after Discord refused a shard for good.
+    pub(crate) async fn refused(&self, refusal: Refusal, shard: ShardId) -> Error {
+        let (id, count) = (shard.number(), shard.total());
+        match refusal {
+            Refusal::AuthenticationFailed => Error::Token,
+            Refusal::DisallowedIntents => Error::DisallowedIntents {
+                names: intents::disallowed(&self.rest, self.intents).await,
+                application_id: self.application_id,
+            },
+            Refusal::InvalidApiVersion => Error::Version,
+            Refusal::InvalidIntents => Error::InvalidIntents {
+                intents: self.intents,
+            },
+            Refusal::InvalidShard => Error::InvalidShard { id, count },
+            Refusal::ShardingRequired => Error::ShardingRequired { count },
+        }
+    }
+}
