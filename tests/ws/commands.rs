@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
+use sim::Times;
 use tests::service::Service;
 
 use super::stage::{Stage, named};
@@ -88,4 +89,20 @@ async fn what_discord_would_not_take_is_refused_and_nothing_is_sent() -> Result<
     ensure!(stage.sim.state().connections == 1);
     service.terminate()?;
     stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_shard_is_not_connected_the_worker_is_told_so() -> Result<()> {
+    let stage = Stage::small().await?;
+    let mut service = stage.start_ready().await?;
+    stage
+        .sim
+        .change_faults(|faults| faults.refuse_connections = Times::Always);
+    stage.sim.drop_connections(None)?;
+    let lost = || Ok(service.log().contains("connection lost"));
+    service.until("the loss of the connection", lost).await?;
+    let body = json!({"shard_id": 0, "payload": r#"{"op":3,"d":{}}"#});
+    let answer = ask(&mut service, "away", &body).await?;
+    ensure!(answer["body"]["code"] == "CODE_UNAVAILABLE", "{answer}");
+    Ok(())
 }

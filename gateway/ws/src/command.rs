@@ -2,11 +2,15 @@
 
 use crate::session;
 use broker::{Broker, Request};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use prost::{Message as _, Name as _};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
-use tokio::sync::{mpsc, oneshot};
+use std::{collections::BTreeMap, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time,
+};
 use tokio_util::sync::CancellationToken;
 use wire::gateway::v1::{
     Code, Error as Failure, SendRequest, SendResponse, send_request::Connection,
@@ -26,6 +30,12 @@ const LONGEST: usize = 4096;
 /// The opcodes that workers may send; Identify, Resume and heartbeats are ours.
 const OPCODES: [u32; 5] = [3, 4, 8, 31, 43];
 
+/// How many requests are carried out at once; further ones wait at the broker.
+const AT_ONCE: usize = 256;
+
+/// How long a request may wait for its connection when the caller names no deadline.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// How many commands may wait for a shard; one more is refused.
 pub(crate) const WAITING: usize = 32;
 
@@ -34,7 +44,8 @@ pub(crate) const WAITING: usize = 32;
 pub(crate) struct Command {
     /// The payload as JSON.
     pub(crate) payload: String,
-    /// Told when the connection has the payload; dropped when there is none.
+    /// Told when the connection has the payload; dropped when there is none. Closed when nobody
+    /// waits any longer: then the payload is not sent.
     pub(crate) sent: oneshot::Sender<()>,
 }
 
@@ -63,7 +74,7 @@ impl Commands {
         Self { shards, count }
     }
 
-    /// Takes requests until the shutdown.
+    /// Takes requests until the shutdown. A shard that is slow to send holds up nobody else's.
     pub(crate) async fn run(
         self,
         broker: Broker,
@@ -71,18 +82,33 @@ impl Commands {
         shutdown: CancellationToken,
     ) {
         let mut requests = broker.requests(SERVICE, application_id);
-        while let Some(request) = shutdown.run_until_cancelled(requests.next()).await {
-            let answered = match self.carry_out(&request).await {
-                Ok(shard_id) => {
-                    let response = SendResponse { shard_id };
-                    let body = response.encode_to_vec().into();
-                    request.reply(&SendResponse::full_name(), body).await
+        let mut answering = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                Some(()) = answering.next() => {}
+                request = requests.next(), if answering.len() < AT_ONCE => {
+                    answering.push(self.answer(request));
                 }
-                Err(failure) => request.fail(&failure).await,
-            };
-            if let Err(error) = answered {
-                tracing::debug!(%error, "an answer did not get through; the request comes again");
             }
+        }
+    }
+
+    /// Carries a request out, and says how that went.
+    async fn answer(&self, request: Request) {
+        let limit = request.call.timeout.unwrap_or(PATIENCE);
+        let carried_out = time::timeout(limit, self.carry_out(&request)).await;
+        let answered = match carried_out.unwrap_or_else(|_| Err(too_late(limit))) {
+            Ok(shard_id) => {
+                let response = SendResponse { shard_id };
+                let body = response.encode_to_vec().into();
+                request.reply(&SendResponse::full_name(), body).await
+            }
+            Err(failure) => request.fail(&failure).await,
+        };
+        if let Err(error) = answered {
+            tracing::debug!(%error, "an answer did not get through; the request comes again");
         }
     }
 
@@ -160,6 +186,11 @@ fn failure(code: Code, message: String) -> Failure {
 
 fn invalid(message: String) -> Failure {
     failure(Code::InvalidArgument, message)
+}
+
+fn too_late(limit: Duration) -> Failure {
+    let text = format!("the payload could not be sent within {limit:?}, and is dropped");
+    failure(Code::DeadlineExceeded, text)
 }
 
 fn unavailable(shard: u32) -> Failure {

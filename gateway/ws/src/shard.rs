@@ -212,9 +212,7 @@ impl Shard {
                     continue;
                 }
                 Some(command) = self.commands.recv(), if connection.takes_commands() => {
-                    connection.send(command.payload);
-                    // Whoever asked may have gone.
-                    command.sent.send(()).ok();
+                    self.send(connection, command);
                     continue;
                 }
                 input = connection.next() => self.take(connection, input),
@@ -363,6 +361,20 @@ impl Shard {
             sequence = self.progress.seen(),
             "{how}"
         );
+    }
+
+    /// Sends what a worker wants sent, unless the worker has given up.
+    fn send(&self, connection: &Connection, command: Command) {
+        if command.sent.is_closed() {
+            return;
+        }
+        connection.send(command.payload);
+        if command.sent.send(()).is_err() {
+            tracing::debug!(
+                shard = self.id.number(),
+                "sent, just when the worker gave up"
+            );
+        }
     }
 
     /// Refuses what workers still want sent: the connection is gone, and they are told at once.
