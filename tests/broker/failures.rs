@@ -25,7 +25,7 @@ async fn a_wrong_password_is_named_but_not_shown() -> Result<()> {
         log.count("refused the login of the user `guest`") > 0
     })
     .await?;
-    ensure!(!service.context.health.is_ready());
+    service.not_ready().await?;
     service.stop().await?;
     ensure!(log.count("hunter2") == 0, "{:#?}", log.lines());
     Ok(())
@@ -78,7 +78,7 @@ async fn an_exchange_of_another_type_is_named_until_it_is_gone() -> Result<()> {
         log.count("for exchange 'conflict.events'") > 0
     })
     .await?;
-    ensure!(!service.context.health.is_ready());
+    service.not_ready().await?;
     let attempts = || log.count("waiting before the next connection");
     until("three attempts", || attempts() >= 3).await?;
     ensure!(log.count(WARNING) == 1, "{:#?}", log.lines());
@@ -126,7 +126,7 @@ async fn a_blocked_connection_is_not_ready_and_goes_on_later() -> Result<()> {
     service
         .metric_is("gateway_broker_blocked", |blocked| blocked == 1.0)
         .await?;
-    ensure!(!service.context.health.is_ready());
+    service.not_ready().await?;
     rabbit.ctl(&["set_vm_memory_high_watermark", "0.9"])?;
     lane.confirmed_past(1).await;
     service.ready().await?;
@@ -158,7 +158,7 @@ async fn a_queue_that_refuses_messages_holds_them_up_and_loses_none() -> Result<
     service
         .metric_is("gateway_broker_nacked_total", |count| count >= 2.0)
         .await?;
-    ensure!(!service.context.health.is_ready());
+    service.not_ready().await?;
     ensure!((5..20).contains(&lane.confirmed()), "{}", lane.confirmed());
     worker.take_all(20).await?;
     lane.confirmed_past(20).await;

@@ -99,7 +99,7 @@ async fn restarted(end: impl FnOnce(&mut Rabbit) -> Result<()>) -> Result<()> {
         service
             .metric_is("gateway_broker_connected", |connected| connected == 0.0)
             .await?;
-        ensure!(!service.context.health.is_ready());
+        service.not_ready().await?;
         rabbit.restart()
     })?;
     lane.confirmed_past(LAST).await;
@@ -139,7 +139,7 @@ async fn a_broker_that_hangs_fills_the_window_and_costs_no_messages() -> Result<
         service
             .metric_is("gateway_broker_connected", |connected| connected == 0.0)
             .await?;
-        ensure!(!service.context.health.is_ready());
+        service.not_ready().await?;
         tokio::time::sleep(Duration::from_secs(12)).await;
         ensure!(service.metric(used) <= 5.0 * WINDOW as f64);
         rabbit.resume()

@@ -52,6 +52,14 @@ impl Service {
             .unwrap_or(f64::NAN)
     }
 
+    /// Waits until the service says that it is not ready.
+    pub(crate) async fn not_ready(&self) -> Result<()> {
+        until("the service not to be ready", || {
+            !self.context.health.is_ready()
+        })
+        .await
+    }
+
     /// Waits until a metric fulfils the condition.
     pub(crate) async fn metric_is(
         &self,
