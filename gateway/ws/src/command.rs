@@ -19,7 +19,7 @@ use wire::gateway::v1::{
 /// The name of the service in routing keys.
 const SERVICE: &str = "ws";
 
-/// The only method there is.
+/// The only method that is carried out.
 const SEND: &str = "gateway.v1.Ws/Send";
 
 /// The longest payload that Discord takes.
@@ -118,7 +118,7 @@ impl Commands {
             let method = &request.call.method;
             return Err(failure(
                 Code::Unimplemented,
-                format!("there is no method {method}; there is {SEND}"),
+                format!("{method} is not carried out here: send its payload with {SEND}"),
             ));
         }
         let send = SendRequest::decode(request.call.body.clone())

@@ -17,7 +17,7 @@ pub struct EventKind {
     pub number: u32,
     /// The payload's type. Several kinds may share one.
     pub message: MessageDescriptor,
-    /// The intents under which Discord sends it; any one is enough. Empty: it is always sent.
+    /// The intents under which Discord sends it; any one is enough. Empty: it needs none.
     pub intents: Vec<Intent>,
     /// Where the payload has the id of the guild. Empty: nowhere.
     pub guild_id: Vec<Vec<String>>,

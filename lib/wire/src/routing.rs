@@ -130,14 +130,17 @@ fn push_id(out: &mut String, id: Option<u64>) {
     }
 }
 
-/// Appends a word of the key. Nothing in it can look like a pattern or a border between words.
+/// Appends a word of the key. Nothing in it can look like a pattern or a border between words, or
+/// upset a terminal that shows it.
 fn push_word(out: &mut String, word: &str) {
     if word.is_empty() {
         out.push(ABSENT);
     }
     // More than this cannot be part of the key, whatever it begins with.
     for character in word.chars().take(MAX_KEY) {
-        let special = matches!(character, '.' | '*' | '#') || character.is_whitespace();
+        let special = matches!(character, '.' | '*' | '#')
+            || character.is_whitespace()
+            || character.is_control();
         out.push(if special { '_' } else { character });
     }
 }

@@ -4,9 +4,25 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use prost_types::FileDescriptorSet;
 use prost_types::field_descriptor_proto::Label;
+use prost_types::{FieldDescriptorProto, FileDescriptorSet};
 use protox::Compiler;
+
+/// Objects that would make those large in which they stand, though most of these lack them. A field
+/// that holds one holds a box.
+const LARGE: [&str; 11] = [
+    "Application",
+    "Channel",
+    "Guild",
+    "GuildScheduledEvent",
+    "GuildScheduledEventUser",
+    "Message",
+    "MessageInteraction",
+    "MessageInteractionMetadata",
+    "MessageParams",
+    "Poll",
+    "ThreadMember",
+];
 
 #[test]
 fn generated_code_is_current() {
@@ -26,15 +42,45 @@ fn regenerate(root: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
 
 /// Writes the code and the descriptors of the contract in `proto` to `out`.
 fn generate(proto: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
-    prost_build::Config::new()
+    let files = packed(compile(proto, true)?.file_descriptor_set());
+    let mut config = prost_build::Config::new();
+    config
         .out_dir(out)
         .enable_type_names()
         // The largest event would otherwise set the size of every event.
-        .boxed(".gateway.v1.Event.data")
-        .compile_fds(packed(compile(proto, true)?.file_descriptor_set()))?;
+        .boxed(".gateway.v1.Event.data");
+    for field in large(&files) {
+        config.boxed(field);
+    }
+    config.compile_fds(files)?;
     let descriptors = compile(proto, false)?.encode_file_descriptor_set();
     fs::write(out.join("descriptors.bin"), descriptors)?;
     Ok(())
+}
+
+/// The paths of the fields that hold one of the [`LARGE`] objects.
+fn large(files: &FileDescriptorSet) -> Vec<String> {
+    let mut paths = Vec::new();
+    for file in &files.file {
+        for message in &file.message_type {
+            for field in message.field.iter().filter(|field| is_large(field)) {
+                let mut path = format!(".{}.{}", file.package(), message.name());
+                let index = field.oneof_index.filter(|_| !field.proto3_optional());
+                let oneof = index.and_then(|index| usize::try_from(index).ok());
+                if let Some(oneof) = oneof.and_then(|index| message.oneof_decl.get(index)) {
+                    path = format!("{path}.{}", oneof.name());
+                }
+                paths.push(format!("{path}.{}", field.name()));
+            }
+        }
+    }
+    paths
+}
+
+/// Whether a field holds one of the [`LARGE`] objects; a list of them holds none itself.
+fn is_large(field: &FieldDescriptorProto) -> bool {
+    let object = field.type_name().strip_prefix(".discord.v1.");
+    field.label() != Label::Repeated && object.is_some_and(|name| LARGE.contains(&name))
 }
 
 /// The contract with all that it imports; with comments for code, and without for descriptors.

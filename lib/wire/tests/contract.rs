@@ -1,62 +1,124 @@
 //! Rules that hold for the whole contract.
 
-use std::collections::BTreeSet;
-
 use prost::Message as _;
-use prost_reflect::{Cardinality, EnumDescriptor, Kind, MessageDescriptor, Syntax};
-use wire::discord::v1::{Intent, Message};
-use wire::event::events;
+use prost_reflect::{
+    Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Syntax,
+};
+use prost_types::FieldOptions;
+use prost_types::field_options::JsType;
+use wire::discord::v1::Message;
 
-/// Messages of `discord.v1` that are no objects of Discord's.
-const OURS: [&str; 1] = ["discord.v1.EventOptions"];
+/// Messages of `discord.v1` that are neither objects nor params.
+const OURS: [&str; 1] = ["EventOptions"];
 
-/// The fields that every object has beside Discord's own members.
-const OWN: [(u32, &str, Kind, Cardinality); 3] = [
-    (1000, "unknown_json", Kind::String, Cardinality::Optional),
-    (1001, "nulls", Kind::Uint32, Cardinality::Repeated),
-    (1002, "empties", Kind::Uint32, Cardinality::Repeated),
-];
+/// Objects of Discord's own that are named like params.
+const OBJECTS: [&str; 1] = ["InstallParams"];
 
-/// The messages that stand for an object of Discord's.
-fn objects() -> Vec<MessageDescriptor> {
+/// The messages that stand for what Discord sends, or takes.
+fn messages() -> impl Iterator<Item = MessageDescriptor> {
     wire::descriptors()
         .all_messages()
         .filter(|message| message.package_name() == "discord.v1" && !message.is_map_entry())
-        .filter(|message| !OURS.contains(&message.full_name()))
+        .filter(|message| !OURS.contains(&message.name()))
+}
+
+/// Whether a person writes the message for Discord, rather than that Discord sends it.
+fn is_params(message: &MessageDescriptor) -> bool {
+    message.name().ends_with("Params") && !OBJECTS.contains(&message.name())
+}
+
+/// The messages that stand for what Discord sends.
+fn objects() -> Vec<MessageDescriptor> {
+    messages().filter(|message| !is_params(message)).collect()
+}
+
+/// The messages that a person writes for Discord.
+fn params() -> Vec<MessageDescriptor> {
+    messages().filter(is_params).collect()
+}
+
+/// The members of all messages, without the fields that are ours.
+fn members() -> impl Iterator<Item = FieldDescriptor> {
+    messages()
+        .flat_map(|message| message.fields().collect::<Vec<_>>())
+        .filter(|field| field.number() < 1000)
+}
+
+/// The fields that a message has beside Discord's own members: names, kinds and cardinalities of
+/// 1000 to 1002, and nothing behind them.
+fn own(message: &MessageDescriptor) -> Vec<(u32, String, Kind, Cardinality)> {
+    message
+        .fields()
+        .filter(|field| field.number() >= 1000)
+        .map(|field| {
+            let name = field.name().to_owned();
+            (field.number(), name, field.kind(), field.cardinality())
+        })
         .collect()
 }
 
 #[test]
 fn every_object_keeps_what_the_schema_does_not_hold() {
-    assert!(objects().len() > 80, "{}", objects().len());
+    assert!(objects().len() > 140, "{}", objects().len());
     for message in objects() {
-        for (number, name, kind, cardinality) in OWN {
-            let field = message.get_field(number).unwrap();
-            assert_eq!(field.name(), name, "{}", field.full_name());
-            assert_eq!(field.kind(), kind, "{}", field.full_name());
-            assert_eq!(field.cardinality(), cardinality, "{}", field.full_name());
-            assert!(!field.supports_presence(), "{}", field.full_name());
+        let expected = [
+            (1000, "unknown_json", Kind::String, Cardinality::Optional),
+            (1001, "nulls", Kind::Uint32, Cardinality::Repeated),
+            (1002, "empties", Kind::Uint32, Cardinality::Repeated),
+        ]
+        .map(|(number, name, kind, cardinality)| (number, name.to_owned(), kind, cardinality));
+        assert_eq!(own(&message), expected, "{}", message.full_name());
+        let text = message.get_field(1000).unwrap();
+        assert!(!text.supports_presence(), "{}", text.full_name());
+    }
+}
+
+#[test]
+fn every_params_message_names_what_is_null_and_what_is_empty() {
+    assert!(params().len() > 3, "{}", params().len());
+    let mask = wire::descriptors()
+        .get_message_by_name("google.protobuf.FieldMask")
+        .unwrap();
+    for message in params() {
+        let expected = [
+            (1000, "unknown_json", Kind::String),
+            (1001, "nulls", Kind::Message(mask.clone())),
+            (1002, "empties", Kind::Message(mask.clone())),
+        ]
+        .map(|(number, name, kind)| (number, name.to_owned(), kind, Cardinality::Optional));
+        assert_eq!(own(&message), expected, "{}", message.full_name());
+        let text = message.get_field(1000).unwrap();
+        assert!(!text.supports_presence(), "{}", text.full_name());
+    }
+}
+
+#[test]
+fn what_discord_sends_holds_no_params() {
+    for field in objects().iter().flat_map(MessageDescriptor::fields) {
+        if let Kind::Message(message) = field.kind() {
+            assert!(!is_params(&message), "{}", field.full_name());
         }
     }
 }
 
 #[test]
 fn every_member_can_be_absent() {
-    for field in objects().iter().flat_map(MessageDescriptor::fields) {
-        assert!(field.number() < 1003, "{}", field.full_name());
+    for field in members() {
         let absent = field.is_list() || field.is_map() || field.supports_presence();
-        assert!(field.number() >= 1000 || absent, "{}", field.full_name());
+        assert!(absent, "{}", field.full_name());
         assert!(
             field
                 .containing_oneof()
-                .is_none_or(|oneof| oneof.is_synthetic())
+                .is_none_or(|oneof| oneof.is_synthetic()),
+            "{}",
+            field.full_name()
         );
     }
 }
 
 #[test]
 fn every_member_has_a_json_kind() {
-    for field in objects().iter().flat_map(MessageDescriptor::fields) {
+    for field in members() {
         let kind = match field.kind() {
             Kind::Message(entry) if entry.is_map_entry() => {
                 let key = entry.map_entry_key_field().kind();
@@ -86,7 +148,7 @@ fn every_member_has_a_json_kind() {
 #[test]
 fn names_are_those_of_the_json() {
     let path = |message: &MessageDescriptor| message.parent_file().name().to_owned();
-    for message in objects() {
+    for message in messages() {
         assert!(
             path(&message).starts_with("discord/v1/"),
             "{}",
@@ -174,6 +236,26 @@ fn frequent_members_have_tags_of_one_byte() {
 }
 
 #[test]
+fn wide_numbers_say_how_javascript_holds_them() {
+    for field in members() {
+        // A map's values cannot say it, and are strings in JSON as these are.
+        let expected = match field.kind() {
+            Kind::Fixed64 | Kind::Uint64 => JsType::JsString,
+            Kind::Int64 => JsType::JsNumber,
+            _ => JsType::JsNormal,
+        };
+        let field_proto = field.field_descriptor_proto();
+        let jstype = field_proto.options.as_ref().map(FieldOptions::jstype);
+        assert_eq!(
+            jstype.unwrap_or_default(),
+            expected,
+            "{}",
+            field.full_name()
+        );
+    }
+}
+
+#[test]
 fn enums_are_open() {
     let discord = |e: &EnumDescriptor| e.package_name() == "discord.v1";
     for e in wire::descriptors().all_enums().filter(discord) {
@@ -190,111 +272,4 @@ fn enums_are_open() {
     };
     let decoded = Message::decode(message.encode_to_vec().as_slice()).unwrap();
     assert_eq!(decoded.r#type, Some(12_345));
-}
-
-#[test]
-fn every_event_of_the_envelope_is_described() {
-    let envelope = wire::descriptors()
-        .get_message_by_name("gateway.v1.Event")
-        .unwrap();
-    let data = envelope
-        .oneofs()
-        .find(|oneof| oneof.name() == "data")
-        .unwrap();
-    let mut numbers: Vec<u32> = events().iter().map(|event| event.number).collect();
-    numbers.sort_unstable();
-    assert_eq!(
-        numbers,
-        data.fields()
-            .map(|field| field.number())
-            .collect::<Vec<_>>()
-    );
-    assert!(numbers.iter().all(|number| *number >= 20));
-
-    for event in events() {
-        let field = envelope.get_field(event.number).unwrap();
-        assert_eq!(field.name(), event.name.to_lowercase(), "{}", event.name);
-        assert!(
-            !event.intents.contains(&Intent::Unspecified),
-            "{}",
-            event.name
-        );
-    }
-    let names: BTreeSet<String> = events().into_iter().map(|event| event.name).collect();
-    assert_eq!(names.len(), events().len());
-    assert!(
-        names.iter().eq(events().iter().map(|event| &event.name)),
-        "sorted"
-    );
-}
-
-#[test]
-fn paths_lead_to_ids() {
-    for event in events() {
-        for path in event
-            .guild_id
-            .iter()
-            .chain(&event.channel_id)
-            .chain(&event.user_id)
-        {
-            let (last, folders) = path.split_last().unwrap();
-            let mut message = event.message.clone();
-            for name in folders {
-                let field = message.get_field_by_name(name).expect(name);
-                message = field.kind().as_message().expect(name).clone();
-            }
-            let field = message.get_field_by_name(last).expect(last);
-            assert_eq!(field.kind(), Kind::Fixed64, "{} {path:?}", event.name);
-            assert!(!field.is_list(), "{} {path:?}", event.name);
-        }
-    }
-}
-
-#[test]
-fn paths_are_those_of_the_options_or_the_usual_ones() {
-    let path = |names: &str| names.split('.').map(str::to_owned).collect::<Vec<_>>();
-    for (name, guild_id, channel_id, user_id) in [
-        ("READY", vec![], vec![], vec!["user.id"]),
-        ("RESUMED", vec![], vec![], vec![]),
-        ("GUILD_DELETE", vec!["id"], vec![], vec![]),
-        (
-            "MESSAGE_CREATE",
-            vec!["guild_id"],
-            vec!["channel_id"],
-            vec!["author.id"],
-        ),
-        (
-            "TYPING_START",
-            vec!["guild_id"],
-            vec!["channel_id"],
-            vec!["user_id"],
-        ),
-        ("PRESENCE_UPDATE", vec!["guild_id"], vec![], vec!["user.id"]),
-        (
-            "INTERACTION_CREATE",
-            vec!["guild_id"],
-            vec!["channel_id"],
-            vec!["member.user.id", "user.id"],
-        ),
-    ] {
-        let event = events()
-            .into_iter()
-            .find(|event| event.name == name)
-            .unwrap();
-        assert_eq!(
-            event.guild_id,
-            guild_id.into_iter().map(path).collect::<Vec<_>>(),
-            "{name}"
-        );
-        assert_eq!(
-            event.channel_id,
-            channel_id.into_iter().map(path).collect::<Vec<_>>(),
-            "{name}"
-        );
-        assert_eq!(
-            event.user_id,
-            user_id.into_iter().map(path).collect::<Vec<_>>(),
-            "{name}"
-        );
-    }
 }

@@ -1,7 +1,9 @@
 //! A few messages, pinned as bytes: what travels today must be readable tomorrow.
 
 use prost::Message as _;
-use wire::discord::v1::{Member, Message, MessageDelete, MessageType, User};
+use wire::discord::v1::{
+    Guild, Interaction, Invite, Member, Message, MessageDelete, MessageType, Ready, User,
+};
 use wire::gateway::v1::{Code, DiscordError, Error, Event, Shard, Source, event::Data};
 
 /// An event with every field of the envelope.
@@ -119,6 +121,21 @@ fn an_error_is_pinned() {
         hex(&error.encode_to_vec()),
         "08081209736c6f7720646f776e1a0808011080cab5ee01220708ad031a027b7d"
     );
+}
+
+#[test]
+fn no_message_is_too_large_for_a_stack() {
+    for (name, size) in [
+        ("Event", size_of::<Event>()),
+        ("Guild", size_of::<Guild>()),
+        ("Interaction", size_of::<Interaction>()),
+        ("Invite", size_of::<Invite>()),
+        ("Member", size_of::<Member>()),
+        ("Message", size_of::<Message>()),
+        ("Ready", size_of::<Ready>()),
+    ] {
+        assert!(size <= 4096, "{name}: {size} bytes");
+    }
 }
 
 #[test]

@@ -374,6 +374,63 @@ impl ::prost::Name for Emoji {
         "/discord.v1.Emoji".into()
     }
 }
+/// The emojis of a guild changed.
+/// See <https://docs.discord.com/developers/events/gateway-events#guild-emojis-update>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildEmojisUpdate {
+    /// The guild.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// All emojis that the guild has now.
+    #[prost(message, repeated, tag = "2")]
+    pub emojis: ::prost::alloc::vec::Vec<Emoji>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildEmojisUpdate {
+    const NAME: &'static str = "GuildEmojisUpdate";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildEmojisUpdate".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildEmojisUpdate".into()
+    }
+}
+/// All emojis of an application.
+/// See <https://docs.discord.com/developers/resources/emoji#list-application-emojis>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApplicationEmojis {
+    /// The emojis, at most 2,000.
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<Emoji>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ApplicationEmojis {
+    const NAME: &'static str = "ApplicationEmojis";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ApplicationEmojis".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ApplicationEmojis".into()
+    }
+}
 /// Status and activities of a user in a guild. Discord does not check what users' programs put here.
 /// See <https://docs.discord.com/developers/events/gateway-events#presence-update>
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -411,6 +468,42 @@ impl ::prost::Name for PresenceUpdate {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/discord.v1.PresenceUpdate".into()
+    }
+}
+/// Sets the status and activities of the bot: opcode 3. At most 5 in 20 seconds.
+/// See <https://docs.discord.com/developers/events/gateway-events#update-presence>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct UpdatePresence {
+    /// Since when the bot is idle; unix time in milliseconds. Null: it is not idle.
+    #[prost(int64, optional, tag = "1")]
+    pub since: ::core::option::Option<i64>,
+    /// What the bot does. Of an activity Discord takes `name`, `state`, `type` and `url` only.
+    #[prost(message, repeated, tag = "2")]
+    pub activities: ::prost::alloc::vec::Vec<Activity>,
+    /// `online`, `dnd`, `idle`, `invisible` or `offline`.
+    #[prost(string, optional, tag = "3")]
+    pub status: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether the bot is away.
+    #[prost(bool, optional, tag = "4")]
+    pub afk: ::core::option::Option<bool>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for UpdatePresence {
+    const NAME: &'static str = "UpdatePresence";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.UpdatePresence".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.UpdatePresence".into()
     }
 }
 /// Status by kind of device; absent means offline.
@@ -833,6 +926,45 @@ impl ::prost::Name for ThreadMember {
         "/discord.v1.ThreadMember".into()
     }
 }
+/// Users joined or left a thread. Without the intent `GUILD_MEMBERS` only the bot is told of.
+/// See <https://docs.discord.com/developers/events/gateway-events#thread-members-update>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ThreadMembersUpdate {
+    /// The thread.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// The guild.
+    #[prost(fixed64, optional, tag = "2")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Members of the thread, roughly; counting stops at 50.
+    #[prost(int32, optional, tag = "3")]
+    pub member_count: ::core::option::Option<i32>,
+    /// Who joined, with `member` and `presence`.
+    #[prost(message, repeated, tag = "4")]
+    pub added_members: ::prost::alloc::vec::Vec<ThreadMember>,
+    /// Ids of the users who left.
+    #[prost(fixed64, repeated, tag = "5")]
+    pub removed_member_ids: ::prost::alloc::vec::Vec<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ThreadMembersUpdate {
+    const NAME: &'static str = "ThreadMembersUpdate";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ThreadMembersUpdate".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ThreadMembersUpdate".into()
+    }
+}
 /// A channel of any kind: which fields it has depends on `type`.
 /// See <https://docs.discord.com/developers/resources/channel#channel-object>
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -905,8 +1037,8 @@ pub struct Channel {
     #[prost(int32, optional, tag = "22")]
     pub total_message_sent: ::core::option::Option<i32>,
     /// The bot as member of the thread.
-    #[prost(message, optional, tag = "23")]
-    pub member: ::core::option::Option<ThreadMember>,
+    #[prost(message, optional, boxed, tag = "23")]
+    pub member: ::core::option::Option<::prost::alloc::boxed::Box<ThreadMember>>,
     /// Ids of the tags that a thread in a forum has.
     #[prost(fixed64, repeated, tag = "24")]
     pub applied_tags: ::prost::alloc::vec::Vec<u64>,
@@ -1111,6 +1243,192 @@ impl ::prost::Name for ChannelMention {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/discord.v1.ChannelMention".into()
+    }
+}
+/// A message was pinned or unpinned. It is not sent when a pinned message is deleted.
+/// See <https://docs.discord.com/developers/events/gateway-events#channel-pins-update>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChannelPinsUpdate {
+    /// The channel.
+    #[prost(fixed64, optional, tag = "1")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// The guild, if it is in one.
+    #[prost(fixed64, optional, tag = "2")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// When the message that was pinned last was pinned. Null: none is.
+    #[prost(message, optional, tag = "3")]
+    pub last_pin_timestamp: ::core::option::Option<::prost_types::Timestamp>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ChannelPinsUpdate {
+    const NAME: &'static str = "ChannelPinsUpdate";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ChannelPinsUpdate".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ChannelPinsUpdate".into()
+    }
+}
+/// The short-lived state of a guild's channels, which was asked for by `RequestChannelInfo`.
+/// See <https://docs.discord.com/developers/events/gateway-events#channel-info>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ChannelInfo {
+    /// The guild.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Its channels.
+    #[prost(message, repeated, tag = "2")]
+    pub channels: ::prost::alloc::vec::Vec<ChannelInfoChannel>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ChannelInfo {
+    const NAME: &'static str = "ChannelInfo";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ChannelInfo".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ChannelInfo".into()
+    }
+}
+/// The short-lived state of a channel.
+/// See <https://docs.discord.com/developers/events/gateway-events#channel-info>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ChannelInfoChannel {
+    /// The channel.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// Status of a voice channel. Null: it has none.
+    #[prost(string, optional, tag = "2")]
+    pub status: ::core::option::Option<::prost::alloc::string::String>,
+    /// Since when somebody is in a voice channel; unix time in seconds. Null: nobody is.
+    #[prost(int64, optional, tag = "3")]
+    pub voice_start_time: ::core::option::Option<i64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ChannelInfoChannel {
+    const NAME: &'static str = "ChannelInfoChannel";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ChannelInfoChannel".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ChannelInfoChannel".into()
+    }
+}
+/// Asks for the short-lived state of a guild's channels: opcode 43. CHANNEL_INFO answers.
+/// See <https://docs.discord.com/developers/events/gateway-events#request-channel-info>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RequestChannelInfo {
+    /// The guild.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// What is wanted: `status`, `voice_start_time`.
+    #[prost(string, repeated, tag = "2")]
+    pub fields: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for RequestChannelInfo {
+    const NAME: &'static str = "RequestChannelInfo";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.RequestChannelInfo".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.RequestChannelInfo".into()
+    }
+}
+/// A webhook of a channel was created, changed or deleted; it is not said which.
+/// See <https://docs.discord.com/developers/events/gateway-events#webhooks-update>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WebhooksUpdate {
+    /// The guild.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// The channel.
+    #[prost(fixed64, optional, tag = "2")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for WebhooksUpdate {
+    const NAME: &'static str = "WebhooksUpdate";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.WebhooksUpdate".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.WebhooksUpdate".into()
+    }
+}
+/// An announcement channel that another channel follows.
+/// See <https://docs.discord.com/developers/resources/channel#followed-channel-object>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FollowedChannel {
+    /// The channel that is followed.
+    #[prost(fixed64, optional, tag = "1")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// The webhook that brings its messages.
+    #[prost(fixed64, optional, tag = "2")]
+    pub webhook_id: ::core::option::Option<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for FollowedChannel {
+    const NAME: &'static str = "FollowedChannel";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.FollowedChannel".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.FollowedChannel".into()
     }
 }
 /// Kind of a channel.
@@ -1454,6 +1772,66 @@ impl ::prost::Name for RoleTags {
         "/discord.v1.RoleTags".into()
     }
 }
+/// A role was created, or changed.
+/// See <https://docs.discord.com/developers/events/gateway-events#guild-role-create>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildRoleUpdate {
+    /// The guild.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// The role.
+    #[prost(message, optional, tag = "2")]
+    pub role: ::core::option::Option<Role>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildRoleUpdate {
+    const NAME: &'static str = "GuildRoleUpdate";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildRoleUpdate".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildRoleUpdate".into()
+    }
+}
+/// A role was deleted.
+/// See <https://docs.discord.com/developers/events/gateway-events#guild-role-delete>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GuildRoleDelete {
+    /// The guild.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Id of the role.
+    #[prost(fixed64, optional, tag = "2")]
+    pub role_id: ::core::option::Option<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildRoleDelete {
+    const NAME: &'static str = "GuildRoleDelete";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildRoleDelete".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildRoleDelete".into()
+    }
+}
 /// An event that a guild plans.
 /// See <https://docs.discord.com/developers/resources/guild-scheduled-event>
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1513,6 +1891,11 @@ pub struct GuildScheduledEvent {
     #[prost(message, repeated, tag = "18")]
     pub guild_scheduled_event_exceptions: ::prost::alloc::vec::Vec<
         GuildScheduledEventException,
+    >,
+    /// What the user who asked has said to it.
+    #[prost(message, optional, boxed, tag = "19")]
+    pub user_rsvp: ::core::option::Option<
+        ::prost::alloc::boxed::Box<GuildScheduledEventUser>,
     >,
     /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
     #[prost(string, tag = "1000")]
@@ -1681,6 +2064,80 @@ impl ::prost::Name for RecurrenceNWeekday {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/discord.v1.RecurrenceNWeekday".into()
+    }
+}
+/// A user and a scheduled event: the user is interested, or no longer is.
+/// See <https://docs.discord.com/developers/resources/guild-scheduled-event>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildScheduledEventUser {
+    /// The scheduled event.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_scheduled_event_id: ::core::option::Option<u64>,
+    /// The user.
+    #[prost(fixed64, optional, tag = "2")]
+    pub user_id: ::core::option::Option<u64>,
+    /// The guild; in events.
+    #[prost(fixed64, optional, tag = "3")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// The user, where it was asked for.
+    #[prost(message, optional, tag = "4")]
+    pub user: ::core::option::Option<User>,
+    /// The member, where it was asked for.
+    #[prost(message, optional, tag = "5")]
+    pub member: ::core::option::Option<Member>,
+    /// The occurrence of a repeated event, if it is about one.
+    #[prost(fixed64, optional, tag = "6")]
+    pub guild_scheduled_event_exception_id: ::core::option::Option<u64>,
+    /// What the user said.
+    #[prost(enumeration = "GuildScheduledEventUserResponse", optional, tag = "7")]
+    pub response: ::core::option::Option<i32>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildScheduledEventUser {
+    const NAME: &'static str = "GuildScheduledEventUser";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildScheduledEventUser".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildScheduledEventUser".into()
+    }
+}
+/// How many users are interested in a scheduled event.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildScheduledEventUserCount {
+    /// In all occurrences.
+    #[prost(int32, optional, tag = "1")]
+    pub guild_scheduled_event_count: ::core::option::Option<i32>,
+    /// In those occurrences that differ from the rule, by their ids.
+    #[prost(map = "fixed64, int32", tag = "2")]
+    pub guild_scheduled_event_exception_counts: ::std::collections::HashMap<u64, i32>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildScheduledEventUserCount {
+    const NAME: &'static str = "GuildScheduledEventUserCount";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildScheduledEventUserCount".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildScheduledEventUserCount".into()
     }
 }
 /// Who can see a scheduled event.
@@ -1957,6 +2414,37 @@ impl RecurrenceMonth {
         }
     }
 }
+/// Whether a user is interested in a scheduled event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum GuildScheduledEventUserResponse {
+    /// No.
+    Uninterested = 0,
+    /// Yes.
+    Interested = 1,
+}
+impl GuildScheduledEventUserResponse {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Uninterested => "GUILD_SCHEDULED_EVENT_USER_RESPONSE_UNINTERESTED",
+            Self::Interested => "GUILD_SCHEDULED_EVENT_USER_RESPONSE_INTERESTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "GUILD_SCHEDULED_EVENT_USER_RESPONSE_UNINTERESTED" => {
+                Some(Self::Uninterested)
+            }
+            "GUILD_SCHEDULED_EVENT_USER_RESPONSE_INTERESTED" => Some(Self::Interested),
+            _ => None,
+        }
+    }
+}
 /// A sound that can be played in voice channels.
 /// See <https://docs.discord.com/developers/resources/soundboard#soundboard-sound-object>
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2003,6 +2491,120 @@ impl ::prost::Name for SoundboardSound {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/discord.v1.SoundboardSound".into()
+    }
+}
+/// All sounds of a guild: some of them changed, or they were asked for by `RequestSoundboardSounds`.
+/// See <https://docs.discord.com/developers/events/gateway-events#soundboard-sounds>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SoundboardSounds {
+    /// The sounds.
+    #[prost(message, repeated, tag = "1")]
+    pub soundboard_sounds: ::prost::alloc::vec::Vec<SoundboardSound>,
+    /// The guild.
+    #[prost(fixed64, optional, tag = "2")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for SoundboardSounds {
+    const NAME: &'static str = "SoundboardSounds";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.SoundboardSounds".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.SoundboardSounds".into()
+    }
+}
+/// A sound of a guild was deleted.
+/// See <https://docs.discord.com/developers/events/gateway-events#guild-soundboard-sound-delete>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GuildSoundboardSoundDelete {
+    /// Id of the sound.
+    #[prost(fixed64, optional, tag = "1")]
+    pub sound_id: ::core::option::Option<u64>,
+    /// The guild.
+    #[prost(fixed64, optional, tag = "2")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildSoundboardSoundDelete {
+    const NAME: &'static str = "GuildSoundboardSoundDelete";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildSoundboardSoundDelete".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildSoundboardSoundDelete".into()
+    }
+}
+/// Asks for the sounds of guilds: opcode 31. SOUNDBOARD_SOUNDS answers, once for each guild.
+/// See <https://docs.discord.com/developers/events/gateway-events#request-soundboard-sounds>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RequestSoundboardSounds {
+    /// Ids of the guilds.
+    #[prost(fixed64, repeated, tag = "1")]
+    pub guild_ids: ::prost::alloc::vec::Vec<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for RequestSoundboardSounds {
+    const NAME: &'static str = "RequestSoundboardSounds";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.RequestSoundboardSounds".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.RequestSoundboardSounds".into()
+    }
+}
+/// All sounds of a guild, as the HTTP API lists them.
+/// See <https://docs.discord.com/developers/resources/soundboard#list-guild-soundboard-sounds>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildSoundboardSounds {
+    /// The sounds.
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<SoundboardSound>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildSoundboardSounds {
+    const NAME: &'static str = "GuildSoundboardSounds";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildSoundboardSounds".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildSoundboardSounds".into()
     }
 }
 /// A stage that is live.
@@ -2172,6 +2774,108 @@ impl ::prost::Name for StickerItem {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/discord.v1.StickerItem".into()
+    }
+}
+/// The stickers of a guild changed.
+/// See <https://docs.discord.com/developers/events/gateway-events#guild-stickers-update>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildStickersUpdate {
+    /// The guild.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// All stickers that the guild has now.
+    #[prost(message, repeated, tag = "2")]
+    pub stickers: ::prost::alloc::vec::Vec<Sticker>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildStickersUpdate {
+    const NAME: &'static str = "GuildStickersUpdate";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildStickersUpdate".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildStickersUpdate".into()
+    }
+}
+/// Packs of Discord's own stickers.
+/// See <https://docs.discord.com/developers/resources/sticker#list-sticker-packs>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StickerPacks {
+    /// The packs.
+    #[prost(message, repeated, tag = "1")]
+    pub sticker_packs: ::prost::alloc::vec::Vec<StickerPack>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for StickerPacks {
+    const NAME: &'static str = "StickerPacks";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.StickerPacks".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.StickerPacks".into()
+    }
+}
+/// A pack of Discord's own stickers.
+/// See <https://docs.discord.com/developers/resources/sticker#sticker-pack-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StickerPack {
+    /// Id of the pack.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// Name.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Description.
+    #[prost(string, optional, tag = "3")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// The stickers.
+    #[prost(message, repeated, tag = "4")]
+    pub stickers: ::prost::alloc::vec::Vec<Sticker>,
+    /// The product.
+    #[prost(fixed64, optional, tag = "5")]
+    pub sku_id: ::core::option::Option<u64>,
+    /// The sticker that stands for the pack.
+    #[prost(fixed64, optional, tag = "6")]
+    pub cover_sticker_id: ::core::option::Option<u64>,
+    /// The banner's picture.
+    #[prost(fixed64, optional, tag = "7")]
+    pub banner_asset_id: ::core::option::Option<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for StickerPack {
+    const NAME: &'static str = "StickerPack";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.StickerPack".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.StickerPack".into()
     }
 }
 /// Where a sticker comes from.
@@ -2344,6 +3048,226 @@ impl ::prost::Name for VoiceServerUpdate {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/discord.v1.VoiceServerUpdate".into()
+    }
+}
+/// Somebody sent an emoji or a sound in a voice channel that the bot is in.
+/// See <https://docs.discord.com/developers/events/gateway-events#voice-channel-effect-send>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VoiceChannelEffectSend {
+    /// The channel.
+    #[prost(fixed64, optional, tag = "1")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// The guild.
+    #[prost(fixed64, optional, tag = "2")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Who sent it.
+    #[prost(fixed64, optional, tag = "3")]
+    pub user_id: ::core::option::Option<u64>,
+    /// The emoji.
+    #[prost(message, optional, tag = "4")]
+    pub emoji: ::core::option::Option<Emoji>,
+    /// Kind of the emoji's animation.
+    #[prost(enumeration = "VoiceChannelEffectAnimationType", optional, tag = "5")]
+    pub animation_type: ::core::option::Option<i32>,
+    /// Number of the emoji's animation.
+    #[prost(int32, optional, tag = "6")]
+    pub animation_id: ::core::option::Option<i32>,
+    /// The sound. Discord's own sounds have small ids, which may come as numbers.
+    #[prost(fixed64, optional, tag = "7")]
+    pub sound_id: ::core::option::Option<u64>,
+    /// Volume of the sound, 0 to 1.
+    #[prost(double, optional, tag = "8")]
+    pub sound_volume: ::core::option::Option<f64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for VoiceChannelEffectSend {
+    const NAME: &'static str = "VoiceChannelEffectSend";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.VoiceChannelEffectSend".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.VoiceChannelEffectSend".into()
+    }
+}
+/// The status of a voice channel changed.
+/// See <https://docs.discord.com/developers/events/gateway-events#voice-channel-status-update>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VoiceChannelStatusUpdate {
+    /// The channel.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// The guild.
+    #[prost(fixed64, optional, tag = "2")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// The new status. Null: none.
+    #[prost(string, optional, tag = "3")]
+    pub status: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for VoiceChannelStatusUpdate {
+    const NAME: &'static str = "VoiceChannelStatusUpdate";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.VoiceChannelStatusUpdate".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.VoiceChannelStatusUpdate".into()
+    }
+}
+/// Somebody is in a voice channel that was empty, or the other way round.
+/// See <https://docs.discord.com/developers/events/gateway-events#voice-channel-start-time-update>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VoiceChannelStartTimeUpdate {
+    /// The channel.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// The guild.
+    #[prost(fixed64, optional, tag = "2")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Since when somebody is in it; unix time in seconds. Null: nobody is.
+    #[prost(int64, optional, tag = "3")]
+    pub voice_start_time: ::core::option::Option<i64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for VoiceChannelStartTimeUpdate {
+    const NAME: &'static str = "VoiceChannelStartTimeUpdate";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.VoiceChannelStartTimeUpdate".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.VoiceChannelStartTimeUpdate".into()
+    }
+}
+/// Joins, changes or leaves a voice channel: opcode 4. VOICE_STATE_UPDATE and, to a bot that joins,
+/// VOICE_SERVER_UPDATE answer.
+/// See <https://docs.discord.com/developers/events/gateway-events#update-voice-state>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UpdateVoiceState {
+    /// The guild.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// The channel. Null, which `nulls` says: the bot leaves. Discord wants one of the two.
+    #[prost(fixed64, optional, tag = "2")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// Whether the bot mutes itself.
+    #[prost(bool, optional, tag = "3")]
+    pub self_mute: ::core::option::Option<bool>,
+    /// Whether the bot deafens itself.
+    #[prost(bool, optional, tag = "4")]
+    pub self_deaf: ::core::option::Option<bool>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for UpdateVoiceState {
+    const NAME: &'static str = "UpdateVoiceState";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.UpdateVoiceState".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.UpdateVoiceState".into()
+    }
+}
+/// A place where voice servers are.
+/// See <https://docs.discord.com/developers/resources/voice#voice-region-object>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VoiceRegion {
+    /// Id, which `rtc_region` of channels takes.
+    #[prost(string, optional, tag = "1")]
+    pub id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether it is the nearest one.
+    #[prost(bool, optional, tag = "3")]
+    pub optimal: ::core::option::Option<bool>,
+    /// Whether it should no longer be chosen.
+    #[prost(bool, optional, tag = "4")]
+    pub deprecated: ::core::option::Option<bool>,
+    /// Whether it was made for something special.
+    #[prost(bool, optional, tag = "5")]
+    pub custom: ::core::option::Option<bool>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for VoiceRegion {
+    const NAME: &'static str = "VoiceRegion";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.VoiceRegion".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.VoiceRegion".into()
+    }
+}
+/// Kind of an emoji's animation in a voice channel.
+/// See <https://docs.discord.com/developers/events/gateway-events#voice-channel-effect-send>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum VoiceChannelEffectAnimationType {
+    /// For users with Nitro.
+    Premium = 0,
+    /// The usual one.
+    Basic = 1,
+}
+impl VoiceChannelEffectAnimationType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Premium => "VOICE_CHANNEL_EFFECT_ANIMATION_TYPE_PREMIUM",
+            Self::Basic => "VOICE_CHANNEL_EFFECT_ANIMATION_TYPE_BASIC",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VOICE_CHANNEL_EFFECT_ANIMATION_TYPE_PREMIUM" => Some(Self::Premium),
+            "VOICE_CHANNEL_EFFECT_ANIMATION_TYPE_BASIC" => Some(Self::Basic),
+            _ => None,
+        }
     }
 }
 /// A guild. GUILD_CREATE adds what only that event has, from `joined_at` on; of a guild that is not
@@ -2834,7 +3758,7 @@ impl PremiumTier {
     }
 }
 /// Restriction of a guild by age.
-/// See <https://docs.discord.com/developers/resources/guild#guild-object-guild-age-restriction-level>
+/// See <https://docs.discord.com/developers/resources/guild#guild-object-guild-nsfw-level>
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum GuildNsfwLevel {
@@ -2887,7 +3811,7 @@ pub struct Application {
     /// Description.
     #[prost(string, optional, tag = "4")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// Bits 0 to 30 of `flags_new`.
+    /// Bits 0 to 30 of `flags_new`, which supersedes it.
     #[prost(int64, optional, tag = "5")]
     pub flags: ::core::option::Option<i64>,
     /// Bits: 64 uses auto moderation, 4096 and 8192 presences, 16384 and 32768 members, 65536 unusual
@@ -2911,15 +3835,15 @@ pub struct Application {
     #[prost(fixed64, optional, tag = "11")]
     pub guild_id: ::core::option::Option<u64>,
     /// That guild, in part.
-    #[prost(message, optional, tag = "12")]
-    pub guild: ::core::option::Option<Guild>,
+    #[prost(message, optional, boxed, tag = "12")]
+    pub guild: ::core::option::Option<::prost::alloc::boxed::Box<Guild>>,
     /// Who owns it.
     #[prost(message, optional, tag = "13")]
     pub owner: ::core::option::Option<User>,
-    /// The team that owns it.
+    /// The team that owns it, with its members.
     #[prost(message, optional, tag = "14")]
     pub team: ::core::option::Option<Team>,
-    /// Public key for signatures of interactions, hexadecimal.
+    /// Public key for signatures of interactions and webhook events: 32 bytes, hexadecimal.
     #[prost(string, optional, tag = "15")]
     pub verify_key: ::core::option::Option<::prost::alloc::string::String>,
     /// Whether others than the owner may add it.
@@ -2949,7 +3873,7 @@ pub struct Application {
     /// Redirect addresses for OAuth2.
     #[prost(string, repeated, tag = "24")]
     pub redirect_uris: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Address that interactions are sent to.
+    /// Address that interactions are sent to. Null: they come by the gateway.
     #[prost(string, optional, tag = "25")]
     pub interactions_endpoint_url: ::core::option::Option<
         ::prost::alloc::string::String,
@@ -2965,10 +3889,10 @@ pub struct Application {
     /// Whether webhook events are sent.
     #[prost(enumeration = "ApplicationEventWebhookStatus", optional, tag = "28")]
     pub event_webhooks_status: ::core::option::Option<i32>,
-    /// Which webhook events are sent.
+    /// Which webhook events are sent, for example `ENTITLEMENT_CREATE`.
     #[prost(string, repeated, tag = "29")]
     pub event_webhooks_types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Words that describe it.
+    /// Words that describe it: at most 5, of at most 20 characters each.
     #[prost(string, repeated, tag = "30")]
     pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Scopes and permissions of its link.
@@ -2989,8 +3913,8 @@ pub struct Application {
     /// Most users in one of its activities.
     #[prost(int32, optional, tag = "35")]
     pub max_participants: ::core::option::Option<i32>,
-    /// Whether what it uploads is scanned: 0 as the guild chose, 1 always.
-    #[prost(int32, optional, tag = "36")]
+    /// Whether what it uploads is scanned.
+    #[prost(enumeration = "ApplicationExplicitContentFilterType", optional, tag = "36")]
     pub explicit_content_filter: ::core::option::Option<i32>,
     /// Scopes that it may ask for.
     #[prost(string, repeated, tag = "37")]
@@ -3019,7 +3943,7 @@ impl ::prost::Name for Application {
 /// See <https://docs.discord.com/developers/resources/application#install-params-object>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct InstallParams {
-    /// OAuth2 scopes.
+    /// OAuth2 scopes, for example `applications.commands`.
     #[prost(string, repeated, tag = "1")]
     pub scopes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Permission bits for the bot's role.
@@ -3046,7 +3970,7 @@ impl ::prost::Name for InstallParams {
     }
 }
 /// Settings of one way of installation.
-/// See <https://docs.discord.com/developers/resources/application>
+/// See <https://docs.discord.com/developers/resources/application#application-object-application-integration-type-configuration-object>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ApplicationIntegrationTypeConfiguration {
     /// Scopes and permissions of the link.
@@ -3115,7 +4039,7 @@ impl ::prost::Name for Team {
 /// See <https://docs.discord.com/developers/topics/teams#data-models-team-member-object>
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TeamMember {
-    /// The user.
+    /// The user, in part.
     #[prost(message, optional, tag = "1")]
     pub user: ::core::option::Option<User>,
     /// The team.
@@ -3151,7 +4075,7 @@ impl ::prost::Name for TeamMember {
     }
 }
 /// Whether webhook events are sent.
-/// See <https://docs.discord.com/developers/resources/application>
+/// See <https://docs.discord.com/developers/resources/application#application-object-application-event-webhook-status>
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ApplicationEventWebhookStatus {
@@ -3192,6 +4116,35 @@ impl ApplicationEventWebhookStatus {
         }
     }
 }
+/// Whether what an application uploads is scanned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ApplicationExplicitContentFilterType {
+    /// As the guild chose.
+    Inherit = 0,
+    /// Always.
+    Always = 1,
+}
+impl ApplicationExplicitContentFilterType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Inherit => "APPLICATION_EXPLICIT_CONTENT_FILTER_TYPE_INHERIT",
+            Self::Always => "APPLICATION_EXPLICIT_CONTENT_FILTER_TYPE_ALWAYS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "APPLICATION_EXPLICIT_CONTENT_FILTER_TYPE_INHERIT" => Some(Self::Inherit),
+            "APPLICATION_EXPLICIT_CONTENT_FILTER_TYPE_ALWAYS" => Some(Self::Always),
+            _ => None,
+        }
+    }
+}
 /// What an application is, if it is something special.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -3224,7 +4177,7 @@ impl ApplicationType {
     }
 }
 /// Way in which an application is installed.
-/// See <https://docs.discord.com/developers/resources/application>
+/// See <https://docs.discord.com/developers/resources/application#application-object-application-integration-types>
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ApplicationIntegrationType {
@@ -3287,8 +4240,662 @@ impl MembershipState {
         }
     }
 }
+/// A file that a message has. What one says of files to send or to keep is in `AttachmentParams`.
+/// See <https://docs.discord.com/developers/resources/message#attachment-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Attachment {
+    /// Id of the attachment.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// Name of the file.
+    #[prost(string, optional, tag = "2")]
+    pub filename: ::core::option::Option<::prost::alloc::string::String>,
+    /// Size in bytes.
+    #[prost(int64, optional, tag = "3")]
+    pub size: ::core::option::Option<i64>,
+    /// Address of the file.
+    #[prost(string, optional, tag = "4")]
+    pub url: ::core::option::Option<::prost::alloc::string::String>,
+    /// Address of the file at Discord's proxy.
+    #[prost(string, optional, tag = "5")]
+    pub proxy_url: ::core::option::Option<::prost::alloc::string::String>,
+    /// Media type.
+    #[prost(string, optional, tag = "6")]
+    pub content_type: ::core::option::Option<::prost::alloc::string::String>,
+    /// Height of a picture or video in pixels.
+    #[prost(int32, optional, tag = "7")]
+    pub height: ::core::option::Option<i32>,
+    /// Width of a picture or video in pixels.
+    #[prost(int32, optional, tag = "8")]
+    pub width: ::core::option::Option<i32>,
+    /// Title.
+    #[prost(string, optional, tag = "9")]
+    pub title: ::core::option::Option<::prost::alloc::string::String>,
+    /// Text for those who cannot see it, at most 1,024 characters.
+    #[prost(string, optional, tag = "10")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Thumbhash of a picture or video.
+    #[prost(string, optional, tag = "11")]
+    pub placeholder: ::core::option::Option<::prost::alloc::string::String>,
+    /// Version of the placeholder.
+    #[prost(int32, optional, tag = "12")]
+    pub placeholder_version: ::core::option::Option<i32>,
+    /// Whether it is deleted after a while.
+    #[prost(bool, optional, tag = "13")]
+    pub ephemeral: ::core::option::Option<bool>,
+    /// Seconds that a sound or video lasts.
+    #[prost(double, optional, tag = "14")]
+    pub duration_secs: ::core::option::Option<f64>,
+    /// Shape of a voice message, base64.
+    #[prost(string, optional, tag = "15")]
+    pub waveform: ::core::option::Option<::prost::alloc::string::String>,
+    /// Bits: 1 clip, 2 thumbnail of a thread, 4 remix, 8 spoiler, 32 animated.
+    #[prost(uint32, optional, tag = "16")]
+    pub flags: ::core::option::Option<u32>,
+    /// Who was in the stream that a clip shows.
+    #[prost(message, repeated, tag = "17")]
+    pub clip_participants: ::prost::alloc::vec::Vec<User>,
+    /// When the clip was made.
+    #[prost(message, optional, tag = "18")]
+    pub clip_created_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The application that a clip shows.
+    #[prost(message, optional, boxed, tag = "19")]
+    pub application: ::core::option::Option<::prost::alloc::boxed::Box<Application>>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for Attachment {
+    const NAME: &'static str = "Attachment";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Attachment".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Attachment".into()
+    }
+}
+/// An activity of an application that runs.
+/// See <https://docs.discord.com/developers/resources/application#get-application-activity-instance-activity-instance-object>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ActivityInstance {
+    /// The application.
+    #[prost(fixed64, optional, tag = "1")]
+    pub application_id: ::core::option::Option<u64>,
+    /// Id of the instance.
+    #[prost(string, optional, tag = "2")]
+    pub instance_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Id of its launch.
+    #[prost(fixed64, optional, tag = "3")]
+    pub launch_id: ::core::option::Option<u64>,
+    /// Where it runs.
+    #[prost(message, optional, tag = "4")]
+    pub location: ::core::option::Option<ActivityLocation>,
+    /// Ids of the users in it.
+    #[prost(fixed64, repeated, tag = "5")]
+    pub users: ::prost::alloc::vec::Vec<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ActivityInstance {
+    const NAME: &'static str = "ActivityInstance";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ActivityInstance".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ActivityInstance".into()
+    }
+}
+/// Where an activity runs.
+/// See <https://docs.discord.com/developers/resources/application#get-application-activity-instance-activity-location-object>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ActivityLocation {
+    /// Id of the place.
+    #[prost(string, optional, tag = "1")]
+    pub id: ::core::option::Option<::prost::alloc::string::String>,
+    /// `gc` for a channel of a guild, `pc` for direct messages and groups.
+    #[prost(string, optional, tag = "2")]
+    pub kind: ::core::option::Option<::prost::alloc::string::String>,
+    /// The channel.
+    #[prost(fixed64, optional, tag = "3")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// The guild.
+    #[prost(fixed64, optional, tag = "4")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ActivityLocation {
+    const NAME: &'static str = "ActivityLocation";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ActivityLocation".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ActivityLocation".into()
+    }
+}
+/// What Discord answers when a file is uploaded for an application.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ActivityAttachment {
+    /// The file.
+    #[prost(message, optional, tag = "1")]
+    pub attachment: ::core::option::Option<Attachment>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ActivityAttachment {
+    const NAME: &'static str = "ActivityAttachment";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ActivityAttachment".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ActivityAttachment".into()
+    }
+}
+/// The interaction that led to a message.
+/// See <https://docs.discord.com/developers/resources/message#message-interaction-metadata-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MessageInteractionMetadata {
+    /// Id of the interaction.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// Kind of the interaction.
+    #[prost(enumeration = "InteractionType", optional, tag = "2")]
+    pub r#type: ::core::option::Option<i32>,
+    /// Who caused it.
+    #[prost(message, optional, tag = "3")]
+    pub user: ::core::option::Option<User>,
+    /// Who installed the application, by way of installation: `0` the guild, `1` the user.
+    #[prost(map = "string, fixed64", tag = "4")]
+    pub authorizing_integration_owners: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        u64,
+    >,
+    /// The first response; on messages that followed it.
+    #[prost(fixed64, optional, tag = "5")]
+    pub original_response_message_id: ::core::option::Option<u64>,
+    /// The user whom a user command was about.
+    #[prost(message, optional, tag = "6")]
+    pub target_user: ::core::option::Option<User>,
+    /// The message that a message command was about.
+    #[prost(fixed64, optional, tag = "7")]
+    pub target_message_id: ::core::option::Option<u64>,
+    /// The message with the component that was used.
+    #[prost(fixed64, optional, tag = "8")]
+    pub interacted_message_id: ::core::option::Option<u64>,
+    /// The interaction that opened the modal.
+    #[prost(message, optional, boxed, tag = "9")]
+    pub triggering_interaction_metadata: ::core::option::Option<
+        ::prost::alloc::boxed::Box<MessageInteractionMetadata>,
+    >,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for MessageInteractionMetadata {
+    const NAME: &'static str = "MessageInteractionMetadata";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessageInteractionMetadata".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessageInteractionMetadata".into()
+    }
+}
+/// The interaction that led to a message, as it was told before `interaction_metadata`.
+/// See <https://docs.discord.com/developers/interactions/receiving-and-responding#message-interaction-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MessageInteraction {
+    /// Id of the interaction.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// Kind of the interaction.
+    #[prost(enumeration = "InteractionType", optional, tag = "2")]
+    pub r#type: ::core::option::Option<i32>,
+    /// Name of the command, with group and subcommand.
+    #[prost(string, optional, tag = "3")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Who caused it.
+    #[prost(message, optional, tag = "4")]
+    pub user: ::core::option::Option<User>,
+    /// The member who caused it.
+    #[prost(message, optional, tag = "5")]
+    pub member: ::core::option::Option<Member>,
+    /// Name of the command in the user's language.
+    #[prost(string, optional, tag = "6")]
+    pub name_localized: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for MessageInteraction {
+    const NAME: &'static str = "MessageInteraction";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessageInteraction".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessageInteraction".into()
+    }
+}
+/// Kind of an interaction.
+/// See <https://docs.discord.com/developers/interactions/receiving-and-responding#interaction-object-interaction-type>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum InteractionType {
+    /// Not known.
+    Unspecified = 0,
+    /// Discord tests the application's endpoint.
+    Ping = 1,
+    /// A command was used.
+    ApplicationCommand = 2,
+    /// A component was used.
+    MessageComponent = 3,
+    /// A command is being written.
+    ApplicationCommandAutocomplete = 4,
+    /// A modal was sent.
+    ModalSubmit = 5,
+    /// Discord asks whether a user may buy a product.
+    SocialLayerSkuPurchaseEligibility = 6,
+}
+impl InteractionType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "INTERACTION_TYPE_UNSPECIFIED",
+            Self::Ping => "INTERACTION_TYPE_PING",
+            Self::ApplicationCommand => "INTERACTION_TYPE_APPLICATION_COMMAND",
+            Self::MessageComponent => "INTERACTION_TYPE_MESSAGE_COMPONENT",
+            Self::ApplicationCommandAutocomplete => {
+                "INTERACTION_TYPE_APPLICATION_COMMAND_AUTOCOMPLETE"
+            }
+            Self::ModalSubmit => "INTERACTION_TYPE_MODAL_SUBMIT",
+            Self::SocialLayerSkuPurchaseEligibility => {
+                "INTERACTION_TYPE_SOCIAL_LAYER_SKU_PURCHASE_ELIGIBILITY"
+            }
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "INTERACTION_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "INTERACTION_TYPE_PING" => Some(Self::Ping),
+            "INTERACTION_TYPE_APPLICATION_COMMAND" => Some(Self::ApplicationCommand),
+            "INTERACTION_TYPE_MESSAGE_COMPONENT" => Some(Self::MessageComponent),
+            "INTERACTION_TYPE_APPLICATION_COMMAND_AUTOCOMPLETE" => {
+                Some(Self::ApplicationCommandAutocomplete)
+            }
+            "INTERACTION_TYPE_MODAL_SUBMIT" => Some(Self::ModalSubmit),
+            "INTERACTION_TYPE_SOCIAL_LAYER_SKU_PURCHASE_ELIGIBILITY" => {
+                Some(Self::SocialLayerSkuPurchaseEligibility)
+            }
+            _ => None,
+        }
+    }
+}
+/// Where an interaction was caused.
+/// See <https://docs.discord.com/developers/interactions/receiving-and-responding#interaction-object-interaction-context-types>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum InteractionContextType {
+    /// In a guild.
+    Guild = 0,
+    /// In direct messages with the bot.
+    BotDm = 1,
+    /// In direct messages with others, or in a group.
+    PrivateChannel = 2,
+}
+impl InteractionContextType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Guild => "INTERACTION_CONTEXT_TYPE_GUILD",
+            Self::BotDm => "INTERACTION_CONTEXT_TYPE_BOT_DM",
+            Self::PrivateChannel => "INTERACTION_CONTEXT_TYPE_PRIVATE_CHANNEL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "INTERACTION_CONTEXT_TYPE_GUILD" => Some(Self::Guild),
+            "INTERACTION_CONTEXT_TYPE_BOT_DM" => Some(Self::BotDm),
+            "INTERACTION_CONTEXT_TYPE_PRIVATE_CHANNEL" => Some(Self::PrivateChannel),
+            _ => None,
+        }
+    }
+}
+/// A command, global or of one guild. An application can have 100 commands after a slash, 15 in the
+/// menus of users, 15 in those of messages and one entry point, and in each guild as many again but
+/// the entry point; at most 200 can be created in a day and guild.
+/// See <https://docs.discord.com/developers/interactions/application-commands#application-command-object-application-command-structure>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApplicationCommand {
+    /// Id of the command.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// Name, 1 to 32 characters: of a command after a slash letters, digits, `-`, `_` and `'`, in
+    /// small letters where there are such.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Kind of the command; after a slash if none was given.
+    #[prost(enumeration = "ApplicationCommandType", optional, tag = "3")]
+    pub r#type: ::core::option::Option<i32>,
+    /// Description, 1 to 100 characters; empty for commands in menus.
+    #[prost(string, optional, tag = "4")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Options, at most 25, those that are required first; of commands after a slash only.
+    #[prost(message, repeated, tag = "5")]
+    pub options: ::prost::alloc::vec::Vec<ApplicationCommandOption>,
+    /// The application.
+    #[prost(fixed64, optional, tag = "6")]
+    pub application_id: ::core::option::Option<u64>,
+    /// The guild, unless it is global.
+    #[prost(fixed64, optional, tag = "7")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Number that grows when the command changes.
+    #[prost(fixed64, optional, tag = "8")]
+    pub version: ::core::option::Option<u64>,
+    /// Permission bits that a member needs for it, unless the guild decides otherwise. Null: none.
+    #[prost(uint64, optional, tag = "9")]
+    pub default_member_permissions: ::core::option::Option<u64>,
+    /// Where it can be used; of global commands. Null: everywhere.
+    #[prost(enumeration = "InteractionContextType", repeated, tag = "10")]
+    pub contexts: ::prost::alloc::vec::Vec<i32>,
+    /// Which ways of installation it is for; of global commands.
+    #[prost(enumeration = "ApplicationIntegrationType", repeated, tag = "11")]
+    pub integration_types: ::prost::alloc::vec::Vec<i32>,
+    /// Names by language.
+    #[prost(map = "string, string", tag = "12")]
+    pub name_localizations: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Descriptions by language.
+    #[prost(map = "string, string", tag = "13")]
+    pub description_localizations: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Name in the language that was asked for.
+    #[prost(string, optional, tag = "14")]
+    pub name_localized: ::core::option::Option<::prost::alloc::string::String>,
+    /// Description in the language that was asked for.
+    #[prost(string, optional, tag = "15")]
+    pub description_localized: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether it is restricted by age.
+    #[prost(bool, optional, tag = "16")]
+    pub nsfw: ::core::option::Option<bool>,
+    /// Who handles it; of entry points.
+    #[prost(enumeration = "EntryPointCommandHandlerType", optional, tag = "17")]
+    pub handler: ::core::option::Option<i32>,
+    /// Whether it can be used in direct messages; superseded by `contexts`.
+    #[prost(bool, optional, tag = "18")]
+    pub dm_permission: ::core::option::Option<bool>,
+    /// Whether it is on when the application joins a guild; superseded by
+    /// `default_member_permissions`.
+    #[prost(bool, optional, tag = "19")]
+    pub default_permission: ::core::option::Option<bool>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ApplicationCommand {
+    const NAME: &'static str = "ApplicationCommand";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ApplicationCommand".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ApplicationCommand".into()
+    }
+}
+/// An option of a command; a subcommand or a group of subcommands holds options in turn.
+/// See <https://docs.discord.com/developers/interactions/application-commands#application-command-object-application-command-option-structure>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApplicationCommandOption {
+    /// Kind of the option.
+    #[prost(enumeration = "ApplicationCommandOptionType", optional, tag = "1")]
+    pub r#type: ::core::option::Option<i32>,
+    /// Name, 1 to 32 characters, as of a command after a slash; no other option beside it has the
+    /// same.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Description, 1 to 100 characters.
+    #[prost(string, optional, tag = "3")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether it must be given; no by itself.
+    #[prost(bool, optional, tag = "4")]
+    pub required: ::core::option::Option<bool>,
+    /// What alone can be chosen, at most 25; of texts and numbers.
+    #[prost(message, repeated, tag = "5")]
+    pub choices: ::prost::alloc::vec::Vec<ApplicationCommandOptionChoice>,
+    /// What a subcommand or a group of them holds, at most 25.
+    #[prost(message, repeated, tag = "6")]
+    pub options: ::prost::alloc::vec::Vec<ApplicationCommandOption>,
+    /// Whether the application is asked for choices while the user writes; not beside `choices`.
+    #[prost(bool, optional, tag = "7")]
+    pub autocomplete: ::core::option::Option<bool>,
+    /// Kinds of channels that can be chosen.
+    #[prost(enumeration = "ChannelType", repeated, tag = "8")]
+    pub channel_types: ::prost::alloc::vec::Vec<i32>,
+    /// Least number; whole for options that are.
+    #[prost(double, optional, tag = "9")]
+    pub min_value: ::core::option::Option<f64>,
+    /// Greatest number; whole for options that are.
+    #[prost(double, optional, tag = "10")]
+    pub max_value: ::core::option::Option<f64>,
+    /// Least length of a text, 0 to 6,000.
+    #[prost(int32, optional, tag = "11")]
+    pub min_length: ::core::option::Option<i32>,
+    /// Greatest length of a text, 1 to 6,000.
+    #[prost(int32, optional, tag = "12")]
+    pub max_length: ::core::option::Option<i32>,
+    /// Kinds of files, at most 10: `image`, `video`, `audio`, or endings such as `.pdf`.
+    #[prost(string, repeated, tag = "13")]
+    pub file_types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Names by language.
+    #[prost(map = "string, string", tag = "14")]
+    pub name_localizations: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Descriptions by language.
+    #[prost(map = "string, string", tag = "15")]
+    pub description_localizations: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Name in the language that was asked for.
+    #[prost(string, optional, tag = "16")]
+    pub name_localized: ::core::option::Option<::prost::alloc::string::String>,
+    /// Description in the language that was asked for.
+    #[prost(string, optional, tag = "17")]
+    pub description_localized: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ApplicationCommandOption {
+    const NAME: &'static str = "ApplicationCommandOption";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ApplicationCommandOption".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ApplicationCommandOption".into()
+    }
+}
+/// Something that can be chosen for an option.
+/// See <https://docs.discord.com/developers/interactions/application-commands#application-command-object-application-command-option-choice-structure>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApplicationCommandOptionChoice {
+    /// What the user sees, 1 to 100 characters.
+    #[prost(string, optional, tag = "1")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// What the application gets: a string of at most 100 characters or a number, as the option is.
+    #[prost(message, optional, tag = "2")]
+    pub value: ::core::option::Option<::prost_types::Value>,
+    /// Names by language.
+    #[prost(map = "string, string", tag = "3")]
+    pub name_localizations: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Name in the language that was asked for.
+    #[prost(string, optional, tag = "4")]
+    pub name_localized: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ApplicationCommandOptionChoice {
+    const NAME: &'static str = "ApplicationCommandOptionChoice";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ApplicationCommandOptionChoice".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ApplicationCommandOptionChoice".into()
+    }
+}
+/// Who may use a command in a guild, or all commands of an application.
+/// See <https://docs.discord.com/developers/interactions/application-commands#application-command-permissions-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildApplicationCommandPermissions {
+    /// The command, or the application if it is about all that have no permissions of their own.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// The application.
+    #[prost(fixed64, optional, tag = "2")]
+    pub application_id: ::core::option::Option<u64>,
+    /// The guild.
+    #[prost(fixed64, optional, tag = "3")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Permissions, at most 100.
+    #[prost(message, repeated, tag = "4")]
+    pub permissions: ::prost::alloc::vec::Vec<ApplicationCommandPermission>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildApplicationCommandPermissions {
+    const NAME: &'static str = "GuildApplicationCommandPermissions";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildApplicationCommandPermissions".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildApplicationCommandPermissions".into()
+    }
+}
+/// Whether a role, user or channel may use a command.
+/// See <https://docs.discord.com/developers/interactions/application-commands#application-command-permissions-object-application-command-permissions-structure>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApplicationCommandPermission {
+    /// The role, user or channel. The guild's id stands for all members, and one less for all
+    /// channels.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// What the id is.
+    #[prost(enumeration = "ApplicationCommandPermissionType", optional, tag = "2")]
+    pub r#type: ::core::option::Option<i32>,
+    /// Whether it may.
+    #[prost(bool, optional, tag = "3")]
+    pub permission: ::core::option::Option<bool>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ApplicationCommandPermission {
+    const NAME: &'static str = "ApplicationCommandPermission";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ApplicationCommandPermission".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ApplicationCommandPermission".into()
+    }
+}
 /// Kind of a command.
-/// See <https://docs.discord.com/developers/interactions/application-commands>
+/// See <https://docs.discord.com/developers/interactions/application-commands#application-command-object-application-command-types>
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ApplicationCommandType {
@@ -3332,7 +4939,7 @@ impl ApplicationCommandType {
     }
 }
 /// Kind of an option.
-/// See <https://docs.discord.com/developers/interactions/application-commands>
+/// See <https://docs.discord.com/developers/interactions/application-commands#application-command-object-application-command-option-type>
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ApplicationCommandOptionType {
@@ -3403,67 +5010,119 @@ impl ApplicationCommandOptionType {
         }
     }
 }
-/// A file.
-/// See <https://docs.discord.com/developers/resources/message#attachment-object>
+/// Who handles the use of an entry point.
+/// See <https://docs.discord.com/developers/interactions/application-commands#application-command-object-entry-point-command-handler-types>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum EntryPointCommandHandlerType {
+    /// Not known.
+    Unspecified = 0,
+    /// The application, by an interaction.
+    AppHandler = 1,
+    /// Discord: it launches the activity and says so in the channel.
+    DiscordLaunchActivity = 2,
+}
+impl EntryPointCommandHandlerType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ENTRY_POINT_COMMAND_HANDLER_TYPE_UNSPECIFIED",
+            Self::AppHandler => "ENTRY_POINT_COMMAND_HANDLER_TYPE_APP_HANDLER",
+            Self::DiscordLaunchActivity => {
+                "ENTRY_POINT_COMMAND_HANDLER_TYPE_DISCORD_LAUNCH_ACTIVITY"
+            }
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ENTRY_POINT_COMMAND_HANDLER_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "ENTRY_POINT_COMMAND_HANDLER_TYPE_APP_HANDLER" => Some(Self::AppHandler),
+            "ENTRY_POINT_COMMAND_HANDLER_TYPE_DISCORD_LAUNCH_ACTIVITY" => {
+                Some(Self::DiscordLaunchActivity)
+            }
+            _ => None,
+        }
+    }
+}
+/// What the id of a command's permission is.
+/// See <https://docs.discord.com/developers/interactions/application-commands#application-command-permissions-object-application-command-permission-type>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ApplicationCommandPermissionType {
+    /// Not known.
+    Unspecified = 0,
+    /// A role.
+    Role = 1,
+    /// A user.
+    User = 2,
+    /// A channel.
+    Channel = 3,
+}
+impl ApplicationCommandPermissionType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "APPLICATION_COMMAND_PERMISSION_TYPE_UNSPECIFIED",
+            Self::Role => "APPLICATION_COMMAND_PERMISSION_TYPE_ROLE",
+            Self::User => "APPLICATION_COMMAND_PERMISSION_TYPE_USER",
+            Self::Channel => "APPLICATION_COMMAND_PERMISSION_TYPE_CHANNEL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "APPLICATION_COMMAND_PERMISSION_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "APPLICATION_COMMAND_PERMISSION_TYPE_ROLE" => Some(Self::Role),
+            "APPLICATION_COMMAND_PERMISSION_TYPE_USER" => Some(Self::User),
+            "APPLICATION_COMMAND_PERMISSION_TYPE_CHANNEL" => Some(Self::Channel),
+            _ => None,
+        }
+    }
+}
+/// A rule. Its events go to bots that may manage the guild.
+/// See <https://docs.discord.com/developers/resources/auto-moderation#auto-moderation-rule-object>
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Attachment {
-    /// Id of the attachment.
+pub struct AutoModerationRule {
+    /// Id of the rule.
     #[prost(fixed64, optional, tag = "1")]
     pub id: ::core::option::Option<u64>,
-    /// Name of the file.
-    #[prost(string, optional, tag = "2")]
-    pub filename: ::core::option::Option<::prost::alloc::string::String>,
-    /// Size in bytes.
-    #[prost(int64, optional, tag = "3")]
-    pub size: ::core::option::Option<i64>,
-    /// Address of the file.
-    #[prost(string, optional, tag = "4")]
-    pub url: ::core::option::Option<::prost::alloc::string::String>,
-    /// Address of the file at Discord's proxy.
-    #[prost(string, optional, tag = "5")]
-    pub proxy_url: ::core::option::Option<::prost::alloc::string::String>,
-    /// Media type.
-    #[prost(string, optional, tag = "6")]
-    pub content_type: ::core::option::Option<::prost::alloc::string::String>,
-    /// Height of a picture or video.
-    #[prost(int32, optional, tag = "7")]
-    pub height: ::core::option::Option<i32>,
-    /// Width of a picture or video.
-    #[prost(int32, optional, tag = "8")]
-    pub width: ::core::option::Option<i32>,
-    /// Title.
-    #[prost(string, optional, tag = "9")]
-    pub title: ::core::option::Option<::prost::alloc::string::String>,
-    /// Text for those who cannot see it.
-    #[prost(string, optional, tag = "10")]
-    pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// Thumbhash of a picture or video.
-    #[prost(string, optional, tag = "11")]
-    pub placeholder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Version of the placeholder.
-    #[prost(int32, optional, tag = "12")]
-    pub placeholder_version: ::core::option::Option<i32>,
-    /// Whether it is deleted after a while.
-    #[prost(bool, optional, tag = "13")]
-    pub ephemeral: ::core::option::Option<bool>,
-    /// Seconds that a sound or video lasts.
-    #[prost(double, optional, tag = "14")]
-    pub duration_secs: ::core::option::Option<f64>,
-    /// Shape of a voice message, base64.
-    #[prost(string, optional, tag = "15")]
-    pub waveform: ::core::option::Option<::prost::alloc::string::String>,
-    /// Bits: 1 clip, 2 thumbnail of a thread, 4 remix, 8 spoiler, 32 animated.
-    #[prost(uint32, optional, tag = "16")]
-    pub flags: ::core::option::Option<u32>,
-    /// Who was in the stream that a clip shows.
-    #[prost(message, repeated, tag = "17")]
-    pub clip_participants: ::prost::alloc::vec::Vec<User>,
-    /// When the clip was made.
-    #[prost(message, optional, tag = "18")]
-    pub clip_created_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// The application that a clip shows.
-    #[prost(message, optional, tag = "19")]
-    pub application: ::core::option::Option<Application>,
+    /// The guild.
+    #[prost(fixed64, optional, tag = "2")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Name.
+    #[prost(string, optional, tag = "3")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Who created it.
+    #[prost(fixed64, optional, tag = "4")]
+    pub creator_id: ::core::option::Option<u64>,
+    /// When it is looked at.
+    #[prost(enumeration = "AutoModerationEventType", optional, tag = "5")]
+    pub event_type: ::core::option::Option<i32>,
+    /// What it looks for.
+    #[prost(enumeration = "AutoModerationTriggerType", optional, tag = "6")]
+    pub trigger_type: ::core::option::Option<i32>,
+    /// More about what it looks for: which fields it has depends on `trigger_type`.
+    #[prost(message, optional, tag = "7")]
+    pub trigger_metadata: ::core::option::Option<AutoModerationTriggerMetadata>,
+    /// What is done when it is broken.
+    #[prost(message, repeated, tag = "8")]
+    pub actions: ::prost::alloc::vec::Vec<AutoModerationAction>,
+    /// Whether it is on.
+    #[prost(bool, optional, tag = "9")]
+    pub enabled: ::core::option::Option<bool>,
+    /// Ids of the roles that it does not apply to, at most 20.
+    #[prost(fixed64, repeated, tag = "10")]
+    pub exempt_roles: ::prost::alloc::vec::Vec<u64>,
+    /// Ids of the channels that it does not apply to, at most 50.
+    #[prost(fixed64, repeated, tag = "11")]
+    pub exempt_channels: ::prost::alloc::vec::Vec<u64>,
     /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
     #[prost(string, tag = "1000")]
     pub unknown_json: ::prost::alloc::string::String,
@@ -3474,90 +5133,1497 @@ pub struct Attachment {
     #[prost(uint32, repeated, tag = "1002")]
     pub empties: ::prost::alloc::vec::Vec<u32>,
 }
-impl ::prost::Name for Attachment {
-    const NAME: &'static str = "Attachment";
+impl ::prost::Name for AutoModerationRule {
+    const NAME: &'static str = "AutoModerationRule";
     const PACKAGE: &'static str = "discord.v1";
     fn full_name() -> ::prost::alloc::string::String {
-        "discord.v1.Attachment".into()
+        "discord.v1.AutoModerationRule".into()
     }
     fn type_url() -> ::prost::alloc::string::String {
-        "/discord.v1.Attachment".into()
+        "/discord.v1.AutoModerationRule".into()
     }
 }
-/// A component of any kind: which fields it has depends on `type`.
-/// See <https://docs.discord.com/developers/components/reference>
+/// What a rule looks for.
+/// See <https://docs.discord.com/developers/resources/auto-moderation#auto-moderation-rule-object-trigger-metadata>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AutoModerationTriggerMetadata {
+    /// Words and phrases, at most 1,000 of 60 characters; `*` at an end stands for any letters. Of
+    /// keywords and profiles.
+    #[prost(string, repeated, tag = "1")]
+    pub keyword_filter: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Regular expressions in Rust's dialect, at most 10 of 260 characters. Of keywords and profiles.
+    #[prost(string, repeated, tag = "2")]
+    pub regex_patterns: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Discord's own lists of words. Of keyword presets.
+    #[prost(enumeration = "AutoModerationKeywordPresetType", repeated, tag = "3")]
+    pub presets: ::prost::alloc::vec::Vec<i32>,
+    /// Words and phrases that are allowed all the same, at most 100 of 60 characters, and 1,000 beside
+    /// presets. Of keywords, keyword presets and profiles.
+    #[prost(string, repeated, tag = "4")]
+    pub allow_list: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Most roles and users that one message may mention, at most 50. Of mentions.
+    #[prost(int32, optional, tag = "5")]
+    pub mention_total_limit: ::core::option::Option<i32>,
+    /// Whether raids by mentions are noticed. Of mentions.
+    #[prost(bool, optional, tag = "6")]
+    pub mention_raid_protection_enabled: ::core::option::Option<bool>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for AutoModerationTriggerMetadata {
+    const NAME: &'static str = "AutoModerationTriggerMetadata";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.AutoModerationTriggerMetadata".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.AutoModerationTriggerMetadata".into()
+    }
+}
+/// What is done when a rule is broken.
+/// See <https://docs.discord.com/developers/resources/auto-moderation#auto-moderation-action-object>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AutoModerationAction {
+    /// Kind of the action.
+    #[prost(enumeration = "AutoModerationActionType", optional, tag = "1")]
+    pub r#type: ::core::option::Option<i32>,
+    /// More about it: which fields it has depends on `type`.
+    #[prost(message, optional, tag = "2")]
+    pub metadata: ::core::option::Option<AutoModerationActionMetadata>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for AutoModerationAction {
+    const NAME: &'static str = "AutoModerationAction";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.AutoModerationAction".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.AutoModerationAction".into()
+    }
+}
+/// More about an action.
+/// See <https://docs.discord.com/developers/resources/auto-moderation#auto-moderation-action-object-action-metadata>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AutoModerationActionMetadata {
+    /// Channel that the alert goes to. Of alerts.
+    #[prost(fixed64, optional, tag = "1")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// Seconds that the timeout lasts, at most 2,419,200 (4 weeks). Of timeouts.
+    #[prost(int32, optional, tag = "2")]
+    pub duration_seconds: ::core::option::Option<i32>,
+    /// What the member is told, at most 150 characters. Of blocked messages.
+    #[prost(string, optional, tag = "3")]
+    pub custom_message: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for AutoModerationActionMetadata {
+    const NAME: &'static str = "AutoModerationActionMetadata";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.AutoModerationActionMetadata".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.AutoModerationActionMetadata".into()
+    }
+}
+/// A rule was broken, and something was done: one event for each action.
+/// See <https://docs.discord.com/developers/events/gateway-events#auto-moderation-action-execution>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AutoModerationActionExecution {
+    /// The guild.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// What was done.
+    #[prost(message, optional, tag = "2")]
+    pub action: ::core::option::Option<AutoModerationAction>,
+    /// The rule.
+    #[prost(fixed64, optional, tag = "3")]
+    pub rule_id: ::core::option::Option<u64>,
+    /// What the rule looks for.
+    #[prost(enumeration = "AutoModerationTriggerType", optional, tag = "4")]
+    pub rule_trigger_type: ::core::option::Option<i32>,
+    /// Who broke it.
+    #[prost(fixed64, optional, tag = "5")]
+    pub user_id: ::core::option::Option<u64>,
+    /// The channel, if it was in one.
+    #[prost(fixed64, optional, tag = "6")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// The message. Absent if it was blocked, or if it was not about a message.
+    #[prost(fixed64, optional, tag = "7")]
+    pub message_id: ::core::option::Option<u64>,
+    /// The message that alerts moderators. Absent if there is none.
+    #[prost(fixed64, optional, tag = "8")]
+    pub alert_system_message_id: ::core::option::Option<u64>,
+    /// What the user wrote. Empty without the intent `MESSAGE_CONTENT`.
+    #[prost(string, optional, tag = "9")]
+    pub content: ::core::option::Option<::prost::alloc::string::String>,
+    /// The word or phrase of the rule.
+    #[prost(string, optional, tag = "10")]
+    pub matched_keyword: ::core::option::Option<::prost::alloc::string::String>,
+    /// What in `content` matches it. Empty without the intent `MESSAGE_CONTENT`.
+    #[prost(string, optional, tag = "11")]
+    pub matched_content: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for AutoModerationActionExecution {
+    const NAME: &'static str = "AutoModerationActionExecution";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.AutoModerationActionExecution".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.AutoModerationActionExecution".into()
+    }
+}
+/// When a rule is looked at.
+/// See <https://docs.discord.com/developers/resources/auto-moderation#auto-moderation-rule-object-event-types>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AutoModerationEventType {
+    /// Not known.
+    Unspecified = 0,
+    /// A member writes or edits a message.
+    MessageSend = 1,
+    /// A member joins, or edits their profile.
+    MemberUpdate = 2,
+}
+impl AutoModerationEventType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AUTO_MODERATION_EVENT_TYPE_UNSPECIFIED",
+            Self::MessageSend => "AUTO_MODERATION_EVENT_TYPE_MESSAGE_SEND",
+            Self::MemberUpdate => "AUTO_MODERATION_EVENT_TYPE_MEMBER_UPDATE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AUTO_MODERATION_EVENT_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "AUTO_MODERATION_EVENT_TYPE_MESSAGE_SEND" => Some(Self::MessageSend),
+            "AUTO_MODERATION_EVENT_TYPE_MEMBER_UPDATE" => Some(Self::MemberUpdate),
+            _ => None,
+        }
+    }
+}
+/// What a rule looks for.
+/// See <https://docs.discord.com/developers/resources/auto-moderation#auto-moderation-rule-object-trigger-types>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AutoModerationTriggerType {
+    /// Not known.
+    Unspecified = 0,
+    /// Words and phrases of the guild's; at most 6 such rules.
+    Keyword = 1,
+    /// Spam; at most 1 such rule.
+    Spam = 3,
+    /// Discord's own lists of words; at most 1 such rule.
+    KeywordPreset = 4,
+    /// Too many mentions; at most 1 such rule.
+    MentionSpam = 5,
+    /// Words and phrases in members' profiles; at most 1 such rule.
+    MemberProfile = 6,
+}
+impl AutoModerationTriggerType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AUTO_MODERATION_TRIGGER_TYPE_UNSPECIFIED",
+            Self::Keyword => "AUTO_MODERATION_TRIGGER_TYPE_KEYWORD",
+            Self::Spam => "AUTO_MODERATION_TRIGGER_TYPE_SPAM",
+            Self::KeywordPreset => "AUTO_MODERATION_TRIGGER_TYPE_KEYWORD_PRESET",
+            Self::MentionSpam => "AUTO_MODERATION_TRIGGER_TYPE_MENTION_SPAM",
+            Self::MemberProfile => "AUTO_MODERATION_TRIGGER_TYPE_MEMBER_PROFILE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AUTO_MODERATION_TRIGGER_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "AUTO_MODERATION_TRIGGER_TYPE_KEYWORD" => Some(Self::Keyword),
+            "AUTO_MODERATION_TRIGGER_TYPE_SPAM" => Some(Self::Spam),
+            "AUTO_MODERATION_TRIGGER_TYPE_KEYWORD_PRESET" => Some(Self::KeywordPreset),
+            "AUTO_MODERATION_TRIGGER_TYPE_MENTION_SPAM" => Some(Self::MentionSpam),
+            "AUTO_MODERATION_TRIGGER_TYPE_MEMBER_PROFILE" => Some(Self::MemberProfile),
+            _ => None,
+        }
+    }
+}
+/// Discord's own lists of words.
+/// See <https://docs.discord.com/developers/resources/auto-moderation#auto-moderation-rule-object-keyword-preset-types>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AutoModerationKeywordPresetType {
+    /// Not known.
+    Unspecified = 0,
+    /// Swearing.
+    Profanity = 1,
+    /// Sexual words.
+    SexualContent = 2,
+    /// Insults, and words of hate.
+    Slurs = 3,
+}
+impl AutoModerationKeywordPresetType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AUTO_MODERATION_KEYWORD_PRESET_TYPE_UNSPECIFIED",
+            Self::Profanity => "AUTO_MODERATION_KEYWORD_PRESET_TYPE_PROFANITY",
+            Self::SexualContent => "AUTO_MODERATION_KEYWORD_PRESET_TYPE_SEXUAL_CONTENT",
+            Self::Slurs => "AUTO_MODERATION_KEYWORD_PRESET_TYPE_SLURS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AUTO_MODERATION_KEYWORD_PRESET_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "AUTO_MODERATION_KEYWORD_PRESET_TYPE_PROFANITY" => Some(Self::Profanity),
+            "AUTO_MODERATION_KEYWORD_PRESET_TYPE_SEXUAL_CONTENT" => {
+                Some(Self::SexualContent)
+            }
+            "AUTO_MODERATION_KEYWORD_PRESET_TYPE_SLURS" => Some(Self::Slurs),
+            _ => None,
+        }
+    }
+}
+/// Kind of an action.
+/// See <https://docs.discord.com/developers/resources/auto-moderation#auto-moderation-action-object-action-types>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AutoModerationActionType {
+    /// Not known.
+    Unspecified = 0,
+    /// The message is not posted.
+    BlockMessage = 1,
+    /// What was written is shown to moderators.
+    SendAlertMessage = 2,
+    /// The member gets a timeout. Of keywords and mentions.
+    Timeout = 3,
+    /// The member may not interact until the profile is changed. Of profiles.
+    BlockMemberInteraction = 4,
+}
+impl AutoModerationActionType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AUTO_MODERATION_ACTION_TYPE_UNSPECIFIED",
+            Self::BlockMessage => "AUTO_MODERATION_ACTION_TYPE_BLOCK_MESSAGE",
+            Self::SendAlertMessage => "AUTO_MODERATION_ACTION_TYPE_SEND_ALERT_MESSAGE",
+            Self::Timeout => "AUTO_MODERATION_ACTION_TYPE_TIMEOUT",
+            Self::BlockMemberInteraction => {
+                "AUTO_MODERATION_ACTION_TYPE_BLOCK_MEMBER_INTERACTION"
+            }
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AUTO_MODERATION_ACTION_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "AUTO_MODERATION_ACTION_TYPE_BLOCK_MESSAGE" => Some(Self::BlockMessage),
+            "AUTO_MODERATION_ACTION_TYPE_SEND_ALERT_MESSAGE" => {
+                Some(Self::SendAlertMessage)
+            }
+            "AUTO_MODERATION_ACTION_TYPE_TIMEOUT" => Some(Self::Timeout),
+            "AUTO_MODERATION_ACTION_TYPE_BLOCK_MEMBER_INTERACTION" => {
+                Some(Self::BlockMemberInteraction)
+            }
+            _ => None,
+        }
+    }
+}
+/// An integration. Those of applications lack what is about subscribers.
+/// See <https://docs.discord.com/developers/resources/guild#integration-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Integration {
+    /// Id of the integration.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// The guild; in events.
+    #[prost(fixed64, optional, tag = "2")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Name.
+    #[prost(string, optional, tag = "3")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// `twitch`, `youtube`, `discord` or `guild_subscription`.
+    #[prost(string, optional, tag = "4")]
+    pub r#type: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether it is on.
+    #[prost(bool, optional, tag = "5")]
+    pub enabled: ::core::option::Option<bool>,
+    /// The account.
+    #[prost(message, optional, tag = "6")]
+    pub account: ::core::option::Option<IntegrationAccount>,
+    /// The application; of type `discord`.
+    #[prost(message, optional, tag = "7")]
+    pub application: ::core::option::Option<IntegrationApplication>,
+    /// OAuth2 scopes that the application was given.
+    #[prost(string, repeated, tag = "8")]
+    pub scopes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Who added it. Absent in events.
+    #[prost(message, optional, tag = "9")]
+    pub user: ::core::option::Option<User>,
+    /// Whether it is being synchronised.
+    #[prost(bool, optional, tag = "10")]
+    pub syncing: ::core::option::Option<bool>,
+    /// Role of the subscribers.
+    #[prost(fixed64, optional, tag = "11")]
+    pub role_id: ::core::option::Option<u64>,
+    /// Whether emojis are synchronised; of type `twitch`.
+    #[prost(bool, optional, tag = "12")]
+    pub enable_emoticons: ::core::option::Option<bool>,
+    /// What becomes of those who no longer subscribe.
+    #[prost(enumeration = "IntegrationExpireBehavior", optional, tag = "13")]
+    pub expire_behavior: ::core::option::Option<i32>,
+    /// After how many days: 1, 3, 7, 14 or 30.
+    #[prost(int32, optional, tag = "14")]
+    pub expire_grace_period: ::core::option::Option<i32>,
+    /// When it was last synchronised.
+    #[prost(message, optional, tag = "15")]
+    pub synced_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// How many subscribers there are.
+    #[prost(int32, optional, tag = "16")]
+    pub subscriber_count: ::core::option::Option<i32>,
+    /// Whether it was withdrawn.
+    #[prost(bool, optional, tag = "17")]
+    pub revoked: ::core::option::Option<bool>,
+    /// The application; in audit logs.
+    #[prost(fixed64, optional, tag = "18")]
+    pub application_id: ::core::option::Option<u64>,
+    /// The guild, in part; in lists of a user's connections.
+    #[prost(message, optional, boxed, tag = "19")]
+    pub guild: ::core::option::Option<::prost::alloc::boxed::Box<Guild>>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for Integration {
+    const NAME: &'static str = "Integration";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Integration".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Integration".into()
+    }
+}
+/// The account of an integration.
+/// See <https://docs.discord.com/developers/resources/guild#integration-account-object>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IntegrationAccount {
+    /// Id of the account, there.
+    #[prost(string, optional, tag = "1")]
+    pub id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name of the account, there.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for IntegrationAccount {
+    const NAME: &'static str = "IntegrationAccount";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.IntegrationAccount".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.IntegrationAccount".into()
+    }
+}
+/// The application of an integration.
+/// See <https://docs.discord.com/developers/resources/guild#integration-application-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct IntegrationApplication {
+    /// Id of the application.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// Name.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Hash of the icon.
+    #[prost(string, optional, tag = "3")]
+    pub icon: ::core::option::Option<::prost::alloc::string::String>,
+    /// Description.
+    #[prost(string, optional, tag = "4")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// The bot.
+    #[prost(message, optional, tag = "5")]
+    pub bot: ::core::option::Option<User>,
+    /// What the application is, if it is something special.
+    #[prost(enumeration = "ApplicationType", optional, tag = "6")]
+    pub r#type: ::core::option::Option<i32>,
+    /// Hash of the picture for invitations.
+    #[prost(string, optional, tag = "7")]
+    pub cover_image: ::core::option::Option<::prost::alloc::string::String>,
+    /// Product of a game that is sold on Discord.
+    #[prost(fixed64, optional, tag = "8")]
+    pub primary_sku_id: ::core::option::Option<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for IntegrationApplication {
+    const NAME: &'static str = "IntegrationApplication";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.IntegrationApplication".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.IntegrationApplication".into()
+    }
+}
+/// Integrations of a guild changed; it is not said which.
+/// See <https://docs.discord.com/developers/events/gateway-events#guild-integrations-update>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GuildIntegrationsUpdate {
+    /// The guild.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildIntegrationsUpdate {
+    const NAME: &'static str = "GuildIntegrationsUpdate";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildIntegrationsUpdate".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildIntegrationsUpdate".into()
+    }
+}
+/// An integration was deleted.
+/// See <https://docs.discord.com/developers/events/gateway-events#integration-delete>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IntegrationDelete {
+    /// Id of the integration.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// The guild.
+    #[prost(fixed64, optional, tag = "2")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// The application, if it was one's.
+    #[prost(fixed64, optional, tag = "3")]
+    pub application_id: ::core::option::Option<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for IntegrationDelete {
+    const NAME: &'static str = "IntegrationDelete";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.IntegrationDelete".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.IntegrationDelete".into()
+    }
+}
+/// What becomes of those who no longer subscribe.
+/// See <https://docs.discord.com/developers/resources/guild#integration-object>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum IntegrationExpireBehavior {
+    /// They lose the role.
+    RemoveRole = 0,
+    /// They are removed from the guild.
+    Kick = 1,
+}
+impl IntegrationExpireBehavior {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::RemoveRole => "INTEGRATION_EXPIRE_BEHAVIOR_REMOVE_ROLE",
+            Self::Kick => "INTEGRATION_EXPIRE_BEHAVIOR_KICK",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "INTEGRATION_EXPIRE_BEHAVIOR_REMOVE_ROLE" => Some(Self::RemoveRole),
+            "INTEGRATION_EXPIRE_BEHAVIOR_KICK" => Some(Self::Kick),
+            _ => None,
+        }
+    }
+}
+/// A webhook.
+/// See <https://docs.discord.com/developers/resources/webhook#webhook-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Webhook {
+    /// Id of the webhook.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// Kind of the webhook.
+    #[prost(enumeration = "WebhookType", optional, tag = "2")]
+    pub r#type: ::core::option::Option<i32>,
+    /// Name that its messages have by themselves.
+    #[prost(string, optional, tag = "3")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// The channel that its messages go to.
+    #[prost(fixed64, optional, tag = "4")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// The guild.
+    #[prost(fixed64, optional, tag = "5")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Token that its messages are sent with; whoever has it can send them.
+    #[prost(string, optional, tag = "6")]
+    pub token: ::core::option::Option<::prost::alloc::string::String>,
+    /// Hash of the picture that its messages have by themselves.
+    #[prost(string, optional, tag = "7")]
+    pub avatar: ::core::option::Option<::prost::alloc::string::String>,
+    /// The application that created it.
+    #[prost(fixed64, optional, tag = "8")]
+    pub application_id: ::core::option::Option<u64>,
+    /// Who created it. Absent where it was asked for by its token.
+    #[prost(message, optional, tag = "9")]
+    pub user: ::core::option::Option<User>,
+    /// Address that its messages are sent to, with the token.
+    #[prost(string, optional, tag = "10")]
+    pub url: ::core::option::Option<::prost::alloc::string::String>,
+    /// Guild of the channel that is followed, in part. Absent when the creator no longer sees it.
+    #[prost(message, optional, boxed, tag = "11")]
+    pub source_guild: ::core::option::Option<::prost::alloc::boxed::Box<Guild>>,
+    /// The channel that is followed, in part. Absent when the creator no longer sees it.
+    #[prost(message, optional, boxed, tag = "12")]
+    pub source_channel: ::core::option::Option<::prost::alloc::boxed::Box<Channel>>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for Webhook {
+    const NAME: &'static str = "Webhook";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Webhook".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Webhook".into()
+    }
+}
+/// A webhook to create, or what to change of one.
+/// See <https://docs.discord.com/developers/resources/webhook#modify-webhook>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WebhookParams {
+    /// Name, 1 to 80 characters, without `clyde` and `discord` in it.
+    #[prost(string, optional, tag = "1")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Picture as a data URI: `data:image/png;base64,…`. Name it in `nulls` to take it away.
+    #[prost(string, optional, tag = "2")]
+    pub avatar: ::core::option::Option<::prost::alloc::string::String>,
+    /// The channel to move it to. Not when it is created, and not by its token.
+    #[prost(fixed64, optional, tag = "3")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// Members that the fields above do not have: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Names of fields to send as null.
+    #[prost(message, optional, tag = "1001")]
+    pub nulls: ::core::option::Option<::prost_types::FieldMask>,
+    /// Names of repeated fields and maps to send as empty ones.
+    #[prost(message, optional, tag = "1002")]
+    pub empties: ::core::option::Option<::prost_types::FieldMask>,
+}
+impl ::prost::Name for WebhookParams {
+    const NAME: &'static str = "WebhookParams";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.WebhookParams".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.WebhookParams".into()
+    }
+}
+/// Kind of a webhook.
+/// See <https://docs.discord.com/developers/resources/webhook#webhook-object-webhook-types>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum WebhookType {
+    /// Not known.
+    Unspecified = 0,
+    /// Whoever has its token sends messages.
+    Incoming = 1,
+    /// It brings the messages of a channel that is followed.
+    ChannelFollower = 2,
+    /// It answers interactions.
+    Application = 3,
+}
+impl WebhookType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "WEBHOOK_TYPE_UNSPECIFIED",
+            Self::Incoming => "WEBHOOK_TYPE_INCOMING",
+            Self::ChannelFollower => "WEBHOOK_TYPE_CHANNEL_FOLLOWER",
+            Self::Application => "WEBHOOK_TYPE_APPLICATION",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WEBHOOK_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "WEBHOOK_TYPE_INCOMING" => Some(Self::Incoming),
+            "WEBHOOK_TYPE_CHANNEL_FOLLOWER" => Some(Self::ChannelFollower),
+            "WEBHOOK_TYPE_APPLICATION" => Some(Self::Application),
+            _ => None,
+        }
+    }
+}
+/// Entries of an audit log, and the objects that they name.
+/// See <https://docs.discord.com/developers/resources/audit-log#audit-log-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AuditLog {
+    /// The entries; which comes first depends on how it was asked for.
+    #[prost(message, repeated, tag = "1")]
+    pub audit_log_entries: ::prost::alloc::vec::Vec<AuditLogEntry>,
+    /// Users whom they name.
+    #[prost(message, repeated, tag = "2")]
+    pub users: ::prost::alloc::vec::Vec<User>,
+    /// Integrations that they name, in part.
+    #[prost(message, repeated, tag = "3")]
+    pub integrations: ::prost::alloc::vec::Vec<Integration>,
+    /// Webhooks that they name.
+    #[prost(message, repeated, tag = "4")]
+    pub webhooks: ::prost::alloc::vec::Vec<Webhook>,
+    /// Scheduled events that they name.
+    #[prost(message, repeated, tag = "5")]
+    pub guild_scheduled_events: ::prost::alloc::vec::Vec<GuildScheduledEvent>,
+    /// Threads that they name.
+    #[prost(message, repeated, tag = "6")]
+    pub threads: ::prost::alloc::vec::Vec<Channel>,
+    /// Application commands that they name.
+    #[prost(message, repeated, tag = "7")]
+    pub application_commands: ::prost::alloc::vec::Vec<ApplicationCommand>,
+    /// Rules of auto moderation that they name.
+    #[prost(message, repeated, tag = "8")]
+    pub auto_moderation_rules: ::prost::alloc::vec::Vec<AutoModerationRule>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for AuditLog {
+    const NAME: &'static str = "AuditLog";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.AuditLog".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.AuditLog".into()
+    }
+}
+/// Something that somebody did in a guild. Discord keeps it for 45 days. Its event goes to bots that
+/// may view the audit log.
+/// See <https://docs.discord.com/developers/resources/audit-log#audit-log-entry-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AuditLogEntry {
+    /// Id of the entry.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// The guild; in events.
+    #[prost(fixed64, optional, tag = "2")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// What was done.
+    #[prost(enumeration = "AuditLogEvent", optional, tag = "3")]
+    pub action_type: ::core::option::Option<i32>,
+    /// Who did it: a user or a bot.
+    #[prost(fixed64, optional, tag = "4")]
+    pub user_id: ::core::option::Option<u64>,
+    /// Id of what it was done to. Of permissions of commands, the command or the application.
+    #[prost(fixed64, optional, tag = "5")]
+    pub target_id: ::core::option::Option<u64>,
+    /// What it changed.
+    #[prost(message, repeated, tag = "6")]
+    pub changes: ::prost::alloc::vec::Vec<AuditLogChange>,
+    /// More about it: which fields it has depends on `action_type`.
+    #[prost(message, optional, tag = "7")]
+    pub options: ::core::option::Option<AuditEntryInfo>,
+    /// The reason that was given, 1 to 512 characters.
+    #[prost(string, optional, tag = "8")]
+    pub reason: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for AuditLogEntry {
+    const NAME: &'static str = "AuditLogEntry";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.AuditLogEntry".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.AuditLogEntry".into()
+    }
+}
+/// One change of an entry. `new_value` alone: it had no value before. `old_value` alone: it has none
+/// now.
+/// See <https://docs.discord.com/developers/resources/audit-log#audit-log-change-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AuditLogChange {
+    /// Name of the field that changed. Of permissions of commands it is an id, and of a member's roles
+    /// `$add` or `$remove`.
+    #[prost(string, optional, tag = "1")]
+    pub key: ::core::option::Option<::prost::alloc::string::String>,
+    /// The value now, of the field's type.
+    #[prost(message, optional, tag = "2")]
+    pub new_value: ::core::option::Option<::prost_types::Value>,
+    /// The value before, of the field's type.
+    #[prost(message, optional, tag = "3")]
+    pub old_value: ::core::option::Option<::prost_types::Value>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for AuditLogChange {
+    const NAME: &'static str = "AuditLogChange";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.AuditLogChange".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.AuditLogChange".into()
+    }
+}
+/// More about an entry. Numbers are written as strings here.
+/// See <https://docs.discord.com/developers/resources/audit-log#audit-log-entry-object-optional-audit-entry-info>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AuditEntryInfo {
+    /// Channel that it happened in.
+    #[prost(fixed64, optional, tag = "1")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// How many things it was done to.
+    #[prost(string, optional, tag = "2")]
+    pub count: ::core::option::Option<::prost::alloc::string::String>,
+    /// The message.
+    #[prost(fixed64, optional, tag = "3")]
+    pub message_id: ::core::option::Option<u64>,
+    /// Id of the role or member that an overwrite is for.
+    #[prost(fixed64, optional, tag = "4")]
+    pub id: ::core::option::Option<u64>,
+    /// What that is: `0` a role, `1` a member.
+    #[prost(string, optional, tag = "5")]
+    pub r#type: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name of that role.
+    #[prost(string, optional, tag = "6")]
+    pub role_name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Days without activity after which members were removed.
+    #[prost(string, optional, tag = "7")]
+    pub delete_member_days: ::core::option::Option<::prost::alloc::string::String>,
+    /// How many members were removed.
+    #[prost(string, optional, tag = "8")]
+    pub members_removed: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name of the rule of auto moderation.
+    #[prost(string, optional, tag = "9")]
+    pub auto_moderation_rule_name: ::core::option::Option<
+        ::prost::alloc::string::String,
+    >,
+    /// What that rule looks for: a number of `AutoModerationTriggerType`.
+    #[prost(string, optional, tag = "10")]
+    pub auto_moderation_rule_trigger_type: ::core::option::Option<
+        ::prost::alloc::string::String,
+    >,
+    /// The application whose permissions were changed.
+    #[prost(fixed64, optional, tag = "11")]
+    pub application_id: ::core::option::Option<u64>,
+    /// Kind of the integration that did it.
+    #[prost(string, optional, tag = "12")]
+    pub integration_type: ::core::option::Option<::prost::alloc::string::String>,
+    /// New status of the voice channel.
+    #[prost(string, optional, tag = "13")]
+    pub status: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for AuditEntryInfo {
+    const NAME: &'static str = "AuditEntryInfo";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.AuditEntryInfo".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.AuditEntryInfo".into()
+    }
+}
+/// What was done.
+/// See <https://docs.discord.com/developers/resources/audit-log#audit-log-entry-object-audit-log-events>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum AuditLogEvent {
+    /// Not known.
+    Unspecified = 0,
+    /// Settings of the guild were changed.
+    GuildUpdate = 1,
+    /// A channel was created.
+    ChannelCreate = 10,
+    /// A channel was changed.
+    ChannelUpdate = 11,
+    /// A channel was deleted.
+    ChannelDelete = 12,
+    /// A channel got an overwrite.
+    ChannelOverwriteCreate = 13,
+    /// An overwrite of a channel was changed.
+    ChannelOverwriteUpdate = 14,
+    /// An overwrite of a channel was deleted.
+    ChannelOverwriteDelete = 15,
+    /// A member was removed.
+    MemberKick = 20,
+    /// Idle members were removed.
+    MemberPrune = 21,
+    /// A user was banned.
+    MemberBanAdd = 22,
+    /// A ban was lifted.
+    MemberBanRemove = 23,
+    /// A member was changed.
+    MemberUpdate = 24,
+    /// A member got or lost a role.
+    MemberRoleUpdate = 25,
+    /// Members were moved to another voice channel.
+    MemberMove = 26,
+    /// Members were disconnected from voice.
+    MemberDisconnect = 27,
+    /// A bot was added.
+    BotAdd = 28,
+    /// A role was created.
+    RoleCreate = 30,
+    /// A role was changed.
+    RoleUpdate = 31,
+    /// A role was deleted.
+    RoleDelete = 32,
+    /// An invitation was created.
+    InviteCreate = 40,
+    /// An invitation was changed.
+    InviteUpdate = 41,
+    /// An invitation was deleted.
+    InviteDelete = 42,
+    /// A webhook was created.
+    WebhookCreate = 50,
+    /// A webhook was changed.
+    WebhookUpdate = 51,
+    /// A webhook was deleted.
+    WebhookDelete = 52,
+    /// An emoji was created.
+    EmojiCreate = 60,
+    /// An emoji was changed.
+    EmojiUpdate = 61,
+    /// An emoji was deleted.
+    EmojiDelete = 62,
+    /// A message was deleted.
+    MessageDelete = 72,
+    /// Several messages were deleted.
+    MessageBulkDelete = 73,
+    /// A message was pinned.
+    MessagePin = 74,
+    /// A message was unpinned.
+    MessageUnpin = 75,
+    /// An integration was added.
+    IntegrationCreate = 80,
+    /// An integration was changed.
+    IntegrationUpdate = 81,
+    /// An integration was removed.
+    IntegrationDelete = 82,
+    /// A stage began.
+    StageInstanceCreate = 83,
+    /// A stage was changed.
+    StageInstanceUpdate = 84,
+    /// A stage ended.
+    StageInstanceDelete = 85,
+    /// A sticker was created.
+    StickerCreate = 90,
+    /// A sticker was changed.
+    StickerUpdate = 91,
+    /// A sticker was deleted.
+    StickerDelete = 92,
+    /// A scheduled event was created.
+    GuildScheduledEventCreate = 100,
+    /// A scheduled event was changed.
+    GuildScheduledEventUpdate = 101,
+    /// A scheduled event was cancelled.
+    GuildScheduledEventDelete = 102,
+    /// A thread was created.
+    ThreadCreate = 110,
+    /// A thread was changed.
+    ThreadUpdate = 111,
+    /// A thread was deleted.
+    ThreadDelete = 112,
+    /// Permissions of commands were changed.
+    ApplicationCommandPermissionUpdate = 121,
+    /// A sound was created.
+    SoundboardSoundCreate = 130,
+    /// A sound was changed.
+    SoundboardSoundUpdate = 131,
+    /// A sound was deleted.
+    SoundboardSoundDelete = 132,
+    /// A rule of auto moderation was created.
+    AutoModerationRuleCreate = 140,
+    /// A rule of auto moderation was changed.
+    AutoModerationRuleUpdate = 141,
+    /// A rule of auto moderation was deleted.
+    AutoModerationRuleDelete = 142,
+    /// Auto moderation blocked a message.
+    AutoModerationBlockMessage = 143,
+    /// Auto moderation alerted moderators.
+    AutoModerationFlagToChannel = 144,
+    /// Auto moderation gave a member a timeout.
+    AutoModerationUserCommunicationDisabled = 145,
+    /// Auto moderation put a member in quarantine.
+    AutoModerationQuarantineUser = 146,
+    /// Somebody asked to sell things in the guild.
+    CreatorMonetizationRequestCreated = 150,
+    /// The terms of such sales were accepted.
+    CreatorMonetizationTermsAccepted = 151,
+    /// A question of onboarding was created.
+    OnboardingPromptCreate = 163,
+    /// A question of onboarding was changed.
+    OnboardingPromptUpdate = 164,
+    /// A question of onboarding was deleted.
+    OnboardingPromptDelete = 165,
+    /// Onboarding was created.
+    OnboardingCreate = 166,
+    /// Onboarding was changed.
+    OnboardingUpdate = 167,
+    /// Something was put on the guild's home page.
+    GuildHomeFeatureItem = 171,
+    /// Something was taken off the guild's home page.
+    GuildHomeRemoveItem = 172,
+    /// A message with a harmful link was blocked.
+    HarmfulLinksBlockedMessage = 180,
+    /// The server guide was created.
+    HomeSettingsCreate = 190,
+    /// The server guide was changed.
+    HomeSettingsUpdate = 191,
+    /// A voice channel got a status.
+    VoiceChannelStatusCreate = 192,
+    /// The status of a voice channel was deleted.
+    VoiceChannelStatusDelete = 193,
+    /// An occurrence of a scheduled event was made to differ.
+    GuildScheduledEventExceptionCreate = 200,
+    /// An occurrence that differs was changed.
+    GuildScheduledEventExceptionUpdate = 201,
+    /// An occurrence no longer differs.
+    GuildScheduledEventExceptionDelete = 202,
+    /// The profile of the guild was changed.
+    GuildProfileUpdate = 211,
+}
+impl AuditLogEvent {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "AUDIT_LOG_EVENT_UNSPECIFIED",
+            Self::GuildUpdate => "AUDIT_LOG_EVENT_GUILD_UPDATE",
+            Self::ChannelCreate => "AUDIT_LOG_EVENT_CHANNEL_CREATE",
+            Self::ChannelUpdate => "AUDIT_LOG_EVENT_CHANNEL_UPDATE",
+            Self::ChannelDelete => "AUDIT_LOG_EVENT_CHANNEL_DELETE",
+            Self::ChannelOverwriteCreate => "AUDIT_LOG_EVENT_CHANNEL_OVERWRITE_CREATE",
+            Self::ChannelOverwriteUpdate => "AUDIT_LOG_EVENT_CHANNEL_OVERWRITE_UPDATE",
+            Self::ChannelOverwriteDelete => "AUDIT_LOG_EVENT_CHANNEL_OVERWRITE_DELETE",
+            Self::MemberKick => "AUDIT_LOG_EVENT_MEMBER_KICK",
+            Self::MemberPrune => "AUDIT_LOG_EVENT_MEMBER_PRUNE",
+            Self::MemberBanAdd => "AUDIT_LOG_EVENT_MEMBER_BAN_ADD",
+            Self::MemberBanRemove => "AUDIT_LOG_EVENT_MEMBER_BAN_REMOVE",
+            Self::MemberUpdate => "AUDIT_LOG_EVENT_MEMBER_UPDATE",
+            Self::MemberRoleUpdate => "AUDIT_LOG_EVENT_MEMBER_ROLE_UPDATE",
+            Self::MemberMove => "AUDIT_LOG_EVENT_MEMBER_MOVE",
+            Self::MemberDisconnect => "AUDIT_LOG_EVENT_MEMBER_DISCONNECT",
+            Self::BotAdd => "AUDIT_LOG_EVENT_BOT_ADD",
+            Self::RoleCreate => "AUDIT_LOG_EVENT_ROLE_CREATE",
+            Self::RoleUpdate => "AUDIT_LOG_EVENT_ROLE_UPDATE",
+            Self::RoleDelete => "AUDIT_LOG_EVENT_ROLE_DELETE",
+            Self::InviteCreate => "AUDIT_LOG_EVENT_INVITE_CREATE",
+            Self::InviteUpdate => "AUDIT_LOG_EVENT_INVITE_UPDATE",
+            Self::InviteDelete => "AUDIT_LOG_EVENT_INVITE_DELETE",
+            Self::WebhookCreate => "AUDIT_LOG_EVENT_WEBHOOK_CREATE",
+            Self::WebhookUpdate => "AUDIT_LOG_EVENT_WEBHOOK_UPDATE",
+            Self::WebhookDelete => "AUDIT_LOG_EVENT_WEBHOOK_DELETE",
+            Self::EmojiCreate => "AUDIT_LOG_EVENT_EMOJI_CREATE",
+            Self::EmojiUpdate => "AUDIT_LOG_EVENT_EMOJI_UPDATE",
+            Self::EmojiDelete => "AUDIT_LOG_EVENT_EMOJI_DELETE",
+            Self::MessageDelete => "AUDIT_LOG_EVENT_MESSAGE_DELETE",
+            Self::MessageBulkDelete => "AUDIT_LOG_EVENT_MESSAGE_BULK_DELETE",
+            Self::MessagePin => "AUDIT_LOG_EVENT_MESSAGE_PIN",
+            Self::MessageUnpin => "AUDIT_LOG_EVENT_MESSAGE_UNPIN",
+            Self::IntegrationCreate => "AUDIT_LOG_EVENT_INTEGRATION_CREATE",
+            Self::IntegrationUpdate => "AUDIT_LOG_EVENT_INTEGRATION_UPDATE",
+            Self::IntegrationDelete => "AUDIT_LOG_EVENT_INTEGRATION_DELETE",
+            Self::StageInstanceCreate => "AUDIT_LOG_EVENT_STAGE_INSTANCE_CREATE",
+            Self::StageInstanceUpdate => "AUDIT_LOG_EVENT_STAGE_INSTANCE_UPDATE",
+            Self::StageInstanceDelete => "AUDIT_LOG_EVENT_STAGE_INSTANCE_DELETE",
+            Self::StickerCreate => "AUDIT_LOG_EVENT_STICKER_CREATE",
+            Self::StickerUpdate => "AUDIT_LOG_EVENT_STICKER_UPDATE",
+            Self::StickerDelete => "AUDIT_LOG_EVENT_STICKER_DELETE",
+            Self::GuildScheduledEventCreate => {
+                "AUDIT_LOG_EVENT_GUILD_SCHEDULED_EVENT_CREATE"
+            }
+            Self::GuildScheduledEventUpdate => {
+                "AUDIT_LOG_EVENT_GUILD_SCHEDULED_EVENT_UPDATE"
+            }
+            Self::GuildScheduledEventDelete => {
+                "AUDIT_LOG_EVENT_GUILD_SCHEDULED_EVENT_DELETE"
+            }
+            Self::ThreadCreate => "AUDIT_LOG_EVENT_THREAD_CREATE",
+            Self::ThreadUpdate => "AUDIT_LOG_EVENT_THREAD_UPDATE",
+            Self::ThreadDelete => "AUDIT_LOG_EVENT_THREAD_DELETE",
+            Self::ApplicationCommandPermissionUpdate => {
+                "AUDIT_LOG_EVENT_APPLICATION_COMMAND_PERMISSION_UPDATE"
+            }
+            Self::SoundboardSoundCreate => "AUDIT_LOG_EVENT_SOUNDBOARD_SOUND_CREATE",
+            Self::SoundboardSoundUpdate => "AUDIT_LOG_EVENT_SOUNDBOARD_SOUND_UPDATE",
+            Self::SoundboardSoundDelete => "AUDIT_LOG_EVENT_SOUNDBOARD_SOUND_DELETE",
+            Self::AutoModerationRuleCreate => {
+                "AUDIT_LOG_EVENT_AUTO_MODERATION_RULE_CREATE"
+            }
+            Self::AutoModerationRuleUpdate => {
+                "AUDIT_LOG_EVENT_AUTO_MODERATION_RULE_UPDATE"
+            }
+            Self::AutoModerationRuleDelete => {
+                "AUDIT_LOG_EVENT_AUTO_MODERATION_RULE_DELETE"
+            }
+            Self::AutoModerationBlockMessage => {
+                "AUDIT_LOG_EVENT_AUTO_MODERATION_BLOCK_MESSAGE"
+            }
+            Self::AutoModerationFlagToChannel => {
+                "AUDIT_LOG_EVENT_AUTO_MODERATION_FLAG_TO_CHANNEL"
+            }
+            Self::AutoModerationUserCommunicationDisabled => {
+                "AUDIT_LOG_EVENT_AUTO_MODERATION_USER_COMMUNICATION_DISABLED"
+            }
+            Self::AutoModerationQuarantineUser => {
+                "AUDIT_LOG_EVENT_AUTO_MODERATION_QUARANTINE_USER"
+            }
+            Self::CreatorMonetizationRequestCreated => {
+                "AUDIT_LOG_EVENT_CREATOR_MONETIZATION_REQUEST_CREATED"
+            }
+            Self::CreatorMonetizationTermsAccepted => {
+                "AUDIT_LOG_EVENT_CREATOR_MONETIZATION_TERMS_ACCEPTED"
+            }
+            Self::OnboardingPromptCreate => "AUDIT_LOG_EVENT_ONBOARDING_PROMPT_CREATE",
+            Self::OnboardingPromptUpdate => "AUDIT_LOG_EVENT_ONBOARDING_PROMPT_UPDATE",
+            Self::OnboardingPromptDelete => "AUDIT_LOG_EVENT_ONBOARDING_PROMPT_DELETE",
+            Self::OnboardingCreate => "AUDIT_LOG_EVENT_ONBOARDING_CREATE",
+            Self::OnboardingUpdate => "AUDIT_LOG_EVENT_ONBOARDING_UPDATE",
+            Self::GuildHomeFeatureItem => "AUDIT_LOG_EVENT_GUILD_HOME_FEATURE_ITEM",
+            Self::GuildHomeRemoveItem => "AUDIT_LOG_EVENT_GUILD_HOME_REMOVE_ITEM",
+            Self::HarmfulLinksBlockedMessage => {
+                "AUDIT_LOG_EVENT_HARMFUL_LINKS_BLOCKED_MESSAGE"
+            }
+            Self::HomeSettingsCreate => "AUDIT_LOG_EVENT_HOME_SETTINGS_CREATE",
+            Self::HomeSettingsUpdate => "AUDIT_LOG_EVENT_HOME_SETTINGS_UPDATE",
+            Self::VoiceChannelStatusCreate => {
+                "AUDIT_LOG_EVENT_VOICE_CHANNEL_STATUS_CREATE"
+            }
+            Self::VoiceChannelStatusDelete => {
+                "AUDIT_LOG_EVENT_VOICE_CHANNEL_STATUS_DELETE"
+            }
+            Self::GuildScheduledEventExceptionCreate => {
+                "AUDIT_LOG_EVENT_GUILD_SCHEDULED_EVENT_EXCEPTION_CREATE"
+            }
+            Self::GuildScheduledEventExceptionUpdate => {
+                "AUDIT_LOG_EVENT_GUILD_SCHEDULED_EVENT_EXCEPTION_UPDATE"
+            }
+            Self::GuildScheduledEventExceptionDelete => {
+                "AUDIT_LOG_EVENT_GUILD_SCHEDULED_EVENT_EXCEPTION_DELETE"
+            }
+            Self::GuildProfileUpdate => "AUDIT_LOG_EVENT_GUILD_PROFILE_UPDATE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "AUDIT_LOG_EVENT_UNSPECIFIED" => Some(Self::Unspecified),
+            "AUDIT_LOG_EVENT_GUILD_UPDATE" => Some(Self::GuildUpdate),
+            "AUDIT_LOG_EVENT_CHANNEL_CREATE" => Some(Self::ChannelCreate),
+            "AUDIT_LOG_EVENT_CHANNEL_UPDATE" => Some(Self::ChannelUpdate),
+            "AUDIT_LOG_EVENT_CHANNEL_DELETE" => Some(Self::ChannelDelete),
+            "AUDIT_LOG_EVENT_CHANNEL_OVERWRITE_CREATE" => {
+                Some(Self::ChannelOverwriteCreate)
+            }
+            "AUDIT_LOG_EVENT_CHANNEL_OVERWRITE_UPDATE" => {
+                Some(Self::ChannelOverwriteUpdate)
+            }
+            "AUDIT_LOG_EVENT_CHANNEL_OVERWRITE_DELETE" => {
+                Some(Self::ChannelOverwriteDelete)
+            }
+            "AUDIT_LOG_EVENT_MEMBER_KICK" => Some(Self::MemberKick),
+            "AUDIT_LOG_EVENT_MEMBER_PRUNE" => Some(Self::MemberPrune),
+            "AUDIT_LOG_EVENT_MEMBER_BAN_ADD" => Some(Self::MemberBanAdd),
+            "AUDIT_LOG_EVENT_MEMBER_BAN_REMOVE" => Some(Self::MemberBanRemove),
+            "AUDIT_LOG_EVENT_MEMBER_UPDATE" => Some(Self::MemberUpdate),
+            "AUDIT_LOG_EVENT_MEMBER_ROLE_UPDATE" => Some(Self::MemberRoleUpdate),
+            "AUDIT_LOG_EVENT_MEMBER_MOVE" => Some(Self::MemberMove),
+            "AUDIT_LOG_EVENT_MEMBER_DISCONNECT" => Some(Self::MemberDisconnect),
+            "AUDIT_LOG_EVENT_BOT_ADD" => Some(Self::BotAdd),
+            "AUDIT_LOG_EVENT_ROLE_CREATE" => Some(Self::RoleCreate),
+            "AUDIT_LOG_EVENT_ROLE_UPDATE" => Some(Self::RoleUpdate),
+            "AUDIT_LOG_EVENT_ROLE_DELETE" => Some(Self::RoleDelete),
+            "AUDIT_LOG_EVENT_INVITE_CREATE" => Some(Self::InviteCreate),
+            "AUDIT_LOG_EVENT_INVITE_UPDATE" => Some(Self::InviteUpdate),
+            "AUDIT_LOG_EVENT_INVITE_DELETE" => Some(Self::InviteDelete),
+            "AUDIT_LOG_EVENT_WEBHOOK_CREATE" => Some(Self::WebhookCreate),
+            "AUDIT_LOG_EVENT_WEBHOOK_UPDATE" => Some(Self::WebhookUpdate),
+            "AUDIT_LOG_EVENT_WEBHOOK_DELETE" => Some(Self::WebhookDelete),
+            "AUDIT_LOG_EVENT_EMOJI_CREATE" => Some(Self::EmojiCreate),
+            "AUDIT_LOG_EVENT_EMOJI_UPDATE" => Some(Self::EmojiUpdate),
+            "AUDIT_LOG_EVENT_EMOJI_DELETE" => Some(Self::EmojiDelete),
+            "AUDIT_LOG_EVENT_MESSAGE_DELETE" => Some(Self::MessageDelete),
+            "AUDIT_LOG_EVENT_MESSAGE_BULK_DELETE" => Some(Self::MessageBulkDelete),
+            "AUDIT_LOG_EVENT_MESSAGE_PIN" => Some(Self::MessagePin),
+            "AUDIT_LOG_EVENT_MESSAGE_UNPIN" => Some(Self::MessageUnpin),
+            "AUDIT_LOG_EVENT_INTEGRATION_CREATE" => Some(Self::IntegrationCreate),
+            "AUDIT_LOG_EVENT_INTEGRATION_UPDATE" => Some(Self::IntegrationUpdate),
+            "AUDIT_LOG_EVENT_INTEGRATION_DELETE" => Some(Self::IntegrationDelete),
+            "AUDIT_LOG_EVENT_STAGE_INSTANCE_CREATE" => Some(Self::StageInstanceCreate),
+            "AUDIT_LOG_EVENT_STAGE_INSTANCE_UPDATE" => Some(Self::StageInstanceUpdate),
+            "AUDIT_LOG_EVENT_STAGE_INSTANCE_DELETE" => Some(Self::StageInstanceDelete),
+            "AUDIT_LOG_EVENT_STICKER_CREATE" => Some(Self::StickerCreate),
+            "AUDIT_LOG_EVENT_STICKER_UPDATE" => Some(Self::StickerUpdate),
+            "AUDIT_LOG_EVENT_STICKER_DELETE" => Some(Self::StickerDelete),
+            "AUDIT_LOG_EVENT_GUILD_SCHEDULED_EVENT_CREATE" => {
+                Some(Self::GuildScheduledEventCreate)
+            }
+            "AUDIT_LOG_EVENT_GUILD_SCHEDULED_EVENT_UPDATE" => {
+                Some(Self::GuildScheduledEventUpdate)
+            }
+            "AUDIT_LOG_EVENT_GUILD_SCHEDULED_EVENT_DELETE" => {
+                Some(Self::GuildScheduledEventDelete)
+            }
+            "AUDIT_LOG_EVENT_THREAD_CREATE" => Some(Self::ThreadCreate),
+            "AUDIT_LOG_EVENT_THREAD_UPDATE" => Some(Self::ThreadUpdate),
+            "AUDIT_LOG_EVENT_THREAD_DELETE" => Some(Self::ThreadDelete),
+            "AUDIT_LOG_EVENT_APPLICATION_COMMAND_PERMISSION_UPDATE" => {
+                Some(Self::ApplicationCommandPermissionUpdate)
+            }
+            "AUDIT_LOG_EVENT_SOUNDBOARD_SOUND_CREATE" => {
+                Some(Self::SoundboardSoundCreate)
+            }
+            "AUDIT_LOG_EVENT_SOUNDBOARD_SOUND_UPDATE" => {
+                Some(Self::SoundboardSoundUpdate)
+            }
+            "AUDIT_LOG_EVENT_SOUNDBOARD_SOUND_DELETE" => {
+                Some(Self::SoundboardSoundDelete)
+            }
+            "AUDIT_LOG_EVENT_AUTO_MODERATION_RULE_CREATE" => {
+                Some(Self::AutoModerationRuleCreate)
+            }
+            "AUDIT_LOG_EVENT_AUTO_MODERATION_RULE_UPDATE" => {
+                Some(Self::AutoModerationRuleUpdate)
+            }
+            "AUDIT_LOG_EVENT_AUTO_MODERATION_RULE_DELETE" => {
+                Some(Self::AutoModerationRuleDelete)
+            }
+            "AUDIT_LOG_EVENT_AUTO_MODERATION_BLOCK_MESSAGE" => {
+                Some(Self::AutoModerationBlockMessage)
+            }
+            "AUDIT_LOG_EVENT_AUTO_MODERATION_FLAG_TO_CHANNEL" => {
+                Some(Self::AutoModerationFlagToChannel)
+            }
+            "AUDIT_LOG_EVENT_AUTO_MODERATION_USER_COMMUNICATION_DISABLED" => {
+                Some(Self::AutoModerationUserCommunicationDisabled)
+            }
+            "AUDIT_LOG_EVENT_AUTO_MODERATION_QUARANTINE_USER" => {
+                Some(Self::AutoModerationQuarantineUser)
+            }
+            "AUDIT_LOG_EVENT_CREATOR_MONETIZATION_REQUEST_CREATED" => {
+                Some(Self::CreatorMonetizationRequestCreated)
+            }
+            "AUDIT_LOG_EVENT_CREATOR_MONETIZATION_TERMS_ACCEPTED" => {
+                Some(Self::CreatorMonetizationTermsAccepted)
+            }
+            "AUDIT_LOG_EVENT_ONBOARDING_PROMPT_CREATE" => {
+                Some(Self::OnboardingPromptCreate)
+            }
+            "AUDIT_LOG_EVENT_ONBOARDING_PROMPT_UPDATE" => {
+                Some(Self::OnboardingPromptUpdate)
+            }
+            "AUDIT_LOG_EVENT_ONBOARDING_PROMPT_DELETE" => {
+                Some(Self::OnboardingPromptDelete)
+            }
+            "AUDIT_LOG_EVENT_ONBOARDING_CREATE" => Some(Self::OnboardingCreate),
+            "AUDIT_LOG_EVENT_ONBOARDING_UPDATE" => Some(Self::OnboardingUpdate),
+            "AUDIT_LOG_EVENT_GUILD_HOME_FEATURE_ITEM" => Some(Self::GuildHomeFeatureItem),
+            "AUDIT_LOG_EVENT_GUILD_HOME_REMOVE_ITEM" => Some(Self::GuildHomeRemoveItem),
+            "AUDIT_LOG_EVENT_HARMFUL_LINKS_BLOCKED_MESSAGE" => {
+                Some(Self::HarmfulLinksBlockedMessage)
+            }
+            "AUDIT_LOG_EVENT_HOME_SETTINGS_CREATE" => Some(Self::HomeSettingsCreate),
+            "AUDIT_LOG_EVENT_HOME_SETTINGS_UPDATE" => Some(Self::HomeSettingsUpdate),
+            "AUDIT_LOG_EVENT_VOICE_CHANNEL_STATUS_CREATE" => {
+                Some(Self::VoiceChannelStatusCreate)
+            }
+            "AUDIT_LOG_EVENT_VOICE_CHANNEL_STATUS_DELETE" => {
+                Some(Self::VoiceChannelStatusDelete)
+            }
+            "AUDIT_LOG_EVENT_GUILD_SCHEDULED_EVENT_EXCEPTION_CREATE" => {
+                Some(Self::GuildScheduledEventExceptionCreate)
+            }
+            "AUDIT_LOG_EVENT_GUILD_SCHEDULED_EVENT_EXCEPTION_UPDATE" => {
+                Some(Self::GuildScheduledEventExceptionUpdate)
+            }
+            "AUDIT_LOG_EVENT_GUILD_SCHEDULED_EVENT_EXCEPTION_DELETE" => {
+                Some(Self::GuildScheduledEventExceptionDelete)
+            }
+            "AUDIT_LOG_EVENT_GUILD_PROFILE_UPDATE" => Some(Self::GuildProfileUpdate),
+            _ => None,
+        }
+    }
+}
+/// A ban.
+/// See <https://docs.discord.com/developers/resources/guild#ban-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Ban {
+    /// The guild; in events.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// The user.
+    #[prost(message, optional, tag = "2")]
+    pub user: ::core::option::Option<User>,
+    /// Why; not in events. Null: nobody said.
+    #[prost(string, optional, tag = "3")]
+    pub reason: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for Ban {
+    const NAME: &'static str = "Ban";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Ban".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Ban".into()
+    }
+}
+/// What became of a request to ban several users.
+/// See <https://docs.discord.com/developers/resources/guild#bulk-guild-ban>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BulkBan {
+    /// Ids of the users who were banned.
+    #[prost(fixed64, repeated, tag = "1")]
+    pub banned_users: ::prost::alloc::vec::Vec<u64>,
+    /// Ids of the users who were not, or had been before.
+    #[prost(fixed64, repeated, tag = "2")]
+    pub failed_users: ::prost::alloc::vec::Vec<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for BulkBan {
+    const NAME: &'static str = "BulkBan";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.BulkBan".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.BulkBan".into()
+    }
+}
+/// A component of any kind: which fields it has depends on `type`. A message has at most 40, those
+/// within others counted too; without the flag 32768 of the message these are 5 action rows. A modal
+/// has 1 to 5 labels and text displays.
+/// See <https://docs.discord.com/developers/components/reference#component-object>
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Component {
     /// Kind of the component.
     #[prost(enumeration = "ComponentType", optional, tag = "1")]
     pub r#type: ::core::option::Option<i32>,
-    /// Number that tells it from others of the same message.
+    /// Number that tells it from others of the same message. Absent or 0 in what one sends: Discord
+    /// chooses.
     #[prost(int32, optional, tag = "2")]
     pub id: ::core::option::Option<i32>,
-    /// The developer's own name for it, which its interactions carry.
+    /// The developer's own name for it, 1 to 100 characters, which its interactions carry. No two of a
+    /// message have the same.
     #[prost(string, optional, tag = "3")]
     pub custom_id: ::core::option::Option<::prost::alloc::string::String>,
     /// Of a button a `ButtonStyle`, of a text input a `TextInputStyle`.
     #[prost(int32, optional, tag = "4")]
     pub style: ::core::option::Option<i32>,
-    /// Text on a button, or above an input.
+    /// Text on a button, at most 80 characters, or above an input, at most 45.
     #[prost(string, optional, tag = "5")]
     pub label: ::core::option::Option<::prost::alloc::string::String>,
-    /// Emoji on a button, in part.
+    /// Emoji on a button, in part: `id`, `name` and `animated`.
     #[prost(message, optional, tag = "6")]
     pub emoji: ::core::option::Option<Emoji>,
-    /// Address that a button opens.
+    /// Address that a button opens, at most 512 characters.
     #[prost(string, optional, tag = "7")]
     pub url: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether it cannot be used.
+    /// Whether it cannot be used; not in modals.
     #[prost(bool, optional, tag = "8")]
     pub disabled: ::core::option::Option<bool>,
-    /// What an action row, section or container holds.
+    /// What an action row (5 buttons or 1 select menu), section (1 to 3 text displays) or container
+    /// holds.
     #[prost(message, repeated, tag = "9")]
     pub components: ::prost::alloc::vec::Vec<Component>,
-    /// Text of a text display.
+    /// Text of a text display, 1 to 4,000 characters.
     #[prost(string, optional, tag = "10")]
     pub content: ::core::option::Option<::prost::alloc::string::String>,
-    /// What can be chosen.
+    /// What can be chosen: at most 25 in a select menu, 2 to 10 in a radio group, 1 to 10 in a
+    /// checkbox group.
     #[prost(message, repeated, tag = "11")]
     pub options: ::prost::alloc::vec::Vec<SelectOption>,
-    /// Text while nothing is chosen or written.
+    /// Text while nothing is chosen (at most 150 characters) or written (at most 100).
     #[prost(string, optional, tag = "12")]
     pub placeholder: ::core::option::Option<::prost::alloc::string::String>,
-    /// Least number of choices or files.
+    /// Least number of choices, 0 to 25, or files, 0 to 10; 1 by itself. In a modal 0 only where
+    /// `required` is false.
     #[prost(int32, optional, tag = "13")]
     pub min_values: ::core::option::Option<i32>,
-    /// Greatest number of choices or files.
+    /// Greatest number of choices, 1 to 25, or files, 1 to 10; 1 by itself, and in a checkbox group
+    /// all.
     #[prost(int32, optional, tag = "14")]
     pub max_values: ::core::option::Option<i32>,
-    /// What stands beside a section's text.
+    /// What stands beside a section's text: a button or a thumbnail.
     #[prost(message, optional, boxed, tag = "15")]
     pub accessory: ::core::option::Option<::prost::alloc::boxed::Box<Component>>,
     /// Picture of a thumbnail.
     #[prost(message, optional, tag = "16")]
     pub media: ::core::option::Option<UnfurledMediaItem>,
-    /// Pictures of a media gallery.
+    /// Pictures of a media gallery, 1 to 10.
     #[prost(message, repeated, tag = "17")]
     pub items: ::prost::alloc::vec::Vec<MediaGalleryItem>,
-    /// Text for those who cannot see a thumbnail, or text below a label.
+    /// Text for those who cannot see a thumbnail, at most 1,024 characters, or text below a label, at
+    /// most 100.
     #[prost(string, optional, tag = "18")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// Whether it is blurred until a click.
+    /// Whether it is blurred until a click; no by itself.
     #[prost(bool, optional, tag = "19")]
     pub spoiler: ::core::option::Option<bool>,
-    /// File of a file component.
+    /// File of a file component: `attachment://` and the name of an attached file.
     #[prost(message, optional, tag = "20")]
     pub file: ::core::option::Option<UnfurledMediaItem>,
-    /// Name of that file.
+    /// Name of that file; Discord fills it in.
     #[prost(string, optional, tag = "21")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Size of that file in bytes.
+    /// Size of that file in bytes; Discord fills it in.
     #[prost(int64, optional, tag = "22")]
     pub size: ::core::option::Option<i64>,
-    /// Whether a separator draws a line.
+    /// Whether a separator draws a line; yes by itself.
     #[prost(bool, optional, tag = "23")]
     pub divider: ::core::option::Option<bool>,
-    /// Height of a separator.
+    /// Height of a separator; small by itself.
     #[prost(enumeration = "SeparatorSpacing", optional, tag = "24")]
     pub spacing: ::core::option::Option<i32>,
     /// Colour at the edge of a container, as RGB.
@@ -3566,22 +6632,22 @@ pub struct Component {
     /// Product that a button sells.
     #[prost(fixed64, optional, tag = "26")]
     pub sku_id: ::core::option::Option<u64>,
-    /// What is chosen to begin with.
+    /// What is chosen to begin with: from `min_values` to `max_values` many.
     #[prost(message, repeated, tag = "27")]
     pub default_values: ::prost::alloc::vec::Vec<SelectDefaultValue>,
     /// Kinds of channels that can be chosen.
     #[prost(enumeration = "ChannelType", repeated, tag = "28")]
     pub channel_types: ::prost::alloc::vec::Vec<i32>,
-    /// Whether an input must be filled.
+    /// Whether an input of a modal must be filled; yes by itself.
     #[prost(bool, optional, tag = "29")]
     pub required: ::core::option::Option<bool>,
-    /// Least length of a text input.
+    /// Least length of a text input, 0 to 4,000.
     #[prost(int32, optional, tag = "30")]
     pub min_length: ::core::option::Option<i32>,
-    /// Greatest length of a text input.
+    /// Greatest length of a text input, 1 to 4,000.
     #[prost(int32, optional, tag = "31")]
     pub max_length: ::core::option::Option<i32>,
-    /// Text that stands in a text input to begin with.
+    /// Text that stands in a text input to begin with, at most 4,000 characters.
     #[prost(string, optional, tag = "32")]
     pub value: ::core::option::Option<::prost::alloc::string::String>,
     /// The input that a label stands for.
@@ -3590,7 +6656,8 @@ pub struct Component {
     /// Whether a checkbox is checked to begin with.
     #[prost(bool, optional, tag = "34")]
     pub default: ::core::option::Option<bool>,
-    /// Kinds of files that can be uploaded.
+    /// Kinds of files that can be uploaded, at most 10: `image`, `video`, `audio`, or endings such as
+    /// `.pdf`.
     #[prost(string, repeated, tag = "35")]
     pub file_types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
@@ -3614,19 +6681,19 @@ impl ::prost::Name for Component {
     }
 }
 /// Something that can be chosen in a select menu, radio group or checkbox group.
-/// See <https://docs.discord.com/developers/components/reference>
+/// See <https://docs.discord.com/developers/components/reference#string-select-select-option-structure>
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SelectOption {
-    /// Text that users see.
+    /// Text that users see, at most 100 characters.
     #[prost(string, optional, tag = "1")]
     pub label: ::core::option::Option<::prost::alloc::string::String>,
-    /// The developer's own name for it.
+    /// The developer's own name for it, at most 100 characters.
     #[prost(string, optional, tag = "2")]
     pub value: ::core::option::Option<::prost::alloc::string::String>,
-    /// More text.
+    /// More text, at most 100 characters.
     #[prost(string, optional, tag = "3")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
-    /// Emoji, in part.
+    /// Emoji, in part: `id`, `name` and `animated`; in select menus only.
     #[prost(message, optional, tag = "4")]
     pub emoji: ::core::option::Option<Emoji>,
     /// Whether it is chosen to begin with.
@@ -3653,7 +6720,7 @@ impl ::prost::Name for SelectOption {
     }
 }
 /// A user, role or channel that is chosen to begin with.
-/// See <https://docs.discord.com/developers/components/reference>
+/// See <https://docs.discord.com/developers/components/reference#user-select-select-default-value-structure>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SelectDefaultValue {
     /// Its id.
@@ -3683,13 +6750,13 @@ impl ::prost::Name for SelectDefaultValue {
     }
 }
 /// A picture in a media gallery.
-/// See <https://docs.discord.com/developers/components/reference>
+/// See <https://docs.discord.com/developers/components/reference#media-gallery-media-gallery-item-structure>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MediaGalleryItem {
     /// The picture.
     #[prost(message, optional, tag = "1")]
     pub media: ::core::option::Option<UnfurledMediaItem>,
-    /// Text for those who cannot see it.
+    /// Text for those who cannot see it, at most 1,024 characters.
     #[prost(string, optional, tag = "2")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
     /// Whether it is blurred until a click.
@@ -3715,7 +6782,7 @@ impl ::prost::Name for MediaGalleryItem {
         "/discord.v1.MediaGalleryItem".into()
     }
 }
-/// A file, by its address.
+/// A file, by its address. One sends `url` alone; Discord fills in the rest.
 /// See <https://docs.discord.com/developers/components/reference#unfurled-media-item>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UnfurledMediaItem {
@@ -3725,10 +6792,10 @@ pub struct UnfurledMediaItem {
     /// Address at Discord's proxy.
     #[prost(string, optional, tag = "2")]
     pub proxy_url: ::core::option::Option<::prost::alloc::string::String>,
-    /// Height of a picture or video.
+    /// Height of a picture or video in pixels.
     #[prost(int32, optional, tag = "3")]
     pub height: ::core::option::Option<i32>,
-    /// Width of a picture or video.
+    /// Width of a picture or video in pixels.
     #[prost(int32, optional, tag = "4")]
     pub width: ::core::option::Option<i32>,
     /// Thumbhash of a picture or video.
@@ -3743,7 +6810,7 @@ pub struct UnfurledMediaItem {
     /// Bits: 1 animated.
     #[prost(uint32, optional, tag = "8")]
     pub flags: ::core::option::Option<u32>,
-    /// The attachment that it is.
+    /// The attachment that it is. Absent if it is none.
     #[prost(fixed64, optional, tag = "9")]
     pub attachment_id: ::core::option::Option<u64>,
     /// Id of the media item.
@@ -3993,17 +7060,104 @@ impl SeparatorSpacing {
         }
     }
 }
-/// An embed.
+/// An account elsewhere that a user has connected.
+/// See <https://docs.discord.com/developers/resources/user#connection-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Connection {
+    /// Id of the account there.
+    #[prost(string, optional, tag = "1")]
+    pub id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name of the account there.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Where it is, for example `github`, `spotify` or `steam`; `domain` for an address of the user's
+    /// own.
+    #[prost(string, optional, tag = "3")]
+    pub r#type: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether it was taken back.
+    #[prost(bool, optional, tag = "4")]
+    pub revoked: ::core::option::Option<bool>,
+    /// What guilds have for those with this account, in part, with `guild`.
+    #[prost(message, repeated, tag = "5")]
+    pub integrations: ::prost::alloc::vec::Vec<Integration>,
+    /// Whether the account is known to be the user's.
+    #[prost(bool, optional, tag = "6")]
+    pub verified: ::core::option::Option<bool>,
+    /// Whether friends there are looked up.
+    #[prost(bool, optional, tag = "7")]
+    pub friend_sync: ::core::option::Option<bool>,
+    /// Whether activities there show in the user's presence.
+    #[prost(bool, optional, tag = "8")]
+    pub show_activity: ::core::option::Option<bool>,
+    /// Whether Discord has a token for the account.
+    #[prost(bool, optional, tag = "9")]
+    pub two_way_link: ::core::option::Option<bool>,
+    /// Who can see it.
+    #[prost(enumeration = "ConnectionVisibility", optional, tag = "10")]
+    pub visibility: ::core::option::Option<i32>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for Connection {
+    const NAME: &'static str = "Connection";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Connection".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Connection".into()
+    }
+}
+/// Who can see a connection.
+/// See <https://docs.discord.com/developers/resources/user#connection-object-visibility-types>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ConnectionVisibility {
+    /// The user alone.
+    None = 0,
+    /// Everybody.
+    Everyone = 1,
+}
+impl ConnectionVisibility {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::None => "CONNECTION_VISIBILITY_NONE",
+            Self::Everyone => "CONNECTION_VISIBILITY_EVERYONE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CONNECTION_VISIBILITY_NONE" => Some(Self::None),
+            "CONNECTION_VISIBILITY_EVERYONE" => Some(Self::Everyone),
+            _ => None,
+        }
+    }
+}
+/// An embed. The titles, descriptions, names and values of fields, footers and authors of all embeds
+/// of a message together have at most 6,000 characters. Of what one sends, Discord ignores `type`,
+/// which is `rich`, `provider`, `video`, `flags` and the addresses at its proxy.
 /// See <https://docs.discord.com/developers/resources/message#embed-object>
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Embed {
-    /// Title.
+    /// Title, at most 256 characters.
     #[prost(string, optional, tag = "1")]
     pub title: ::core::option::Option<::prost::alloc::string::String>,
     /// `rich`, `image`, `video`, `gifv`, `article`, `link` or `poll_result`.
     #[prost(string, optional, tag = "2")]
     pub r#type: ::core::option::Option<::prost::alloc::string::String>,
-    /// Text.
+    /// Text, at most 4,096 characters.
     #[prost(string, optional, tag = "3")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
     /// Address behind the title.
@@ -4012,7 +7166,7 @@ pub struct Embed {
     /// Time that the embed shows.
     #[prost(message, optional, tag = "5")]
     pub timestamp: ::core::option::Option<::prost_types::Timestamp>,
-    /// Colour as RGB.
+    /// Colour as RGB, 0 to 16777215.
     #[prost(int32, optional, tag = "6")]
     pub color: ::core::option::Option<i32>,
     /// Footer.
@@ -4066,10 +7220,10 @@ impl ::prost::Name for Embed {
 /// See <https://docs.discord.com/developers/resources/message#embed-object-embed-footer-structure>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EmbedFooter {
-    /// Text.
+    /// Text, at most 2,048 characters.
     #[prost(string, optional, tag = "1")]
     pub text: ::core::option::Option<::prost::alloc::string::String>,
-    /// Address of the icon.
+    /// Address of the icon, or `attachment://` and the name of an attached picture.
     #[prost(string, optional, tag = "2")]
     pub icon_url: ::core::option::Option<::prost::alloc::string::String>,
     /// Address of the icon at Discord's proxy.
@@ -4099,18 +7253,18 @@ impl ::prost::Name for EmbedFooter {
 /// See <https://docs.discord.com/developers/resources/message#embed-object-embed-image-structure>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EmbedImage {
-    /// Address of the picture.
+    /// Address of the picture, or `attachment://` and the name of an attached picture.
     #[prost(string, optional, tag = "1")]
     pub url: ::core::option::Option<::prost::alloc::string::String>,
     /// Address of the picture at Discord's proxy.
     #[prost(string, optional, tag = "2")]
     pub proxy_url: ::core::option::Option<::prost::alloc::string::String>,
-    /// Height.
-    #[prost(int32, optional, tag = "3")]
-    pub height: ::core::option::Option<i32>,
-    /// Width.
-    #[prost(int32, optional, tag = "4")]
-    pub width: ::core::option::Option<i32>,
+    /// Height in pixels.
+    #[prost(uint32, optional, tag = "3")]
+    pub height: ::core::option::Option<u32>,
+    /// Width in pixels.
+    #[prost(uint32, optional, tag = "4")]
+    pub width: ::core::option::Option<u32>,
     /// Media type.
     #[prost(string, optional, tag = "5")]
     pub content_type: ::core::option::Option<::prost::alloc::string::String>,
@@ -4118,14 +7272,17 @@ pub struct EmbedImage {
     #[prost(string, optional, tag = "6")]
     pub placeholder: ::core::option::Option<::prost::alloc::string::String>,
     /// Version of the placeholder.
-    #[prost(int32, optional, tag = "7")]
-    pub placeholder_version: ::core::option::Option<i32>,
+    #[prost(uint32, optional, tag = "7")]
+    pub placeholder_version: ::core::option::Option<u32>,
     /// Text for those who cannot see it.
     #[prost(string, optional, tag = "8")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
     /// Bits: 32 animated.
     #[prost(uint32, optional, tag = "9")]
     pub flags: ::core::option::Option<u32>,
+    /// Whether it is animated; in what one sends to Discord.
+    #[prost(bool, optional, tag = "10")]
+    pub is_animated: ::core::option::Option<bool>,
     /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
     #[prost(string, tag = "1000")]
     pub unknown_json: ::prost::alloc::string::String,
@@ -4156,12 +7313,12 @@ pub struct EmbedVideo {
     /// Address of the video at Discord's proxy.
     #[prost(string, optional, tag = "2")]
     pub proxy_url: ::core::option::Option<::prost::alloc::string::String>,
-    /// Height.
-    #[prost(int32, optional, tag = "3")]
-    pub height: ::core::option::Option<i32>,
-    /// Width.
-    #[prost(int32, optional, tag = "4")]
-    pub width: ::core::option::Option<i32>,
+    /// Height in pixels.
+    #[prost(uint32, optional, tag = "3")]
+    pub height: ::core::option::Option<u32>,
+    /// Width in pixels.
+    #[prost(uint32, optional, tag = "4")]
+    pub width: ::core::option::Option<u32>,
     /// Media type.
     #[prost(string, optional, tag = "5")]
     pub content_type: ::core::option::Option<::prost::alloc::string::String>,
@@ -4169,14 +7326,17 @@ pub struct EmbedVideo {
     #[prost(string, optional, tag = "6")]
     pub placeholder: ::core::option::Option<::prost::alloc::string::String>,
     /// Version of the placeholder.
-    #[prost(int32, optional, tag = "7")]
-    pub placeholder_version: ::core::option::Option<i32>,
+    #[prost(uint32, optional, tag = "7")]
+    pub placeholder_version: ::core::option::Option<u32>,
     /// Text for those who cannot see it.
     #[prost(string, optional, tag = "8")]
     pub description: ::core::option::Option<::prost::alloc::string::String>,
     /// Bits: 32 animated.
     #[prost(uint32, optional, tag = "9")]
     pub flags: ::core::option::Option<u32>,
+    /// Whether it is animated; in what one sends to Discord.
+    #[prost(bool, optional, tag = "10")]
+    pub is_animated: ::core::option::Option<bool>,
     /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
     #[prost(string, tag = "1000")]
     pub unknown_json: ::prost::alloc::string::String,
@@ -4231,13 +7391,13 @@ impl ::prost::Name for EmbedProvider {
 /// See <https://docs.discord.com/developers/resources/message#embed-object-embed-author-structure>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EmbedAuthor {
-    /// Name.
+    /// Name, at most 256 characters.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
     /// Address.
     #[prost(string, optional, tag = "2")]
     pub url: ::core::option::Option<::prost::alloc::string::String>,
-    /// Address of the icon.
+    /// Address of the icon, or `attachment://` and the name of an attached picture.
     #[prost(string, optional, tag = "3")]
     pub icon_url: ::core::option::Option<::prost::alloc::string::String>,
     /// Address of the icon at Discord's proxy.
@@ -4267,10 +7427,10 @@ impl ::prost::Name for EmbedAuthor {
 /// See <https://docs.discord.com/developers/resources/message#embed-object-embed-field-structure>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EmbedField {
-    /// Name.
+    /// Name, at most 256 characters.
     #[prost(string, optional, tag = "1")]
     pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Text.
+    /// Text, at most 1,024 characters.
     #[prost(string, optional, tag = "2")]
     pub value: ::core::option::Option<::prost::alloc::string::String>,
     /// Whether it stands beside its neighbours.
@@ -4481,6 +7641,418 @@ impl FulfillmentStatus {
         }
     }
 }
+/// The body of a response whose status is an error.
+/// See <https://docs.discord.com/developers/reference#error-messages>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ErrorResponse {
+    /// Discord's code of the error; 0 has no meaning of its own, 50035 is a body that is wrong.
+    /// See <https://docs.discord.com/developers/topics/opcodes-and-status-codes#json>
+    #[prost(int32, optional, tag = "1")]
+    pub code: ::core::option::Option<i32>,
+    /// What is wrong, for people.
+    #[prost(string, optional, tag = "2")]
+    pub message: ::core::option::Option<::prost::alloc::string::String>,
+    /// Where the body is wrong: objects and arrays as in the body, with numbers of elements as names,
+    /// and at each place that is wrong `_errors`, an array of objects with `code` and `message`. What
+    /// is wrong with the whole is in `_errors` at the top.
+    #[prost(message, optional, tag = "3")]
+    pub errors: ::core::option::Option<::prost_types::Value>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ErrorResponse {
+    const NAME: &'static str = "ErrorResponse";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ErrorResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ErrorResponse".into()
+    }
+}
+/// The body of a response with status 429: too many requests.
+/// See <https://docs.discord.com/developers/topics/rate-limits#exceeding-a-rate-limit-rate-limit-response-structure>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RateLimitResponse {
+    /// What is wrong, for people.
+    #[prost(string, optional, tag = "1")]
+    pub message: ::core::option::Option<::prost::alloc::string::String>,
+    /// Seconds to wait before the next request.
+    #[prost(double, optional, tag = "2")]
+    pub retry_after: ::core::option::Option<f64>,
+    /// Whether the limit is that of all requests, and not of one route.
+    #[prost(bool, optional, tag = "3")]
+    pub global: ::core::option::Option<bool>,
+    /// Discord's code of the error; some limits have one.
+    #[prost(int32, optional, tag = "4")]
+    pub code: ::core::option::Option<i32>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for RateLimitResponse {
+    const NAME: &'static str = "RateLimitResponse";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.RateLimitResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.RateLimitResponse".into()
+    }
+}
+/// The body of a response with status 202: what is to be searched is not ready for it.
+/// See <https://docs.discord.com/developers/resources/message#search-guild-messages>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SearchIndexNotReady {
+    /// What is the matter, for people.
+    #[prost(string, optional, tag = "1")]
+    pub message: ::core::option::Option<::prost::alloc::string::String>,
+    /// Discord's code, 110000.
+    #[prost(int32, optional, tag = "2")]
+    pub code: ::core::option::Option<i32>,
+    /// Messages that are ready.
+    #[prost(int32, optional, tag = "3")]
+    pub documents_indexed: ::core::option::Option<i32>,
+    /// Seconds to wait before the next request; 0: a short while.
+    #[prost(int32, optional, tag = "4")]
+    pub retry_after: ::core::option::Option<i32>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for SearchIndexNotReady {
+    const NAME: &'static str = "SearchIndexNotReady";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.SearchIndexNotReady".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.SearchIndexNotReady".into()
+    }
+}
+/// Where to connect. Get Gateway answers with `url` alone.
+/// See <https://docs.discord.com/developers/events/gateway#get-gateway-bot>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GatewayBot {
+    /// Address of the gateway.
+    #[prost(string, optional, tag = "1")]
+    pub url: ::core::option::Option<::prost::alloc::string::String>,
+    /// How many shards Discord recommends.
+    #[prost(int32, optional, tag = "2")]
+    pub shards: ::core::option::Option<i32>,
+    /// How often one may begin a session.
+    #[prost(message, optional, tag = "3")]
+    pub session_start_limit: ::core::option::Option<SessionStartLimit>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GatewayBot {
+    const NAME: &'static str = "GatewayBot";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GatewayBot".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GatewayBot".into()
+    }
+}
+/// How often one may begin a session. Resuming one does not count.
+/// See <https://docs.discord.com/developers/events/gateway#session-start-limit-object>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SessionStartLimit {
+    /// Most sessions in 24 hours.
+    #[prost(int32, optional, tag = "1")]
+    pub total: ::core::option::Option<i32>,
+    /// Sessions that are left.
+    #[prost(int32, optional, tag = "2")]
+    pub remaining: ::core::option::Option<i32>,
+    /// Milliseconds until all are there again.
+    #[prost(int32, optional, tag = "3")]
+    pub reset_after: ::core::option::Option<i32>,
+    /// Most sessions that may begin within 5 seconds.
+    #[prost(int32, optional, tag = "4")]
+    pub max_concurrency: ::core::option::Option<i32>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for SessionStartLimit {
+    const NAME: &'static str = "SessionStartLimit";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.SessionStartLimit".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.SessionStartLimit".into()
+    }
+}
+/// The server guide of a guild.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildHomeSettings {
+    /// The guild.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Whether it is on.
+    #[prost(bool, optional, tag = "2")]
+    pub enabled: ::core::option::Option<bool>,
+    /// Words of welcome.
+    #[prost(message, optional, tag = "3")]
+    pub welcome_message: ::core::option::Option<WelcomeMessage>,
+    /// What new members are asked to do.
+    #[prost(message, repeated, tag = "4")]
+    pub new_member_actions: ::prost::alloc::vec::Vec<NewMemberAction>,
+    /// Channels to read.
+    #[prost(message, repeated, tag = "5")]
+    pub resource_channels: ::prost::alloc::vec::Vec<ResourceChannel>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildHomeSettings {
+    const NAME: &'static str = "GuildHomeSettings";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildHomeSettings".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildHomeSettings".into()
+    }
+}
+/// Words of welcome.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WelcomeMessage {
+    /// Ids of the users who say them.
+    #[prost(fixed64, repeated, tag = "1")]
+    pub author_ids: ::prost::alloc::vec::Vec<u64>,
+    /// The words.
+    #[prost(string, optional, tag = "2")]
+    pub message: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for WelcomeMessage {
+    const NAME: &'static str = "WelcomeMessage";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.WelcomeMessage".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.WelcomeMessage".into()
+    }
+}
+/// Something that new members are asked to do.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct NewMemberAction {
+    /// The channel to do it in.
+    #[prost(fixed64, optional, tag = "1")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// What is to be done.
+    #[prost(enumeration = "NewMemberActionType", optional, tag = "2")]
+    pub action_type: ::core::option::Option<i32>,
+    /// Title.
+    #[prost(string, optional, tag = "3")]
+    pub title: ::core::option::Option<::prost::alloc::string::String>,
+    /// Description.
+    #[prost(string, optional, tag = "4")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Emoji, in part.
+    #[prost(message, optional, tag = "5")]
+    pub emoji: ::core::option::Option<Emoji>,
+    /// Hash of the icon.
+    #[prost(string, optional, tag = "6")]
+    pub icon: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for NewMemberAction {
+    const NAME: &'static str = "NewMemberAction";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.NewMemberAction".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.NewMemberAction".into()
+    }
+}
+/// A channel to read.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ResourceChannel {
+    /// The channel.
+    #[prost(fixed64, optional, tag = "1")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// Title.
+    #[prost(string, optional, tag = "2")]
+    pub title: ::core::option::Option<::prost::alloc::string::String>,
+    /// Description.
+    #[prost(string, optional, tag = "3")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Emoji, in part.
+    #[prost(message, optional, tag = "4")]
+    pub emoji: ::core::option::Option<Emoji>,
+    /// Hash of the icon.
+    #[prost(string, optional, tag = "5")]
+    pub icon: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ResourceChannel {
+    const NAME: &'static str = "ResourceChannel";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ResourceChannel".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ResourceChannel".into()
+    }
+}
+/// What new members are asked to do in a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum NewMemberActionType {
+    /// Read it.
+    View = 0,
+    /// Write there.
+    Talk = 1,
+}
+impl NewMemberActionType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::View => "NEW_MEMBER_ACTION_TYPE_VIEW",
+            Self::Talk => "NEW_MEMBER_ACTION_TYPE_TALK",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "NEW_MEMBER_ACTION_TYPE_VIEW" => Some(Self::View),
+            "NEW_MEMBER_ACTION_TYPE_TALK" => Some(Self::Talk),
+            _ => None,
+        }
+    }
+}
+/// A guild for those who are not in it. Guilds outside of discovery have one for their members only.
+/// See <https://docs.discord.com/developers/resources/guild#guild-preview-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildPreview {
+    /// Id of the guild.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// Name, 2 to 100 characters.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Hash of the icon.
+    #[prost(string, optional, tag = "3")]
+    pub icon: ::core::option::Option<::prost::alloc::string::String>,
+    /// Hash of the picture behind invitations.
+    #[prost(string, optional, tag = "4")]
+    pub splash: ::core::option::Option<::prost::alloc::string::String>,
+    /// Hash of the picture in discovery.
+    #[prost(string, optional, tag = "5")]
+    pub discovery_splash: ::core::option::Option<::prost::alloc::string::String>,
+    /// Custom emojis.
+    #[prost(message, repeated, tag = "6")]
+    pub emojis: ::prost::alloc::vec::Vec<Emoji>,
+    /// Names of what is switched on, for example `COMMUNITY`.
+    #[prost(string, repeated, tag = "7")]
+    pub features: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Members, roughly.
+    #[prost(int32, optional, tag = "8")]
+    pub approximate_member_count: ::core::option::Option<i32>,
+    /// Members who are online, roughly.
+    #[prost(int32, optional, tag = "9")]
+    pub approximate_presence_count: ::core::option::Option<i32>,
+    /// Description.
+    #[prost(string, optional, tag = "10")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Custom stickers.
+    #[prost(message, repeated, tag = "11")]
+    pub stickers: ::prost::alloc::vec::Vec<Sticker>,
+    /// Hash of the picture above the server guide.
+    #[prost(string, optional, tag = "12")]
+    pub home_header: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildPreview {
+    const NAME: &'static str = "GuildPreview";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildPreview".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildPreview".into()
+    }
+}
 /// A gateway intent. The numbers are the bits of the bitfield that Identify sends.
 /// See <https://docs.discord.com/developers/events/gateway#gateway-intents>
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -4589,162 +8161,6 @@ impl Intent {
             "INTENT_AUTO_MODERATION_EXECUTION" => Some(Self::AutoModerationExecution),
             "INTENT_GUILD_MESSAGE_POLLS" => Some(Self::GuildMessagePolls),
             "INTENT_DIRECT_MESSAGE_POLLS" => Some(Self::DirectMessagePolls),
-            _ => None,
-        }
-    }
-}
-/// The interaction that led to a message.
-/// See <https://docs.discord.com/developers/resources/message#message-interaction-metadata-object>
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct MessageInteractionMetadata {
-    /// Id of the interaction.
-    #[prost(fixed64, optional, tag = "1")]
-    pub id: ::core::option::Option<u64>,
-    /// Kind of the interaction.
-    #[prost(enumeration = "InteractionType", optional, tag = "2")]
-    pub r#type: ::core::option::Option<i32>,
-    /// Who caused it.
-    #[prost(message, optional, tag = "3")]
-    pub user: ::core::option::Option<User>,
-    /// Who installed the application, by way of installation: `0` the guild, `1` the user.
-    #[prost(map = "string, fixed64", tag = "4")]
-    pub authorizing_integration_owners: ::std::collections::HashMap<
-        ::prost::alloc::string::String,
-        u64,
-    >,
-    /// The first response; on messages that followed it.
-    #[prost(fixed64, optional, tag = "5")]
-    pub original_response_message_id: ::core::option::Option<u64>,
-    /// The user whom a user command was about.
-    #[prost(message, optional, tag = "6")]
-    pub target_user: ::core::option::Option<User>,
-    /// The message that a message command was about.
-    #[prost(fixed64, optional, tag = "7")]
-    pub target_message_id: ::core::option::Option<u64>,
-    /// The message with the component that was used.
-    #[prost(fixed64, optional, tag = "8")]
-    pub interacted_message_id: ::core::option::Option<u64>,
-    /// The interaction that opened the modal.
-    #[prost(message, optional, boxed, tag = "9")]
-    pub triggering_interaction_metadata: ::core::option::Option<
-        ::prost::alloc::boxed::Box<MessageInteractionMetadata>,
-    >,
-    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
-    #[prost(string, tag = "1000")]
-    pub unknown_json: ::prost::alloc::string::String,
-    /// Numbers of the fields that Discord sent as null.
-    #[prost(uint32, repeated, tag = "1001")]
-    pub nulls: ::prost::alloc::vec::Vec<u32>,
-    /// Numbers of the fields that Discord sent as an empty array or an empty map.
-    #[prost(uint32, repeated, tag = "1002")]
-    pub empties: ::prost::alloc::vec::Vec<u32>,
-}
-impl ::prost::Name for MessageInteractionMetadata {
-    const NAME: &'static str = "MessageInteractionMetadata";
-    const PACKAGE: &'static str = "discord.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "discord.v1.MessageInteractionMetadata".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/discord.v1.MessageInteractionMetadata".into()
-    }
-}
-/// The interaction that led to a message, as it was told before `interaction_metadata`.
-/// See <https://docs.discord.com/developers/interactions/receiving-and-responding>
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct MessageInteraction {
-    /// Id of the interaction.
-    #[prost(fixed64, optional, tag = "1")]
-    pub id: ::core::option::Option<u64>,
-    /// Kind of the interaction.
-    #[prost(enumeration = "InteractionType", optional, tag = "2")]
-    pub r#type: ::core::option::Option<i32>,
-    /// Name of the command, with group and subcommand.
-    #[prost(string, optional, tag = "3")]
-    pub name: ::core::option::Option<::prost::alloc::string::String>,
-    /// Who caused it.
-    #[prost(message, optional, tag = "4")]
-    pub user: ::core::option::Option<User>,
-    /// The member who caused it.
-    #[prost(message, optional, tag = "5")]
-    pub member: ::core::option::Option<Member>,
-    /// Name of the command in the user's language.
-    #[prost(string, optional, tag = "6")]
-    pub name_localized: ::core::option::Option<::prost::alloc::string::String>,
-    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
-    #[prost(string, tag = "1000")]
-    pub unknown_json: ::prost::alloc::string::String,
-    /// Numbers of the fields that Discord sent as null.
-    #[prost(uint32, repeated, tag = "1001")]
-    pub nulls: ::prost::alloc::vec::Vec<u32>,
-    /// Numbers of the fields that Discord sent as an empty array or an empty map.
-    #[prost(uint32, repeated, tag = "1002")]
-    pub empties: ::prost::alloc::vec::Vec<u32>,
-}
-impl ::prost::Name for MessageInteraction {
-    const NAME: &'static str = "MessageInteraction";
-    const PACKAGE: &'static str = "discord.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "discord.v1.MessageInteraction".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/discord.v1.MessageInteraction".into()
-    }
-}
-/// Kind of an interaction.
-/// See <https://docs.discord.com/developers/interactions/receiving-and-responding>
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum InteractionType {
-    /// Not known.
-    Unspecified = 0,
-    /// Discord tests the application's endpoint.
-    Ping = 1,
-    /// A command was used.
-    ApplicationCommand = 2,
-    /// A component was used.
-    MessageComponent = 3,
-    /// A command is being written.
-    ApplicationCommandAutocomplete = 4,
-    /// A modal was sent.
-    ModalSubmit = 5,
-    /// Discord asks whether a user may buy a product.
-    SocialLayerSkuPurchaseEligibility = 6,
-}
-impl InteractionType {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "INTERACTION_TYPE_UNSPECIFIED",
-            Self::Ping => "INTERACTION_TYPE_PING",
-            Self::ApplicationCommand => "INTERACTION_TYPE_APPLICATION_COMMAND",
-            Self::MessageComponent => "INTERACTION_TYPE_MESSAGE_COMPONENT",
-            Self::ApplicationCommandAutocomplete => {
-                "INTERACTION_TYPE_APPLICATION_COMMAND_AUTOCOMPLETE"
-            }
-            Self::ModalSubmit => "INTERACTION_TYPE_MODAL_SUBMIT",
-            Self::SocialLayerSkuPurchaseEligibility => {
-                "INTERACTION_TYPE_SOCIAL_LAYER_SKU_PURCHASE_ELIGIBILITY"
-            }
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "INTERACTION_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
-            "INTERACTION_TYPE_PING" => Some(Self::Ping),
-            "INTERACTION_TYPE_APPLICATION_COMMAND" => Some(Self::ApplicationCommand),
-            "INTERACTION_TYPE_MESSAGE_COMPONENT" => Some(Self::MessageComponent),
-            "INTERACTION_TYPE_APPLICATION_COMMAND_AUTOCOMPLETE" => {
-                Some(Self::ApplicationCommandAutocomplete)
-            }
-            "INTERACTION_TYPE_MODAL_SUBMIT" => Some(Self::ModalSubmit),
-            "INTERACTION_TYPE_SOCIAL_LAYER_SKU_PURCHASE_ELIGIBILITY" => {
-                Some(Self::SocialLayerSkuPurchaseEligibility)
-            }
             _ => None,
         }
     }
@@ -4914,6 +8330,72 @@ impl ::prost::Name for PollAnswerCount {
         "/discord.v1.PollAnswerCount".into()
     }
 }
+/// A user voted in a poll, or took a vote back: one event for each answer.
+/// See <https://docs.discord.com/developers/events/gateway-events#message-poll-vote-add>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MessagePollVote {
+    /// Who voted.
+    #[prost(fixed64, optional, tag = "1")]
+    pub user_id: ::core::option::Option<u64>,
+    /// The channel.
+    #[prost(fixed64, optional, tag = "2")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// The message with the poll.
+    #[prost(fixed64, optional, tag = "3")]
+    pub message_id: ::core::option::Option<u64>,
+    /// The guild, if it is in one.
+    #[prost(fixed64, optional, tag = "4")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Number of the answer.
+    #[prost(int32, optional, tag = "5")]
+    pub answer_id: ::core::option::Option<i32>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for MessagePollVote {
+    const NAME: &'static str = "MessagePollVote";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessagePollVote".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessagePollVote".into()
+    }
+}
+/// Who voted for an answer.
+/// See <https://docs.discord.com/developers/resources/poll#get-answer-voters>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PollAnswerVoters {
+    /// The users, at most 100.
+    #[prost(message, repeated, tag = "1")]
+    pub users: ::prost::alloc::vec::Vec<User>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for PollAnswerVoters {
+    const NAME: &'static str = "PollAnswerVoters";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.PollAnswerVoters".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.PollAnswerVoters".into()
+    }
+}
 /// Look of a poll.
 /// See <https://docs.discord.com/developers/resources/poll#layout-type>
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -5070,6 +8552,120 @@ impl ::prost::Name for MessageReactionAdd {
         "/discord.v1.MessageReactionAdd".into()
     }
 }
+/// A user took a reaction back, or somebody removed it.
+/// See <https://docs.discord.com/developers/events/gateway-events#message-reaction-remove>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MessageReactionRemove {
+    /// Whose reaction it was.
+    #[prost(fixed64, optional, tag = "1")]
+    pub user_id: ::core::option::Option<u64>,
+    /// The channel.
+    #[prost(fixed64, optional, tag = "2")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// The message.
+    #[prost(fixed64, optional, tag = "3")]
+    pub message_id: ::core::option::Option<u64>,
+    /// The guild, if it is in one.
+    #[prost(fixed64, optional, tag = "4")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// The emoji, in part.
+    #[prost(message, optional, tag = "5")]
+    pub emoji: ::core::option::Option<Emoji>,
+    /// Whether it was a super reaction.
+    #[prost(bool, optional, tag = "6")]
+    pub burst: ::core::option::Option<bool>,
+    /// Kind of the reaction.
+    #[prost(enumeration = "ReactionType", optional, tag = "7")]
+    pub r#type: ::core::option::Option<i32>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for MessageReactionRemove {
+    const NAME: &'static str = "MessageReactionRemove";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessageReactionRemove".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessageReactionRemove".into()
+    }
+}
+/// All reactions to a message were removed.
+/// See <https://docs.discord.com/developers/events/gateway-events#message-reaction-remove-all>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MessageReactionRemoveAll {
+    /// The channel.
+    #[prost(fixed64, optional, tag = "1")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// The message.
+    #[prost(fixed64, optional, tag = "2")]
+    pub message_id: ::core::option::Option<u64>,
+    /// The guild, if it is in one.
+    #[prost(fixed64, optional, tag = "3")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for MessageReactionRemoveAll {
+    const NAME: &'static str = "MessageReactionRemoveAll";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessageReactionRemoveAll".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessageReactionRemoveAll".into()
+    }
+}
+/// All reactions to a message with one emoji were removed.
+/// See <https://docs.discord.com/developers/events/gateway-events#message-reaction-remove-emoji>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MessageReactionRemoveEmoji {
+    /// The channel.
+    #[prost(fixed64, optional, tag = "1")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// The message.
+    #[prost(fixed64, optional, tag = "2")]
+    pub message_id: ::core::option::Option<u64>,
+    /// The guild, if it is in one.
+    #[prost(fixed64, optional, tag = "3")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// The emoji, in part.
+    #[prost(message, optional, tag = "4")]
+    pub emoji: ::core::option::Option<Emoji>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for MessageReactionRemoveEmoji {
+    const NAME: &'static str = "MessageReactionRemoveEmoji";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessageReactionRemoveEmoji".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessageReactionRemoveEmoji".into()
+    }
+}
 /// Kind of a reaction.
 /// See <https://docs.discord.com/developers/resources/message#get-reactions-reaction-types>
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -5185,11 +8781,15 @@ pub struct Message {
     #[prost(fixed64, optional, tag = "26")]
     pub application_id: ::core::option::Option<u64>,
     /// The interaction that it answers.
-    #[prost(message, optional, tag = "27")]
-    pub interaction_metadata: ::core::option::Option<MessageInteractionMetadata>,
+    #[prost(message, optional, boxed, tag = "27")]
+    pub interaction_metadata: ::core::option::Option<
+        ::prost::alloc::boxed::Box<MessageInteractionMetadata>,
+    >,
     /// The interaction that it answers; superseded by `interaction_metadata`.
-    #[prost(message, optional, tag = "28")]
-    pub interaction: ::core::option::Option<MessageInteraction>,
+    #[prost(message, optional, boxed, tag = "28")]
+    pub interaction: ::core::option::Option<
+        ::prost::alloc::boxed::Box<MessageInteraction>,
+    >,
     /// Reactions.
     #[prost(message, repeated, tag = "29")]
     pub reactions: ::prost::alloc::vec::Vec<Reaction>,
@@ -5200,14 +8800,14 @@ pub struct Message {
     #[prost(message, repeated, tag = "31")]
     pub stickers: ::prost::alloc::vec::Vec<Sticker>,
     /// The thread that began with it.
-    #[prost(message, optional, tag = "32")]
-    pub thread: ::core::option::Option<Channel>,
+    #[prost(message, optional, boxed, tag = "32")]
+    pub thread: ::core::option::Option<::prost::alloc::boxed::Box<Channel>>,
     /// Rough place in its thread; there may be gaps and repetitions.
     #[prost(int32, optional, tag = "33")]
     pub position: ::core::option::Option<i32>,
     /// Poll.
-    #[prost(message, optional, tag = "34")]
-    pub poll: ::core::option::Option<Poll>,
+    #[prost(message, optional, boxed, tag = "34")]
+    pub poll: ::core::option::Option<::prost::alloc::boxed::Box<Poll>>,
     /// Call that it tells of.
     #[prost(message, optional, tag = "35")]
     pub call: ::core::option::Option<MessageCall>,
@@ -5215,8 +8815,8 @@ pub struct Message {
     #[prost(message, optional, tag = "36")]
     pub activity: ::core::option::Option<MessageActivity>,
     /// The application of that activity, in part.
-    #[prost(message, optional, tag = "37")]
-    pub application: ::core::option::Option<Application>,
+    #[prost(message, optional, boxed, tag = "37")]
+    pub application: ::core::option::Option<::prost::alloc::boxed::Box<Application>>,
     /// The role subscription that it tells of.
     #[prost(message, optional, tag = "38")]
     pub role_subscription_data: ::core::option::Option<RoleSubscriptionData>,
@@ -5232,6 +8832,18 @@ pub struct Message {
     /// The author as a member of a lobby.
     #[prost(message, optional, tag = "42")]
     pub lobby_member: ::core::option::Option<MessageLobbyMember>,
+    /// The lobby, in messages of a channel that is linked with one; in webhook events.
+    #[prost(fixed64, optional, tag = "43")]
+    pub lobby_id: ::core::option::Option<u64>,
+    /// The direct message or group, with `recipients`; in webhook events.
+    #[prost(message, optional, boxed, tag = "44")]
+    pub channel: ::core::option::Option<::prost::alloc::boxed::Box<Channel>>,
+    /// Whether a search found this message, rather than one beside it; in search results.
+    #[prost(bool, optional, tag = "45")]
+    pub hit: ::core::option::Option<bool>,
+    /// In search results; Discord does not say what it counts.
+    #[prost(int32, optional, tag = "46")]
+    pub restriction_count: ::core::option::Option<i32>,
     /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
     #[prost(string, tag = "1000")]
     pub unknown_json: ::prost::alloc::string::String,
@@ -5285,6 +8897,99 @@ impl ::prost::Name for MessageDelete {
         "/discord.v1.MessageDelete".into()
     }
 }
+/// Several messages of a channel were deleted at once.
+/// See <https://docs.discord.com/developers/events/gateway-events#message-delete-bulk>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MessageDeleteBulk {
+    /// Ids of the messages.
+    #[prost(fixed64, repeated, tag = "1")]
+    pub ids: ::prost::alloc::vec::Vec<u64>,
+    /// The channel.
+    #[prost(fixed64, optional, tag = "2")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// The guild, if it was in one.
+    #[prost(fixed64, optional, tag = "3")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for MessageDeleteBulk {
+    const NAME: &'static str = "MessageDeleteBulk";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessageDeleteBulk".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessageDeleteBulk".into()
+    }
+}
+/// Pinned messages of a channel.
+/// See <https://docs.discord.com/developers/resources/message#get-channel-pins>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MessagePins {
+    /// The messages, those pinned last first.
+    #[prost(message, repeated, tag = "1")]
+    pub items: ::prost::alloc::vec::Vec<MessagePin>,
+    /// Whether there are more.
+    #[prost(bool, optional, tag = "2")]
+    pub has_more: ::core::option::Option<bool>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for MessagePins {
+    const NAME: &'static str = "MessagePins";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessagePins".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessagePins".into()
+    }
+}
+/// A pinned message.
+/// See <https://docs.discord.com/developers/resources/message#message-pin-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MessagePin {
+    /// When it was pinned.
+    #[prost(message, optional, tag = "1")]
+    pub pinned_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The message.
+    #[prost(message, optional, boxed, tag = "2")]
+    pub message: ::core::option::Option<::prost::alloc::boxed::Box<Message>>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for MessagePin {
+    const NAME: &'static str = "MessagePin";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessagePin".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessagePin".into()
+    }
+}
 /// A message that another one answers, forwards or points to.
 /// See <https://docs.discord.com/developers/resources/message#message-reference-structure>
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5329,8 +9034,8 @@ impl ::prost::Name for MessageReference {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MessageSnapshot {
     /// The message, in part.
-    #[prost(message, optional, tag = "1")]
-    pub message: ::core::option::Option<Message>,
+    #[prost(message, optional, boxed, tag = "1")]
+    pub message: ::core::option::Option<::prost::alloc::boxed::Box<Message>>,
     /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
     #[prost(string, tag = "1000")]
     pub unknown_json: ::prost::alloc::string::String,
@@ -5997,14 +9702,14 @@ pub struct Interaction {
     #[prost(int32, optional, tag = "10")]
     pub version: ::core::option::Option<i32>,
     /// The channel, in part.
-    #[prost(message, optional, tag = "11")]
-    pub channel: ::core::option::Option<Channel>,
+    #[prost(message, optional, boxed, tag = "11")]
+    pub channel: ::core::option::Option<::prost::alloc::boxed::Box<Channel>>,
     /// The guild, in part.
-    #[prost(message, optional, tag = "12")]
-    pub guild: ::core::option::Option<Guild>,
+    #[prost(message, optional, boxed, tag = "12")]
+    pub guild: ::core::option::Option<::prost::alloc::boxed::Box<Guild>>,
     /// The message with the component; also of modals that a component opened.
-    #[prost(message, optional, tag = "13")]
-    pub message: ::core::option::Option<Message>,
+    #[prost(message, optional, boxed, tag = "13")]
+    pub message: ::core::option::Option<::prost::alloc::boxed::Box<Message>>,
     /// Language of the user.
     #[prost(string, optional, tag = "14")]
     pub locale: ::core::option::Option<::prost::alloc::string::String>,
@@ -6052,10 +9757,11 @@ impl ::prost::Name for Interaction {
 }
 /// What the user used, and what they entered. Commands have `name` and `options`, components
 /// `custom_id` and `values`, modals `custom_id` and `components`.
-/// See <https://docs.discord.com/developers/interactions/receiving-and-responding>
+/// See <https://docs.discord.com/developers/interactions/receiving-and-responding#interaction-object-interaction-data>
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct InteractionData {
-    /// Id of the command.
+    /// Id of the command. Of a component the number that tells it from others of the same message:
+    /// Discord sends it as a number, so that it is in `unknown_json` as well.
     #[prost(fixed64, optional, tag = "1")]
     pub id: ::core::option::Option<u64>,
     /// Name of the command.
@@ -6109,7 +9815,7 @@ impl ::prost::Name for InteractionData {
     }
 }
 /// An option of a command that was used; a group and a subcommand hold options in turn.
-/// See <https://docs.discord.com/developers/interactions/receiving-and-responding>
+/// See <https://docs.discord.com/developers/interactions/receiving-and-responding#interaction-object-application-command-interaction-data-option-structure>
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct InteractionDataOption {
     /// Name of the option.
@@ -6148,7 +9854,7 @@ impl ::prost::Name for InteractionDataOption {
     }
 }
 /// A component of a modal with what was entered, or a component that holds such.
-/// See <https://docs.discord.com/developers/interactions/receiving-and-responding>
+/// See <https://docs.discord.com/developers/interactions/receiving-and-responding#interaction-object-component-interaction-response-structures>
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SubmittedComponent {
     /// Kind of the component.
@@ -6201,36 +9907,1924 @@ impl ::prost::Name for SubmittedComponent {
         "/discord.v1.SubmittedComponent".into()
     }
 }
-/// Where an interaction was caused.
-/// See <https://docs.discord.com/developers/interactions/receiving-and-responding>
+/// A message to send, or what to change of one: the body of Create Message, Edit Message, Execute
+/// Webhook and Edit Webhook Message, and so of the messages that follow the first response to an
+/// interaction, and of edits of that one. Each operation takes a part of the fields, as their
+/// comments say.
+///
+/// A new message needs one of `content`, `embeds`, `sticker_ids`, `components`, `poll`,
+/// `shared_client_theme`, `message_reference` of a forwarded message, or a file. An edit changes
+/// what is there and leaves the rest alone: a text or poll is taken away by its name in `nulls`, a
+/// list by its name in `empties`.
+/// See <https://docs.discord.com/developers/resources/message#create-message>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MessageParams {
+    /// Text, at most 2,000 characters.
+    #[prost(string, optional, tag = "1")]
+    pub content: ::core::option::Option<::prost::alloc::string::String>,
+    /// Embeds, at most 10, with at most 6,000 characters in all titles, descriptions, names and values
+    /// of fields, footers and authors together.
+    #[prost(message, repeated, tag = "2")]
+    pub embeds: ::prost::alloc::vec::Vec<Embed>,
+    /// Components: 5 action rows, or with the flag 32768 any of at most 40, those within others
+    /// counted too. A webhook that no application owns may send only those that cannot be used, and
+    /// needs the query parameter `with_components`.
+    #[prost(message, repeated, tag = "3")]
+    pub components: ::prost::alloc::vec::Vec<Component>,
+    /// Whom the text may notify. Absent: everybody whom it names; in responses to interactions and in
+    /// messages of webhooks only users.
+    #[prost(message, optional, tag = "4")]
+    pub allowed_mentions: ::core::option::Option<AllowedMentionsParams>,
+    /// Bits: 4 no embeds for links, 64 seen only by the user (responses to interactions), 4096 no
+    /// notifications, 8192 voice message, 32768 made of `components` alone. An edit can set and take
+    /// away 4, and can set 32768, which stays; what the message has besides must then be emptied.
+    #[prost(uint32, optional, tag = "5")]
+    pub flags: ::core::option::Option<u32>,
+    /// The message to answer or to forward. Create Message only.
+    #[prost(message, optional, tag = "6")]
+    pub message_reference: ::core::option::Option<MessageReference>,
+    /// What there is to say of files, at most 10. An edit names all files to keep, old and new ones;
+    /// the rest is removed.
+    #[prost(message, repeated, tag = "7")]
+    pub attachments: ::prost::alloc::vec::Vec<AttachmentParams>,
+    /// Whether it is read aloud. Not in edits.
+    #[prost(bool, optional, tag = "8")]
+    pub tts: ::core::option::Option<bool>,
+    /// A string of at most 25 characters or a whole number, which comes back in MESSAGE_CREATE. Create
+    /// Message only.
+    #[prost(message, optional, tag = "9")]
+    pub nonce: ::core::option::Option<::prost_types::Value>,
+    /// Whether a second message of the same author with the same `nonce`, within some minutes, is not
+    /// sent and the first one answered in its place. Create Message only.
+    #[prost(bool, optional, tag = "10")]
+    pub enforce_nonce: ::core::option::Option<bool>,
+    /// Ids of stickers, at most 3. Create Message only.
+    #[prost(fixed64, repeated, tag = "11")]
+    pub sticker_ids: ::prost::alloc::vec::Vec<u64>,
+    /// A poll. In edits only when the message is a deferred response to an interaction.
+    #[prost(message, optional, tag = "12")]
+    pub poll: ::core::option::Option<PollParams>,
+    /// Name to show in place of the webhook's, 1 to 80 characters. Execute Webhook only.
+    #[prost(string, optional, tag = "13")]
+    pub username: ::core::option::Option<::prost::alloc::string::String>,
+    /// Address of the picture to show in place of the webhook's. Execute Webhook only.
+    #[prost(string, optional, tag = "14")]
+    pub avatar_url: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name of the thread to begin, at most 100 characters, where the webhook's channel is a forum:
+    /// this or the query parameter `thread_id` is needed there. Execute Webhook only.
+    #[prost(string, optional, tag = "15")]
+    pub thread_name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Ids of the tags that this thread gets. Execute Webhook only.
+    #[prost(fixed64, repeated, tag = "16")]
+    pub applied_tags: ::prost::alloc::vec::Vec<u64>,
+    /// A theme to share. Create Message only.
+    #[prost(message, optional, tag = "17")]
+    pub shared_client_theme: ::core::option::Option<SharedClientTheme>,
+    /// Members that the fields above do not have: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Names of fields to send as null.
+    #[prost(message, optional, tag = "1001")]
+    pub nulls: ::core::option::Option<::prost_types::FieldMask>,
+    /// Names of repeated fields and maps to send as empty ones.
+    #[prost(message, optional, tag = "1002")]
+    pub empties: ::core::option::Option<::prost_types::FieldMask>,
+}
+impl ::prost::Name for MessageParams {
+    const NAME: &'static str = "MessageParams";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessageParams".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessageParams".into()
+    }
+}
+/// Whom a message may notify, of those whom its text names. Nobody: name `parse` in `empties`.
+/// See <https://docs.discord.com/developers/resources/message#allowed-mentions-object>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AllowedMentionsParams {
+    /// Kinds of which all are notified: `roles`, `users`, `everyone`. A kind that stands here must
+    /// have no list below.
+    #[prost(string, repeated, tag = "1")]
+    pub parse: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Ids of roles, at most 100.
+    #[prost(fixed64, repeated, tag = "2")]
+    pub roles: ::prost::alloc::vec::Vec<u64>,
+    /// Ids of users, at most 100.
+    #[prost(fixed64, repeated, tag = "3")]
+    pub users: ::prost::alloc::vec::Vec<u64>,
+    /// Whether an answer notifies who wrote the message that it answers; no by itself.
+    #[prost(bool, optional, tag = "4")]
+    pub replied_user: ::core::option::Option<bool>,
+    /// Members that the fields above do not have: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Names of fields to send as null.
+    #[prost(message, optional, tag = "1001")]
+    pub nulls: ::core::option::Option<::prost_types::FieldMask>,
+    /// Names of repeated fields and maps to send as empty ones.
+    #[prost(message, optional, tag = "1002")]
+    pub empties: ::core::option::Option<::prost_types::FieldMask>,
+}
+impl ::prost::Name for AllowedMentionsParams {
+    const NAME: &'static str = "AllowedMentionsParams";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.AllowedMentionsParams".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.AllowedMentionsParams".into()
+    }
+}
+/// What there is to say of a file: of one that is sent along, or of one that the message has.
+/// See <https://docs.discord.com/developers/resources/message#attachment-object-attachment-request-structure>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AttachmentParams {
+    /// Of a new file the n of its `files\[n\]`, counted from 0; of an old one its id.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// Name of the file, at most 1,024 characters.
+    #[prost(string, optional, tag = "2")]
+    pub filename: ::core::option::Option<::prost::alloc::string::String>,
+    /// Title, at most 1,024 characters.
+    #[prost(string, optional, tag = "3")]
+    pub title: ::core::option::Option<::prost::alloc::string::String>,
+    /// Text for those who cannot see it, at most 1,024 characters.
+    #[prost(string, optional, tag = "4")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Seconds that a sound or video lasts. Voice messages need it.
+    #[prost(double, optional, tag = "5")]
+    pub duration_secs: ::core::option::Option<f64>,
+    /// Shape of a voice message, base64, at most 400 characters. Voice messages need it.
+    #[prost(string, optional, tag = "6")]
+    pub waveform: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether it is blurred until a click.
+    #[prost(bool, optional, tag = "7")]
+    pub is_spoiler: ::core::option::Option<bool>,
+    /// Whether it was changed by Discord's editor of pictures; no longer used.
+    #[prost(bool, optional, tag = "8")]
+    pub is_remix: ::core::option::Option<bool>,
+    /// Members that the fields above do not have: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Names of fields to send as null.
+    #[prost(message, optional, tag = "1001")]
+    pub nulls: ::core::option::Option<::prost_types::FieldMask>,
+    /// Names of repeated fields and maps to send as empty ones.
+    #[prost(message, optional, tag = "1002")]
+    pub empties: ::core::option::Option<::prost_types::FieldMask>,
+}
+impl ::prost::Name for AttachmentParams {
+    const NAME: &'static str = "AttachmentParams";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.AttachmentParams".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.AttachmentParams".into()
+    }
+}
+/// A poll to begin.
+/// See <https://docs.discord.com/developers/resources/poll#poll-create-request-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PollParams {
+    /// The question: `text` only, at most 300 characters.
+    #[prost(message, optional, tag = "1")]
+    pub question: ::core::option::Option<PollMedia>,
+    /// What can be voted for, at most 10, without `answer_id`; each text has at most 55 characters.
+    #[prost(message, repeated, tag = "2")]
+    pub answers: ::prost::alloc::vec::Vec<PollAnswer>,
+    /// Hours until it ends, 1 to 768; 24 by itself.
+    #[prost(int32, optional, tag = "3")]
+    pub duration: ::core::option::Option<i32>,
+    /// Whether a user can choose several answers; no by itself.
+    #[prost(bool, optional, tag = "4")]
+    pub allow_multiselect: ::core::option::Option<bool>,
+    /// Look of the poll.
+    #[prost(enumeration = "PollLayoutType", optional, tag = "5")]
+    pub layout_type: ::core::option::Option<i32>,
+    /// Members that the fields above do not have: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Names of fields to send as null.
+    #[prost(message, optional, tag = "1001")]
+    pub nulls: ::core::option::Option<::prost_types::FieldMask>,
+    /// Names of repeated fields and maps to send as empty ones.
+    #[prost(message, optional, tag = "1002")]
+    pub empties: ::core::option::Option<::prost_types::FieldMask>,
+}
+impl ::prost::Name for PollParams {
+    const NAME: &'static str = "PollParams";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.PollParams".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.PollParams".into()
+    }
+}
+/// The first response to an interaction. Discord must have it within 3 seconds; after that the
+/// interaction's token is good for 15 minutes of edits and further messages.
+/// See <https://docs.discord.com/developers/interactions/receiving-and-responding#interaction-response-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InteractionCallbackParams {
+    /// Kind of the response.
+    #[prost(enumeration = "InteractionCallbackType", optional, tag = "1")]
+    pub r#type: ::core::option::Option<i32>,
+    /// What it says; some kinds have nothing to say.
+    #[prost(message, optional, tag = "2")]
+    pub data: ::core::option::Option<InteractionCallbackDataParams>,
+    /// Members that the fields above do not have: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Names of fields to send as null.
+    #[prost(message, optional, tag = "1001")]
+    pub nulls: ::core::option::Option<::prost_types::FieldMask>,
+    /// Names of repeated fields and maps to send as empty ones.
+    #[prost(message, optional, tag = "1002")]
+    pub empties: ::core::option::Option<::prost_types::FieldMask>,
+}
+impl ::prost::Name for InteractionCallbackParams {
+    const NAME: &'static str = "InteractionCallbackParams";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.InteractionCallbackParams".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.InteractionCallbackParams".into()
+    }
+}
+/// What a response to an interaction says. Messages (types 4 and 7) have the fields up to `poll`, a
+/// deferred message (5) only `flags`, autocompletion (8) `choices`, a modal (9) `custom_id`, `title`
+/// and `components`, and an answer about a purchase (13) the last three.
+/// See <https://docs.discord.com/developers/interactions/receiving-and-responding#interaction-response-object-interaction-callback-data-structure>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InteractionCallbackDataParams {
+    /// Text, at most 2,000 characters.
+    #[prost(string, optional, tag = "1")]
+    pub content: ::core::option::Option<::prost::alloc::string::String>,
+    /// Embeds, at most 10, with at most 6,000 characters together.
+    #[prost(message, repeated, tag = "2")]
+    pub embeds: ::prost::alloc::vec::Vec<Embed>,
+    /// Components of the message: 5 action rows, or with the flag 32768 any of at most 40. Of a modal
+    /// 1 to 5 labels and text displays.
+    #[prost(message, repeated, tag = "3")]
+    pub components: ::prost::alloc::vec::Vec<Component>,
+    /// Whom the text may notify. Absent: users whom it names.
+    #[prost(message, optional, tag = "4")]
+    pub allowed_mentions: ::core::option::Option<AllowedMentionsParams>,
+    /// Bits: 4 no embeds for links, 64 seen only by the user, 4096 no notifications, 8192 voice
+    /// message, 32768 made of `components` alone. A deferred message can have 64 only.
+    #[prost(uint32, optional, tag = "5")]
+    pub flags: ::core::option::Option<u32>,
+    /// What there is to say of files, at most 10.
+    #[prost(message, repeated, tag = "6")]
+    pub attachments: ::prost::alloc::vec::Vec<AttachmentParams>,
+    /// Whether it is read aloud.
+    #[prost(bool, optional, tag = "7")]
+    pub tts: ::core::option::Option<bool>,
+    /// A poll.
+    #[prost(message, optional, tag = "8")]
+    pub poll: ::core::option::Option<PollParams>,
+    /// What the user can choose from, at most 25.
+    #[prost(message, repeated, tag = "9")]
+    pub choices: ::prost::alloc::vec::Vec<ApplicationCommandOptionChoice>,
+    /// The developer's own name for the modal, 1 to 100 characters; the interaction of who sends it
+    /// off carries it.
+    #[prost(string, optional, tag = "10")]
+    pub custom_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Title of the modal, at most 45 characters.
+    #[prost(string, optional, tag = "11")]
+    pub title: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether the user may buy the product.
+    #[prost(bool, optional, tag = "12")]
+    pub eligible: ::core::option::Option<bool>,
+    /// Why not.
+    #[prost(enumeration = "SkuIneligibilityReason", optional, tag = "13")]
+    pub ineligible_reason: ::core::option::Option<i32>,
+    /// Why not, for the user, at most 255 characters.
+    #[prost(string, optional, tag = "14")]
+    pub ineligible_reason_description: ::core::option::Option<
+        ::prost::alloc::string::String,
+    >,
+    /// Members that the fields above do not have: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Names of fields to send as null.
+    #[prost(message, optional, tag = "1001")]
+    pub nulls: ::core::option::Option<::prost_types::FieldMask>,
+    /// Names of repeated fields and maps to send as empty ones.
+    #[prost(message, optional, tag = "1002")]
+    pub empties: ::core::option::Option<::prost_types::FieldMask>,
+}
+impl ::prost::Name for InteractionCallbackDataParams {
+    const NAME: &'static str = "InteractionCallbackDataParams";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.InteractionCallbackDataParams".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.InteractionCallbackDataParams".into()
+    }
+}
+/// What Discord answers to the first response, if the request had the query parameter
+/// `with_response`.
+/// See <https://docs.discord.com/developers/interactions/receiving-and-responding#interaction-callback-interaction-callback-response-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InteractionCallbackResponse {
+    /// The interaction.
+    #[prost(message, optional, tag = "1")]
+    pub interaction: ::core::option::Option<InteractionCallback>,
+    /// What the response created.
+    #[prost(message, optional, tag = "2")]
+    pub resource: ::core::option::Option<InteractionCallbackResource>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for InteractionCallbackResponse {
+    const NAME: &'static str = "InteractionCallbackResponse";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.InteractionCallbackResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.InteractionCallbackResponse".into()
+    }
+}
+/// An interaction that was responded to.
+/// See <https://docs.discord.com/developers/interactions/receiving-and-responding#interaction-callback-interaction-callback-object>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InteractionCallback {
+    /// Id of the interaction.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// Kind of the interaction.
+    #[prost(enumeration = "InteractionType", optional, tag = "2")]
+    pub r#type: ::core::option::Option<i32>,
+    /// Instance of the activity that was launched or joined.
+    #[prost(string, optional, tag = "3")]
+    pub activity_instance_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// The message that the response created.
+    #[prost(fixed64, optional, tag = "4")]
+    pub response_message_id: ::core::option::Option<u64>,
+    /// Whether this message shows that the answer is still to come.
+    #[prost(bool, optional, tag = "5")]
+    pub response_message_loading: ::core::option::Option<bool>,
+    /// Whether only the user sees this message.
+    #[prost(bool, optional, tag = "6")]
+    pub response_message_ephemeral: ::core::option::Option<bool>,
+    /// The channel.
+    #[prost(fixed64, optional, tag = "7")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// The guild.
+    #[prost(fixed64, optional, tag = "8")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for InteractionCallback {
+    const NAME: &'static str = "InteractionCallback";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.InteractionCallback".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.InteractionCallback".into()
+    }
+}
+/// What a response created.
+/// See <https://docs.discord.com/developers/interactions/receiving-and-responding#interaction-callback-interaction-callback-resource-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InteractionCallbackResource {
+    /// Kind of the response.
+    #[prost(enumeration = "InteractionCallbackType", optional, tag = "1")]
+    pub r#type: ::core::option::Option<i32>,
+    /// The activity that it launched.
+    #[prost(message, optional, tag = "2")]
+    pub activity_instance: ::core::option::Option<InteractionCallbackActivityInstance>,
+    /// The message that it sent or changed.
+    #[prost(message, optional, boxed, tag = "3")]
+    pub message: ::core::option::Option<::prost::alloc::boxed::Box<Message>>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for InteractionCallbackResource {
+    const NAME: &'static str = "InteractionCallbackResource";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.InteractionCallbackResource".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.InteractionCallbackResource".into()
+    }
+}
+/// An activity that a response launched.
+/// See <https://docs.discord.com/developers/interactions/receiving-and-responding#interaction-callback-interaction-callback-activity-instance-resource>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InteractionCallbackActivityInstance {
+    /// Id of the instance that was launched or joined.
+    #[prost(string, optional, tag = "1")]
+    pub id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for InteractionCallbackActivityInstance {
+    const NAME: &'static str = "InteractionCallbackActivityInstance";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.InteractionCallbackActivityInstance".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.InteractionCallbackActivityInstance".into()
+    }
+}
+/// Kind of a response to an interaction.
+/// See <https://docs.discord.com/developers/interactions/receiving-and-responding#interaction-response-object-interaction-callback-type>
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
-pub enum InteractionContextType {
-    /// In a guild.
-    Guild = 0,
-    /// In direct messages with the bot.
-    BotDm = 1,
-    /// In direct messages with others, or in a group.
-    PrivateChannel = 2,
+pub enum InteractionCallbackType {
+    /// Not known.
+    Unspecified = 0,
+    /// Answers a ping.
+    Pong = 1,
+    /// Answers with a message.
+    ChannelMessageWithSource = 4,
+    /// Says that a message will follow as an edit; the user sees that the application is thinking.
+    DeferredChannelMessageWithSource = 5,
+    /// Says that the component's message will be edited; the user sees nothing. Of components only.
+    DeferredUpdateMessage = 6,
+    /// Edits the component's message. Of components only.
+    UpdateMessage = 7,
+    /// Answers with choices for the option that is being written. Of autocompletion only.
+    ApplicationCommandAutocompleteResult = 8,
+    /// Opens a modal; not in answer to a modal.
+    Modal = 9,
+    /// Shows a button to buy a subscription; superseded by premium buttons.
+    PremiumRequired = 10,
+    /// Launches the application's activity.
+    LaunchActivity = 12,
+    /// Says whether the user may buy a product.
+    SocialLayerSkuPurchaseEligibility = 13,
 }
-impl InteractionContextType {
+impl InteractionCallbackType {
     /// String value of the enum field names used in the ProtoBuf definition.
     ///
     /// The values are not transformed in any way and thus are considered stable
     /// (if the ProtoBuf definition does not change) and safe for programmatic use.
     pub fn as_str_name(&self) -> &'static str {
         match self {
-            Self::Guild => "INTERACTION_CONTEXT_TYPE_GUILD",
-            Self::BotDm => "INTERACTION_CONTEXT_TYPE_BOT_DM",
-            Self::PrivateChannel => "INTERACTION_CONTEXT_TYPE_PRIVATE_CHANNEL",
+            Self::Unspecified => "INTERACTION_CALLBACK_TYPE_UNSPECIFIED",
+            Self::Pong => "INTERACTION_CALLBACK_TYPE_PONG",
+            Self::ChannelMessageWithSource => {
+                "INTERACTION_CALLBACK_TYPE_CHANNEL_MESSAGE_WITH_SOURCE"
+            }
+            Self::DeferredChannelMessageWithSource => {
+                "INTERACTION_CALLBACK_TYPE_DEFERRED_CHANNEL_MESSAGE_WITH_SOURCE"
+            }
+            Self::DeferredUpdateMessage => {
+                "INTERACTION_CALLBACK_TYPE_DEFERRED_UPDATE_MESSAGE"
+            }
+            Self::UpdateMessage => "INTERACTION_CALLBACK_TYPE_UPDATE_MESSAGE",
+            Self::ApplicationCommandAutocompleteResult => {
+                "INTERACTION_CALLBACK_TYPE_APPLICATION_COMMAND_AUTOCOMPLETE_RESULT"
+            }
+            Self::Modal => "INTERACTION_CALLBACK_TYPE_MODAL",
+            Self::PremiumRequired => "INTERACTION_CALLBACK_TYPE_PREMIUM_REQUIRED",
+            Self::LaunchActivity => "INTERACTION_CALLBACK_TYPE_LAUNCH_ACTIVITY",
+            Self::SocialLayerSkuPurchaseEligibility => {
+                "INTERACTION_CALLBACK_TYPE_SOCIAL_LAYER_SKU_PURCHASE_ELIGIBILITY"
+            }
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
     pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
         match value {
-            "INTERACTION_CONTEXT_TYPE_GUILD" => Some(Self::Guild),
-            "INTERACTION_CONTEXT_TYPE_BOT_DM" => Some(Self::BotDm),
-            "INTERACTION_CONTEXT_TYPE_PRIVATE_CHANNEL" => Some(Self::PrivateChannel),
+            "INTERACTION_CALLBACK_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "INTERACTION_CALLBACK_TYPE_PONG" => Some(Self::Pong),
+            "INTERACTION_CALLBACK_TYPE_CHANNEL_MESSAGE_WITH_SOURCE" => {
+                Some(Self::ChannelMessageWithSource)
+            }
+            "INTERACTION_CALLBACK_TYPE_DEFERRED_CHANNEL_MESSAGE_WITH_SOURCE" => {
+                Some(Self::DeferredChannelMessageWithSource)
+            }
+            "INTERACTION_CALLBACK_TYPE_DEFERRED_UPDATE_MESSAGE" => {
+                Some(Self::DeferredUpdateMessage)
+            }
+            "INTERACTION_CALLBACK_TYPE_UPDATE_MESSAGE" => Some(Self::UpdateMessage),
+            "INTERACTION_CALLBACK_TYPE_APPLICATION_COMMAND_AUTOCOMPLETE_RESULT" => {
+                Some(Self::ApplicationCommandAutocompleteResult)
+            }
+            "INTERACTION_CALLBACK_TYPE_MODAL" => Some(Self::Modal),
+            "INTERACTION_CALLBACK_TYPE_PREMIUM_REQUIRED" => Some(Self::PremiumRequired),
+            "INTERACTION_CALLBACK_TYPE_LAUNCH_ACTIVITY" => Some(Self::LaunchActivity),
+            "INTERACTION_CALLBACK_TYPE_SOCIAL_LAYER_SKU_PURCHASE_ELIGIBILITY" => {
+                Some(Self::SocialLayerSkuPurchaseEligibility)
+            }
+            _ => None,
+        }
+    }
+}
+/// Why a user may not buy a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SkuIneligibilityReason {
+    /// Something else.
+    Other = 0,
+    /// The user has it already, or a part of the bundle.
+    OwnsSkuOrBundleComponent = 1,
+    /// It is not for the user's platform.
+    PlatformRestriction = 2,
+}
+impl SkuIneligibilityReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Other => "SKU_INELIGIBILITY_REASON_OTHER",
+            Self::OwnsSkuOrBundleComponent => {
+                "SKU_INELIGIBILITY_REASON_OWNS_SKU_OR_BUNDLE_COMPONENT"
+            }
+            Self::PlatformRestriction => "SKU_INELIGIBILITY_REASON_PLATFORM_RESTRICTION",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SKU_INELIGIBILITY_REASON_OTHER" => Some(Self::Other),
+            "SKU_INELIGIBILITY_REASON_OWNS_SKU_OR_BUNDLE_COMPONENT" => {
+                Some(Self::OwnsSkuOrBundleComponent)
+            }
+            "SKU_INELIGIBILITY_REASON_PLATFORM_RESTRICTION" => {
+                Some(Self::PlatformRestriction)
+            }
+            _ => None,
+        }
+    }
+}
+/// An invitation was created. Its events go to bots that may manage the channel.
+/// See <https://docs.discord.com/developers/events/gateway-events#invite-create>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InviteCreate {
+    /// The channel.
+    #[prost(fixed64, optional, tag = "1")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// The guild, if it is to one.
+    #[prost(fixed64, optional, tag = "2")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Code of the invitation.
+    #[prost(string, optional, tag = "3")]
+    pub code: ::core::option::Option<::prost::alloc::string::String>,
+    /// Who created it.
+    #[prost(message, optional, tag = "4")]
+    pub inviter: ::core::option::Option<User>,
+    /// When it was created.
+    #[prost(message, optional, tag = "5")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Until when it is valid. Null: without end.
+    #[prost(message, optional, tag = "6")]
+    pub expires_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// For how many seconds it is valid; 0 means without end.
+    #[prost(int32, optional, tag = "7")]
+    pub max_age: ::core::option::Option<i32>,
+    /// How often it can be used; 0 means without limit.
+    #[prost(int32, optional, tag = "8")]
+    pub max_uses: ::core::option::Option<i32>,
+    /// Whether it makes members for as long as they are connected only.
+    #[prost(bool, optional, tag = "9")]
+    pub temporary: ::core::option::Option<bool>,
+    /// How often it was used: 0.
+    #[prost(int32, optional, tag = "10")]
+    pub uses: ::core::option::Option<i32>,
+    /// What it leads to in a voice channel.
+    #[prost(enumeration = "InviteTargetType", optional, tag = "11")]
+    pub target_type: ::core::option::Option<i32>,
+    /// The user whose stream it leads to.
+    #[prost(message, optional, tag = "12")]
+    pub target_user: ::core::option::Option<User>,
+    /// The application whose activity it leads to.
+    #[prost(message, optional, boxed, tag = "13")]
+    pub target_application: ::core::option::Option<
+        ::prost::alloc::boxed::Box<Application>,
+    >,
+    /// Ids of the roles that it gives.
+    #[prost(fixed64, repeated, tag = "14")]
+    pub role_ids: ::prost::alloc::vec::Vec<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for InviteCreate {
+    const NAME: &'static str = "InviteCreate";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.InviteCreate".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.InviteCreate".into()
+    }
+}
+/// An invitation was deleted.
+/// See <https://docs.discord.com/developers/events/gateway-events#invite-delete>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InviteDelete {
+    /// The channel.
+    #[prost(fixed64, optional, tag = "1")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// The guild, if it was to one.
+    #[prost(fixed64, optional, tag = "2")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Code of the invitation.
+    #[prost(string, optional, tag = "3")]
+    pub code: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for InviteDelete {
+    const NAME: &'static str = "InviteDelete";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.InviteDelete".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.InviteDelete".into()
+    }
+}
+/// An invitation, with its metadata where these were asked for.
+/// See <https://docs.discord.com/developers/resources/invite#invite-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Invite {
+    /// Kind of the invitation.
+    #[prost(enumeration = "InviteType", optional, tag = "1")]
+    pub r#type: ::core::option::Option<i32>,
+    /// Code of the invitation.
+    #[prost(string, optional, tag = "2")]
+    pub code: ::core::option::Option<::prost::alloc::string::String>,
+    /// The guild, in part.
+    #[prost(message, optional, boxed, tag = "3")]
+    pub guild: ::core::option::Option<::prost::alloc::boxed::Box<Guild>>,
+    /// The channel, in part. Null: it has none.
+    #[prost(message, optional, boxed, tag = "4")]
+    pub channel: ::core::option::Option<::prost::alloc::boxed::Box<Channel>>,
+    /// Who created it.
+    #[prost(message, optional, tag = "5")]
+    pub inviter: ::core::option::Option<User>,
+    /// Until when it is valid. Null: without end.
+    #[prost(message, optional, tag = "6")]
+    pub expires_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Members of the guild, roughly; where it was asked for.
+    #[prost(int32, optional, tag = "7")]
+    pub approximate_member_count: ::core::option::Option<i32>,
+    /// Members who are online, roughly; where it was asked for.
+    #[prost(int32, optional, tag = "8")]
+    pub approximate_presence_count: ::core::option::Option<i32>,
+    /// Bits: 1 for guests of a voice channel.
+    #[prost(uint32, optional, tag = "9")]
+    pub flags: ::core::option::Option<u32>,
+    /// The roles that it gives, in part.
+    #[prost(message, repeated, tag = "10")]
+    pub roles: ::prost::alloc::vec::Vec<Role>,
+    /// What it leads to in a voice channel.
+    #[prost(enumeration = "InviteTargetType", optional, tag = "11")]
+    pub target_type: ::core::option::Option<i32>,
+    /// The user whose stream it leads to.
+    #[prost(message, optional, tag = "12")]
+    pub target_user: ::core::option::Option<User>,
+    /// The application whose activity it leads to, in part.
+    #[prost(message, optional, boxed, tag = "13")]
+    pub target_application: ::core::option::Option<
+        ::prost::alloc::boxed::Box<Application>,
+    >,
+    /// The scheduled event that it leads to.
+    #[prost(message, optional, boxed, tag = "14")]
+    pub guild_scheduled_event: ::core::option::Option<
+        ::prost::alloc::boxed::Box<GuildScheduledEvent>,
+    >,
+    /// Metadata: how often it was used.
+    #[prost(int32, optional, tag = "15")]
+    pub uses: ::core::option::Option<i32>,
+    /// Metadata: how often it can be used; 0 means without limit.
+    #[prost(int32, optional, tag = "16")]
+    pub max_uses: ::core::option::Option<i32>,
+    /// Metadata: for how many seconds it is valid; 0 means without end.
+    #[prost(int32, optional, tag = "17")]
+    pub max_age: ::core::option::Option<i32>,
+    /// Metadata: whether it makes members for as long as they are connected only.
+    #[prost(bool, optional, tag = "18")]
+    pub temporary: ::core::option::Option<bool>,
+    /// Metadata: when it was created.
+    #[prost(message, optional, tag = "19")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The guild.
+    #[prost(fixed64, optional, tag = "20")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// The channel that it leads to.
+    #[prost(fixed64, optional, tag = "21")]
+    pub target_channel_id: ::core::option::Option<u64>,
+    /// The message that it leads to.
+    #[prost(fixed64, optional, tag = "22")]
+    pub target_message_id: ::core::option::Option<u64>,
+    /// Whether the inviter is a contact of the user who asked.
+    #[prost(bool, optional, tag = "23")]
+    pub is_contact: ::core::option::Option<bool>,
+    /// Whether guests may choose a name.
+    #[prost(bool, optional, tag = "24")]
+    pub is_nickname_changeable: ::core::option::Option<bool>,
+    /// Friends in common; of invitations to become friends.
+    #[prost(int32, optional, tag = "25")]
+    pub friends_count: ::core::option::Option<i32>,
+    /// How lively the guild is.
+    #[prost(message, optional, tag = "26")]
+    pub liveliness: ::core::option::Option<GuildLiveliness>,
+    /// The stage that it leads to; superseded.
+    #[prost(message, optional, tag = "27")]
+    pub stage_instance: ::core::option::Option<InviteStageInstance>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for Invite {
+    const NAME: &'static str = "Invite";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Invite".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Invite".into()
+    }
+}
+/// The stage that an invitation leads to; superseded.
+/// See <https://docs.discord.com/developers/resources/invite#invite-stage-instance-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InviteStageInstance {
+    /// Who speaks, in part.
+    #[prost(message, repeated, tag = "1")]
+    pub members: ::prost::alloc::vec::Vec<Member>,
+    /// How many users are there.
+    #[prost(int32, optional, tag = "2")]
+    pub participant_count: ::core::option::Option<i32>,
+    /// How many users speak.
+    #[prost(int32, optional, tag = "3")]
+    pub speaker_count: ::core::option::Option<i32>,
+    /// Topic.
+    #[prost(string, optional, tag = "4")]
+    pub topic: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for InviteStageInstance {
+    const NAME: &'static str = "InviteStageInstance";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.InviteStageInstance".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.InviteStageInstance".into()
+    }
+}
+/// How lively a guild is.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GuildLiveliness {
+    /// How many messages there were in each of the last spans of time.
+    #[prost(int32, repeated, tag = "1")]
+    pub msg_activity_bins: ::prost::alloc::vec::Vec<i32>,
+    /// When that was counted.
+    #[prost(message, optional, tag = "2")]
+    pub last_updated_ts: ::core::option::Option<::prost_types::Timestamp>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildLiveliness {
+    const NAME: &'static str = "GuildLiveliness";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildLiveliness".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildLiveliness".into()
+    }
+}
+/// How far Discord is with the list of users for whom an invitation is.
+/// See <https://docs.discord.com/developers/resources/invite#get-target-users-job-status>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InviteTargetUsersJob {
+    /// How far it is.
+    #[prost(enumeration = "InviteTargetUsersJobStatus", optional, tag = "1")]
+    pub status: ::core::option::Option<i32>,
+    /// How many users there are.
+    #[prost(uint32, optional, tag = "2")]
+    pub total_users: ::core::option::Option<u32>,
+    /// How many of them have been looked at.
+    #[prost(uint32, optional, tag = "3")]
+    pub processed_users: ::core::option::Option<u32>,
+    /// When it began.
+    #[prost(message, optional, tag = "4")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was done. Null: it is not.
+    #[prost(message, optional, tag = "5")]
+    pub completed_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why it failed. Null: it has not.
+    #[prost(string, optional, tag = "6")]
+    pub error_message: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for InviteTargetUsersJob {
+    const NAME: &'static str = "InviteTargetUsersJob";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.InviteTargetUsersJob".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.InviteTargetUsersJob".into()
+    }
+}
+/// Kind of an invitation.
+/// See <https://docs.discord.com/developers/resources/invite#invite-object-invite-types>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum InviteType {
+    /// To a guild.
+    Guild = 0,
+    /// To a group.
+    GroupDm = 1,
+    /// To become friends.
+    Friend = 2,
+}
+impl InviteType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Guild => "INVITE_TYPE_GUILD",
+            Self::GroupDm => "INVITE_TYPE_GROUP_DM",
+            Self::Friend => "INVITE_TYPE_FRIEND",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "INVITE_TYPE_GUILD" => Some(Self::Guild),
+            "INVITE_TYPE_GROUP_DM" => Some(Self::GroupDm),
+            "INVITE_TYPE_FRIEND" => Some(Self::Friend),
+            _ => None,
+        }
+    }
+}
+/// What an invitation leads to.
+/// See <https://docs.discord.com/developers/resources/invite#invite-object-invite-target-types>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum InviteTargetType {
+    /// Not known.
+    Unspecified = 0,
+    /// A user's stream.
+    Stream = 1,
+    /// An application's activity.
+    EmbeddedApplication = 2,
+    /// The sale of role subscriptions.
+    RoleSubscriptionsPurchase = 3,
+}
+impl InviteTargetType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "INVITE_TARGET_TYPE_UNSPECIFIED",
+            Self::Stream => "INVITE_TARGET_TYPE_STREAM",
+            Self::EmbeddedApplication => "INVITE_TARGET_TYPE_EMBEDDED_APPLICATION",
+            Self::RoleSubscriptionsPurchase => {
+                "INVITE_TARGET_TYPE_ROLE_SUBSCRIPTIONS_PURCHASE"
+            }
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "INVITE_TARGET_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "INVITE_TARGET_TYPE_STREAM" => Some(Self::Stream),
+            "INVITE_TARGET_TYPE_EMBEDDED_APPLICATION" => Some(Self::EmbeddedApplication),
+            "INVITE_TARGET_TYPE_ROLE_SUBSCRIPTIONS_PURCHASE" => {
+                Some(Self::RoleSubscriptionsPurchase)
+            }
+            _ => None,
+        }
+    }
+}
+/// How far Discord is with a list of users.
+/// See <https://docs.discord.com/developers/resources/invite#get-target-users-job-status>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum InviteTargetUsersJobStatus {
+    /// Not known.
+    Unspecified = 0,
+    /// It works on it.
+    Processing = 1,
+    /// It is done.
+    Completed = 2,
+    /// It has failed.
+    Failed = 3,
+}
+impl InviteTargetUsersJobStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "INVITE_TARGET_USERS_JOB_STATUS_UNSPECIFIED",
+            Self::Processing => "INVITE_TARGET_USERS_JOB_STATUS_PROCESSING",
+            Self::Completed => "INVITE_TARGET_USERS_JOB_STATUS_COMPLETED",
+            Self::Failed => "INVITE_TARGET_USERS_JOB_STATUS_FAILED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "INVITE_TARGET_USERS_JOB_STATUS_UNSPECIFIED" => Some(Self::Unspecified),
+            "INVITE_TARGET_USERS_JOB_STATUS_PROCESSING" => Some(Self::Processing),
+            "INVITE_TARGET_USERS_JOB_STATUS_COMPLETED" => Some(Self::Completed),
+            "INVITE_TARGET_USERS_JOB_STATUS_FAILED" => Some(Self::Failed),
+            _ => None,
+        }
+    }
+}
+/// A user's request to be let into a guild.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildJoinRequest {
+    /// Id of the request.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// The guild.
+    #[prost(fixed64, optional, tag = "2")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// The user.
+    #[prost(fixed64, optional, tag = "3")]
+    pub user_id: ::core::option::Option<u64>,
+    /// The user.
+    #[prost(message, optional, tag = "4")]
+    pub user: ::core::option::Option<User>,
+    /// When it was begun.
+    #[prost(message, optional, tag = "5")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was decided on.
+    #[prost(message, optional, tag = "6")]
+    pub reviewed_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// `STARTED`, `SUBMITTED`, `REJECTED` or `APPROVED`.
+    #[prost(string, optional, tag = "7")]
+    pub application_status: ::core::option::Option<::prost::alloc::string::String>,
+    /// Why it was rejected.
+    #[prost(string, optional, tag = "8")]
+    pub rejection_reason: ::core::option::Option<::prost::alloc::string::String>,
+    /// The guild's questions, with the user's answers.
+    #[prost(message, repeated, tag = "9")]
+    pub form_responses: ::prost::alloc::vec::Vec<GuildMemberVerificationFormField>,
+    /// Who decided on it.
+    #[prost(message, optional, tag = "10")]
+    pub actioned_by_user: ::core::option::Option<User>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildJoinRequest {
+    const NAME: &'static str = "GuildJoinRequest";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildJoinRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildJoinRequest".into()
+    }
+}
+/// Requests to be let into a guild.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildJoinRequests {
+    /// How many there are.
+    #[prost(int32, optional, tag = "1")]
+    pub total: ::core::option::Option<i32>,
+    /// The requests.
+    #[prost(message, repeated, tag = "2")]
+    pub guild_join_requests: ::prost::alloc::vec::Vec<GuildJoinRequest>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildJoinRequests {
+    const NAME: &'static str = "GuildJoinRequests";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildJoinRequests".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildJoinRequests".into()
+    }
+}
+/// A question that a guild asks those who want to come in.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildMemberVerificationFormField {
+    /// `TERMS` for rules to accept, `TEXT_INPUT` for a line of text, `PARAGRAPH` for several,
+    /// `MULTIPLE_CHOICE` for one of several choices.
+    #[prost(string, optional, tag = "1")]
+    pub field_type: ::core::option::Option<::prost::alloc::string::String>,
+    /// The question.
+    #[prost(string, optional, tag = "2")]
+    pub label: ::core::option::Option<::prost::alloc::string::String>,
+    /// More about the question.
+    #[prost(string, optional, tag = "3")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether it must be answered.
+    #[prost(bool, optional, tag = "4")]
+    pub required: ::core::option::Option<bool>,
+    /// Text while nothing is written.
+    #[prost(string, optional, tag = "5")]
+    pub placeholder: ::core::option::Option<::prost::alloc::string::String>,
+    /// The rules to accept.
+    #[prost(string, repeated, tag = "6")]
+    pub values: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What can be chosen.
+    #[prost(string, repeated, tag = "7")]
+    pub choices: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The answer: whether the rules were accepted, a text, or the number of the choice, counted from
+    /// 0.
+    #[prost(message, optional, tag = "8")]
+    pub response: ::core::option::Option<::prost_types::Value>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildMemberVerificationFormField {
+    const NAME: &'static str = "GuildMemberVerificationFormField";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildMemberVerificationFormField".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildMemberVerificationFormField".into()
+    }
+}
+/// A lobby.
+/// See <https://docs.discord.com/developers/resources/lobby#lobby-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Lobby {
+    /// Id of the lobby.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// The application.
+    #[prost(fixed64, optional, tag = "2")]
+    pub application_id: ::core::option::Option<u64>,
+    /// The developer's own data, at most 1,000 characters in all.
+    #[prost(map = "string, string", tag = "3")]
+    pub metadata: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Who is in it.
+    #[prost(message, repeated, tag = "4")]
+    pub members: ::prost::alloc::vec::Vec<LobbyMember>,
+    /// The channel of a guild that is linked with it.
+    #[prost(message, optional, boxed, tag = "5")]
+    pub linked_channel: ::core::option::Option<::prost::alloc::boxed::Box<Channel>>,
+    /// Bits that say what the lobby is like; Discord does not describe them.
+    #[prost(uint32, optional, tag = "6")]
+    pub flags: ::core::option::Option<u32>,
+    /// Address that its webhook events are sent to, in place of the application's.
+    #[prost(string, optional, tag = "7")]
+    pub override_event_webhooks_url: ::core::option::Option<
+        ::prost::alloc::string::String,
+    >,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for Lobby {
+    const NAME: &'static str = "Lobby";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Lobby".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Lobby".into()
+    }
+}
+/// A user in a lobby.
+/// See <https://docs.discord.com/developers/resources/lobby#lobby-member-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LobbyMember {
+    /// Id of the user.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// The developer's own data, at most 1,000 characters in all.
+    #[prost(map = "string, string", tag = "2")]
+    pub metadata: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Bits: 1 may link the lobby with a channel.
+    #[prost(uint32, optional, tag = "3")]
+    pub flags: ::core::option::Option<u32>,
+    /// Another name of the user, for example that in the game, 1 to 80 characters.
+    #[prost(string, optional, tag = "4")]
+    pub additional_name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for LobbyMember {
+    const NAME: &'static str = "LobbyMember";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.LobbyMember".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.LobbyMember".into()
+    }
+}
+/// A message in a lobby, or in a channel that is linked with one.
+/// See <https://docs.discord.com/developers/events/webhook-events#lobby-message-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct LobbyMessage {
+    /// Id of the message.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// Kind of the message.
+    #[prost(enumeration = "MessageType", optional, tag = "2")]
+    pub r#type: ::core::option::Option<i32>,
+    /// Text.
+    #[prost(string, optional, tag = "3")]
+    pub content: ::core::option::Option<::prost::alloc::string::String>,
+    /// The lobby.
+    #[prost(fixed64, optional, tag = "4")]
+    pub lobby_id: ::core::option::Option<u64>,
+    /// The channel.
+    #[prost(fixed64, optional, tag = "5")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// Who wrote it.
+    #[prost(message, optional, tag = "6")]
+    pub author: ::core::option::Option<User>,
+    /// Bits, as those of `Message.flags`.
+    #[prost(uint32, optional, tag = "7")]
+    pub flags: ::core::option::Option<u32>,
+    /// The application. Absent outside of the game.
+    #[prost(fixed64, optional, tag = "8")]
+    pub application_id: ::core::option::Option<u64>,
+    /// The developer's own data.
+    #[prost(map = "string, string", tag = "9")]
+    pub metadata: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// When it was sent; in LOBBY_MESSAGE_UPDATE.
+    #[prost(message, optional, tag = "10")]
+    pub timestamp: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was last edited; in LOBBY_MESSAGE_UPDATE.
+    #[prost(message, optional, tag = "11")]
+    pub edited_timestamp: ::core::option::Option<::prost_types::Timestamp>,
+    /// The author as a member of the lobby.
+    #[prost(message, optional, tag = "12")]
+    pub lobby_member: ::core::option::Option<MessageLobbyMember>,
+    /// What the developer's moderation says of it.
+    #[prost(map = "string, string", tag = "13")]
+    pub moderation_metadata: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for LobbyMessage {
+    const NAME: &'static str = "LobbyMessage";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.LobbyMessage".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.LobbyMessage".into()
+    }
+}
+/// A message in a lobby was deleted.
+/// See <https://docs.discord.com/developers/events/webhook-events#lobby-message-delete>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LobbyMessageDelete {
+    /// Id of the message.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// The lobby.
+    #[prost(fixed64, optional, tag = "2")]
+    pub lobby_id: ::core::option::Option<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for LobbyMessageDelete {
+    const NAME: &'static str = "LobbyMessageDelete";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.LobbyMessageDelete".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.LobbyMessageDelete".into()
+    }
+}
+/// An invitation to the channel that is linked with a lobby.
+/// See <https://docs.discord.com/developers/resources/lobby>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LobbyInvite {
+    /// Code of the invitation.
+    #[prost(string, optional, tag = "1")]
+    pub code: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for LobbyInvite {
+    const NAME: &'static str = "LobbyInvite";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.LobbyInvite".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.LobbyInvite".into()
+    }
+}
+/// A user left a guild, or was removed.
+/// See <https://docs.discord.com/developers/events/gateway-events#guild-member-remove>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildMemberRemove {
+    /// The guild.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// The user.
+    #[prost(message, optional, tag = "2")]
+    pub user: ::core::option::Option<User>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildMemberRemove {
+    const NAME: &'static str = "GuildMemberRemove";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildMemberRemove".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildMemberRemove".into()
+    }
+}
+/// Some of the members that were asked for.
+/// See <https://docs.discord.com/developers/events/gateway-events#guild-members-chunk>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildMembersChunk {
+    /// The guild.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// At most 1,000 members.
+    #[prost(message, repeated, tag = "2")]
+    pub members: ::prost::alloc::vec::Vec<Member>,
+    /// Which part of the answer this is, counted from 0.
+    #[prost(int32, optional, tag = "3")]
+    pub chunk_index: ::core::option::Option<i32>,
+    /// How many parts the answer has.
+    #[prost(int32, optional, tag = "4")]
+    pub chunk_count: ::core::option::Option<i32>,
+    /// Ids that were asked for and belong to nobody there.
+    #[prost(fixed64, repeated, tag = "5")]
+    pub not_found: ::prost::alloc::vec::Vec<u64>,
+    /// The members' presences, if they were asked for.
+    #[prost(message, repeated, tag = "6")]
+    pub presences: ::prost::alloc::vec::Vec<PresenceUpdate>,
+    /// The nonce of the request, if it had one.
+    #[prost(string, optional, tag = "7")]
+    pub nonce: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildMembersChunk {
+    const NAME: &'static str = "GuildMembersChunk";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildMembersChunk".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildMembersChunk".into()
+    }
+}
+/// Asks for members of a guild: opcode 8. GUILD_MEMBERS_CHUNK answers. It has either `query` and
+/// `limit`, or `user_ids`. All members of a guild may be asked for once in 30 seconds, which
+/// RATE_LIMITED tells of.
+/// See <https://docs.discord.com/developers/events/gateway-events#request-guild-members>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RequestGuildMembers {
+    /// The guild.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// What the names of the members begin with. Empty: all members, which needs the intent
+    /// `GUILD_MEMBERS`.
+    #[prost(string, optional, tag = "2")]
+    pub query: ::core::option::Option<::prost::alloc::string::String>,
+    /// Most members that match `query`, at most 100. 0 with an empty `query`: all.
+    #[prost(int32, optional, tag = "3")]
+    pub limit: ::core::option::Option<i32>,
+    /// Whether presences are wanted, which needs the intent `GUILD_PRESENCES`.
+    #[prost(bool, optional, tag = "4")]
+    pub presences: ::core::option::Option<bool>,
+    /// Ids of the users who are wanted, at most 100.
+    #[prost(fixed64, repeated, tag = "5")]
+    pub user_ids: ::prost::alloc::vec::Vec<u64>,
+    /// A text of at most 32 bytes that comes back in the answer. A longer one is ignored.
+    #[prost(string, optional, tag = "6")]
+    pub nonce: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for RequestGuildMembers {
+    const NAME: &'static str = "RequestGuildMembers";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.RequestGuildMembers".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.RequestGuildMembers".into()
+    }
+}
+/// Messages of a guild that were searched for.
+/// See <https://docs.discord.com/developers/resources/message#search-guild-messages>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MessageSearch {
+    /// Arrays of messages, as in `Message` but without reactions; one that was found has `hit`.
+    #[prost(message, repeated, tag = "1")]
+    pub messages: ::prost::alloc::vec::Vec<::prost_types::Value>,
+    /// How many messages were found.
+    #[prost(int32, optional, tag = "2")]
+    pub total_results: ::core::option::Option<i32>,
+    /// Whether the guild's messages are being made ready for search, so that some may be missing.
+    #[prost(bool, optional, tag = "3")]
+    pub doing_deep_historical_index: ::core::option::Option<bool>,
+    /// Messages that are ready.
+    #[prost(int32, optional, tag = "4")]
+    pub documents_indexed: ::core::option::Option<i32>,
+    /// Threads that the messages are in.
+    #[prost(message, repeated, tag = "5")]
+    pub threads: ::prost::alloc::vec::Vec<Channel>,
+    /// The bot as member of those threads that it is in.
+    #[prost(message, repeated, tag = "6")]
+    pub members: ::prost::alloc::vec::Vec<ThreadMember>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for MessageSearch {
+    const NAME: &'static str = "MessageSearch";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.MessageSearch".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.MessageSearch".into()
+    }
+}
+/// What the token that asks is good for.
+/// See <https://docs.discord.com/developers/topics/oauth2#get-current-authorization-information>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AuthorizationInformation {
+    /// The application, in part.
+    #[prost(message, optional, boxed, tag = "1")]
+    pub application: ::core::option::Option<::prost::alloc::boxed::Box<Application>>,
+    /// What it may do, for example `identify`.
+    #[prost(string, repeated, tag = "2")]
+    pub scopes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Until when.
+    #[prost(message, optional, tag = "3")]
+    pub expires: ::core::option::Option<::prost_types::Timestamp>,
+    /// The user. Absent without the scope `identify`.
+    #[prost(message, optional, tag = "4")]
+    pub user: ::core::option::Option<User>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for AuthorizationInformation {
+    const NAME: &'static str = "AuthorizationInformation";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.AuthorizationInformation".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.AuthorizationInformation".into()
+    }
+}
+/// A token, and what it is good for.
+/// See <https://docs.discord.com/developers/topics/oauth2#authorization-code-grant-access-token-response>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AccessToken {
+    /// The token.
+    #[prost(string, optional, tag = "1")]
+    pub access_token: ::core::option::Option<::prost::alloc::string::String>,
+    /// How it is sent: `Bearer`.
+    #[prost(string, optional, tag = "2")]
+    pub token_type: ::core::option::Option<::prost::alloc::string::String>,
+    /// Seconds until it is no longer good.
+    #[prost(int32, optional, tag = "3")]
+    pub expires_in: ::core::option::Option<i32>,
+    /// Token to get another one with.
+    #[prost(string, optional, tag = "4")]
+    pub refresh_token: ::core::option::Option<::prost::alloc::string::String>,
+    /// What it is good for: scopes with spaces between.
+    #[prost(string, optional, tag = "5")]
+    pub scope: ::core::option::Option<::prost::alloc::string::String>,
+    /// What it is good for; of provisional accounts.
+    #[prost(string, repeated, tag = "6")]
+    pub scopes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// When it is no longer good, in seconds since 1970; of provisional accounts.
+    #[prost(int32, optional, tag = "7")]
+    pub expires_at_s: ::core::option::Option<i32>,
+    /// Token that says who the user is (OpenID Connect); of provisional accounts.
+    #[prost(string, optional, tag = "8")]
+    pub id_token: ::core::option::Option<::prost::alloc::string::String>,
+    /// The webhook that was created; of the scope `webhook.incoming`.
+    #[prost(message, optional, tag = "9")]
+    pub webhook: ::core::option::Option<Webhook>,
+    /// The guild that the bot was added to; of the scope `bot`.
+    #[prost(message, optional, boxed, tag = "10")]
+    pub guild: ::core::option::Option<::prost::alloc::boxed::Box<Guild>>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for AccessToken {
+    const NAME: &'static str = "AccessToken";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.AccessToken".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.AccessToken".into()
+    }
+}
+/// Keys that Discord signs its id tokens with (OpenID Connect).
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OAuth2Keys {
+    /// The keys.
+    #[prost(message, repeated, tag = "1")]
+    pub keys: ::prost::alloc::vec::Vec<OAuth2Key>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for OAuth2Keys {
+    const NAME: &'static str = "OAuth2Keys";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.OAuth2Keys".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.OAuth2Keys".into()
+    }
+}
+/// A key as in RFC 7517.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OAuth2Key {
+    /// Kind of the key, for example `RSA`.
+    #[prost(string, optional, tag = "1")]
+    pub kty: ::core::option::Option<::prost::alloc::string::String>,
+    /// What it is for, for example `sig`.
+    #[prost(string, optional, tag = "2")]
+    pub r#use: ::core::option::Option<::prost::alloc::string::String>,
+    /// Id of the key, which a token names.
+    #[prost(string, optional, tag = "3")]
+    pub kid: ::core::option::Option<::prost::alloc::string::String>,
+    /// Modulus of an RSA key, base64url.
+    #[prost(string, optional, tag = "4")]
+    pub n: ::core::option::Option<::prost::alloc::string::String>,
+    /// Exponent of an RSA key, base64url.
+    #[prost(string, optional, tag = "5")]
+    pub e: ::core::option::Option<::prost::alloc::string::String>,
+    /// How it signs, for example `RS256`.
+    #[prost(string, optional, tag = "6")]
+    pub alg: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for OAuth2Key {
+    const NAME: &'static str = "OAuth2Key";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.OAuth2Key".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.OAuth2Key".into()
+    }
+}
+/// Who a user is, as OpenID Connect says it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OpenIdUserInfo {
+    /// Id of the user, in digits.
+    #[prost(string, optional, tag = "1")]
+    pub sub: ::core::option::Option<::prost::alloc::string::String>,
+    /// E-mail address.
+    #[prost(string, optional, tag = "2")]
+    pub email: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether the address is known to be the user's.
+    #[prost(bool, optional, tag = "3")]
+    pub email_verified: ::core::option::Option<bool>,
+    /// Name of the account.
+    #[prost(string, optional, tag = "4")]
+    pub preferred_username: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name that the user shows.
+    #[prost(string, optional, tag = "5")]
+    pub nickname: ::core::option::Option<::prost::alloc::string::String>,
+    /// Address of the avatar.
+    #[prost(string, optional, tag = "6")]
+    pub picture: ::core::option::Option<::prost::alloc::string::String>,
+    /// Language of the user.
+    #[prost(string, optional, tag = "7")]
+    pub locale: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for OpenIdUserInfo {
+    const NAME: &'static str = "OpenIdUserInfo";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.OpenIdUserInfo".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.OpenIdUserInfo".into()
+    }
+}
+/// The onboarding of a guild. It can be on when at least 7 channels are given to newcomers, 5 of
+/// them open for writing to all members.
+/// See <https://docs.discord.com/developers/resources/guild#guild-onboarding-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildOnboarding {
+    /// The guild.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// Questions.
+    #[prost(message, repeated, tag = "2")]
+    pub prompts: ::prost::alloc::vec::Vec<OnboardingPrompt>,
+    /// Ids of the channels that every newcomer gets.
+    #[prost(fixed64, repeated, tag = "3")]
+    pub default_channel_ids: ::prost::alloc::vec::Vec<u64>,
+    /// Whether it is on.
+    #[prost(bool, optional, tag = "4")]
+    pub enabled: ::core::option::Option<bool>,
+    /// What counts as given to newcomers.
+    #[prost(enumeration = "GuildOnboardingMode", optional, tag = "5")]
+    pub mode: ::core::option::Option<i32>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildOnboarding {
+    const NAME: &'static str = "GuildOnboarding";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildOnboarding".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildOnboarding".into()
+    }
+}
+/// A question.
+/// See <https://docs.discord.com/developers/resources/guild#guild-onboarding-object-onboarding-prompt-structure>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OnboardingPrompt {
+    /// Id of the question.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// Look of the question.
+    #[prost(enumeration = "OnboardingPromptType", optional, tag = "2")]
+    pub r#type: ::core::option::Option<i32>,
+    /// Answers.
+    #[prost(message, repeated, tag = "3")]
+    pub options: ::prost::alloc::vec::Vec<OnboardingPromptOption>,
+    /// The question, 1 to 100 characters.
+    #[prost(string, optional, tag = "4")]
+    pub title: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether only one answer can be chosen.
+    #[prost(bool, optional, tag = "5")]
+    pub single_select: ::core::option::Option<bool>,
+    /// Whether it must be answered.
+    #[prost(bool, optional, tag = "6")]
+    pub required: ::core::option::Option<bool>,
+    /// Whether newcomers are asked at once. Otherwise it stands only in the list of channels and
+    /// roles.
+    #[prost(bool, optional, tag = "7")]
+    pub in_onboarding: ::core::option::Option<bool>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for OnboardingPrompt {
+    const NAME: &'static str = "OnboardingPrompt";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.OnboardingPrompt".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.OnboardingPrompt".into()
+    }
+}
+/// An answer that can be chosen.
+/// See <https://docs.discord.com/developers/resources/guild#guild-onboarding-object-prompt-option-structure>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OnboardingPromptOption {
+    /// Id of the answer.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// Ids of the channels that it gives.
+    #[prost(fixed64, repeated, tag = "2")]
+    pub channel_ids: ::prost::alloc::vec::Vec<u64>,
+    /// Ids of the roles that it gives.
+    #[prost(fixed64, repeated, tag = "3")]
+    pub role_ids: ::prost::alloc::vec::Vec<u64>,
+    /// Emoji, in part; in what Discord sends.
+    #[prost(message, optional, tag = "4")]
+    pub emoji: ::core::option::Option<Emoji>,
+    /// Custom emoji; in what one sends to Discord.
+    #[prost(fixed64, optional, tag = "5")]
+    pub emoji_id: ::core::option::Option<u64>,
+    /// Name of the custom emoji, or a standard one; in what one sends to Discord.
+    #[prost(string, optional, tag = "6")]
+    pub emoji_name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether the emoji is animated; in what one sends to Discord.
+    #[prost(bool, optional, tag = "7")]
+    pub emoji_animated: ::core::option::Option<bool>,
+    /// The answer, 1 to 50 characters.
+    #[prost(string, optional, tag = "8")]
+    pub title: ::core::option::Option<::prost::alloc::string::String>,
+    /// More about it, at most 100 characters.
+    #[prost(string, optional, tag = "9")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for OnboardingPromptOption {
+    const NAME: &'static str = "OnboardingPromptOption";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.OnboardingPromptOption".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.OnboardingPromptOption".into()
+    }
+}
+/// What counts when Discord looks whether newcomers get enough channels.
+/// See <https://docs.discord.com/developers/resources/guild#guild-onboarding-object-onboarding-mode>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum GuildOnboardingMode {
+    /// The channels that every newcomer gets.
+    OnboardingDefault = 0,
+    /// Those, and the channels that answers give.
+    OnboardingAdvanced = 1,
+}
+impl GuildOnboardingMode {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::OnboardingDefault => "GUILD_ONBOARDING_MODE_ONBOARDING_DEFAULT",
+            Self::OnboardingAdvanced => "GUILD_ONBOARDING_MODE_ONBOARDING_ADVANCED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "GUILD_ONBOARDING_MODE_ONBOARDING_DEFAULT" => Some(Self::OnboardingDefault),
+            "GUILD_ONBOARDING_MODE_ONBOARDING_ADVANCED" => Some(Self::OnboardingAdvanced),
+            _ => None,
+        }
+    }
+}
+/// Look of a question.
+/// See <https://docs.discord.com/developers/resources/guild#guild-onboarding-object-prompt-types>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum OnboardingPromptType {
+    /// Buttons.
+    MultipleChoice = 0,
+    /// A list to open.
+    Dropdown = 1,
+}
+impl OnboardingPromptType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::MultipleChoice => "ONBOARDING_PROMPT_TYPE_MULTIPLE_CHOICE",
+            Self::Dropdown => "ONBOARDING_PROMPT_TYPE_DROPDOWN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ONBOARDING_PROMPT_TYPE_MULTIPLE_CHOICE" => Some(Self::MultipleChoice),
+            "ONBOARDING_PROMPT_TYPE_DROPDOWN" => Some(Self::Dropdown),
             _ => None,
         }
     }
@@ -6245,7 +11839,8 @@ pub struct EventOptions {
     /// Discord's name of the event, for example `MESSAGE_CREATE`.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
-    /// The intents under which Discord sends the event; any one of them is enough. Empty: always sent.
+    /// The intents under which Discord sends the event; any one of them is enough. Empty: it
+    /// needs none.
     #[prost(enumeration = "Intent", repeated, tag = "2")]
     pub intents: ::prost::alloc::vec::Vec<i32>,
     /// Paths of the guild's id in the payload. Empty: `guild_id`, if the payload has such a field.
@@ -6267,6 +11862,211 @@ impl ::prost::Name for EventOptions {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/discord.v1.EventOptions".into()
+    }
+}
+/// How many idle members were removed, or would be.
+/// See <https://docs.discord.com/developers/resources/guild#begin-guild-prune>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GuildPrune {
+    /// The number. Null: it was not asked for.
+    #[prost(int32, optional, tag = "1")]
+    pub pruned: ::core::option::Option<i32>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildPrune {
+    const NAME: &'static str = "GuildPrune";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildPrune".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildPrune".into()
+    }
+}
+/// Something that an application knows of users, and that a guild can ask for. An application has at
+/// most 5.
+/// See <https://docs.discord.com/developers/resources/application-role-connection-metadata#application-role-connection-metadata-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApplicationRoleConnectionMetadata {
+    /// How the user's value is compared with the guild's.
+    #[prost(enumeration = "ApplicationRoleConnectionMetadataType", optional, tag = "1")]
+    pub r#type: ::core::option::Option<i32>,
+    /// Its name in `metadata`: 1 to 50 of the characters `a` to `z`, `0` to `9` and `_`.
+    #[prost(string, optional, tag = "2")]
+    pub key: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name that users see, 1 to 100 characters.
+    #[prost(string, optional, tag = "3")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Description, 1 to 200 characters.
+    #[prost(string, optional, tag = "4")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Names by language.
+    #[prost(map = "string, string", tag = "5")]
+    pub name_localizations: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Descriptions by language.
+    #[prost(map = "string, string", tag = "6")]
+    pub description_localizations: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ApplicationRoleConnectionMetadata {
+    const NAME: &'static str = "ApplicationRoleConnectionMetadata";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ApplicationRoleConnectionMetadata".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ApplicationRoleConnectionMetadata".into()
+    }
+}
+/// What an application knows of a user.
+/// See <https://docs.discord.com/developers/resources/user#application-role-connection-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApplicationRoleConnection {
+    /// Name of the platform, at most 50 characters.
+    #[prost(string, optional, tag = "1")]
+    pub platform_name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name of the user there, at most 100 characters.
+    #[prost(string, optional, tag = "2")]
+    pub platform_username: ::core::option::Option<::prost::alloc::string::String>,
+    /// Values by key, as text of at most 100 characters: whole numbers, times as ISO 8601, `1` for
+    /// yes.
+    #[prost(map = "string, string", tag = "3")]
+    pub metadata: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ApplicationRoleConnection {
+    const NAME: &'static str = "ApplicationRoleConnection";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ApplicationRoleConnection".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ApplicationRoleConnection".into()
+    }
+}
+/// How a user's value is compared with the one that a guild has chosen.
+/// See <https://docs.discord.com/developers/resources/application-role-connection-metadata#application-role-connection-metadata-object-application-role-connection-metadata-type>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ApplicationRoleConnectionMetadataType {
+    /// Not known.
+    Unspecified = 0,
+    /// The number is at most the guild's.
+    IntegerLessThanOrEqual = 1,
+    /// The number is at least the guild's.
+    IntegerGreaterThanOrEqual = 2,
+    /// The number is the guild's.
+    IntegerEqual = 3,
+    /// The number is not the guild's.
+    IntegerNotEqual = 4,
+    /// The time is at most as many days ago as the guild says.
+    DatetimeLessThanOrEqual = 5,
+    /// The time is at least as many days ago as the guild says.
+    DatetimeGreaterThanOrEqual = 6,
+    /// The answer is the guild's, which is `1`.
+    BooleanEqual = 7,
+    /// The answer is not the guild's, which is `1`.
+    BooleanNotEqual = 8,
+}
+impl ApplicationRoleConnectionMetadataType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "APPLICATION_ROLE_CONNECTION_METADATA_TYPE_UNSPECIFIED",
+            Self::IntegerLessThanOrEqual => {
+                "APPLICATION_ROLE_CONNECTION_METADATA_TYPE_INTEGER_LESS_THAN_OR_EQUAL"
+            }
+            Self::IntegerGreaterThanOrEqual => {
+                "APPLICATION_ROLE_CONNECTION_METADATA_TYPE_INTEGER_GREATER_THAN_OR_EQUAL"
+            }
+            Self::IntegerEqual => {
+                "APPLICATION_ROLE_CONNECTION_METADATA_TYPE_INTEGER_EQUAL"
+            }
+            Self::IntegerNotEqual => {
+                "APPLICATION_ROLE_CONNECTION_METADATA_TYPE_INTEGER_NOT_EQUAL"
+            }
+            Self::DatetimeLessThanOrEqual => {
+                "APPLICATION_ROLE_CONNECTION_METADATA_TYPE_DATETIME_LESS_THAN_OR_EQUAL"
+            }
+            Self::DatetimeGreaterThanOrEqual => {
+                "APPLICATION_ROLE_CONNECTION_METADATA_TYPE_DATETIME_GREATER_THAN_OR_EQUAL"
+            }
+            Self::BooleanEqual => {
+                "APPLICATION_ROLE_CONNECTION_METADATA_TYPE_BOOLEAN_EQUAL"
+            }
+            Self::BooleanNotEqual => {
+                "APPLICATION_ROLE_CONNECTION_METADATA_TYPE_BOOLEAN_NOT_EQUAL"
+            }
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "APPLICATION_ROLE_CONNECTION_METADATA_TYPE_UNSPECIFIED" => {
+                Some(Self::Unspecified)
+            }
+            "APPLICATION_ROLE_CONNECTION_METADATA_TYPE_INTEGER_LESS_THAN_OR_EQUAL" => {
+                Some(Self::IntegerLessThanOrEqual)
+            }
+            "APPLICATION_ROLE_CONNECTION_METADATA_TYPE_INTEGER_GREATER_THAN_OR_EQUAL" => {
+                Some(Self::IntegerGreaterThanOrEqual)
+            }
+            "APPLICATION_ROLE_CONNECTION_METADATA_TYPE_INTEGER_EQUAL" => {
+                Some(Self::IntegerEqual)
+            }
+            "APPLICATION_ROLE_CONNECTION_METADATA_TYPE_INTEGER_NOT_EQUAL" => {
+                Some(Self::IntegerNotEqual)
+            }
+            "APPLICATION_ROLE_CONNECTION_METADATA_TYPE_DATETIME_LESS_THAN_OR_EQUAL" => {
+                Some(Self::DatetimeLessThanOrEqual)
+            }
+            "APPLICATION_ROLE_CONNECTION_METADATA_TYPE_DATETIME_GREATER_THAN_OR_EQUAL" => {
+                Some(Self::DatetimeGreaterThanOrEqual)
+            }
+            "APPLICATION_ROLE_CONNECTION_METADATA_TYPE_BOOLEAN_EQUAL" => {
+                Some(Self::BooleanEqual)
+            }
+            "APPLICATION_ROLE_CONNECTION_METADATA_TYPE_BOOLEAN_NOT_EQUAL" => {
+                Some(Self::BooleanNotEqual)
+            }
+            _ => None,
+        }
     }
 }
 /// A connection was identified: who the bot is, and which guilds it will hear of.
@@ -6292,8 +12092,8 @@ pub struct Ready {
     #[prost(uint32, repeated, tag = "6")]
     pub shard: ::prost::alloc::vec::Vec<u32>,
     /// The application: `id` and `flags`.
-    #[prost(message, optional, tag = "7")]
-    pub application: ::core::option::Option<Application>,
+    #[prost(message, optional, boxed, tag = "7")]
+    pub application: ::core::option::Option<::prost::alloc::boxed::Box<Application>>,
     /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
     #[prost(string, tag = "1000")]
     pub unknown_json: ::prost::alloc::string::String,
@@ -6338,6 +12138,788 @@ impl ::prost::Name for Resumed {
         "/discord.v1.Resumed".into()
     }
 }
+/// Discord limited a payload that the bot sent, and did not do what it asked.
+/// See <https://docs.discord.com/developers/events/gateway-events#rate-limited>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RateLimited {
+    /// The opcode of the payload, for example 8 for Request Guild Members.
+    #[prost(int32, optional, tag = "1")]
+    pub opcode: ::core::option::Option<i32>,
+    /// Seconds after which it may be sent again.
+    #[prost(double, optional, tag = "2")]
+    pub retry_after: ::core::option::Option<f64>,
+    /// What the payload was about: which fields it has depends on `opcode`.
+    #[prost(message, optional, tag = "3")]
+    pub meta: ::core::option::Option<RateLimitMetadata>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for RateLimited {
+    const NAME: &'static str = "RateLimited";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.RateLimited".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.RateLimited".into()
+    }
+}
+/// What a limited payload was about. Discord describes that of opcode 8 alone.
+/// See <https://docs.discord.com/developers/events/gateway-events#rate-limited>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RateLimitMetadata {
+    /// The guild whose members were asked for.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// The nonce of the request, if it had one.
+    #[prost(string, optional, tag = "2")]
+    pub nonce: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for RateLimitMetadata {
+    const NAME: &'static str = "RateLimitMetadata";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.RateLimitMetadata".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.RateLimitMetadata".into()
+    }
+}
+/// What Discord says first on a connection. It is no event and does not travel, as little as
+/// Reconnect (opcode 7), whose `d` is null, and Invalid Session (opcode 9), whose `d` is a boolean:
+/// whether the session can be resumed.
+/// See <https://docs.discord.com/developers/events/gateway-events#hello>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Hello {
+    /// Milliseconds between two heartbeats of the client.
+    #[prost(int32, optional, tag = "1")]
+    pub heartbeat_interval: ::core::option::Option<i32>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for Hello {
+    const NAME: &'static str = "Hello";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Hello".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Hello".into()
+    }
+}
+/// Opens a session: opcode 2. A bot may send 1,000 of them in 24 hours, and as many in 5 seconds as
+/// its `max_concurrency` says. Like all that is sent over a gateway connection it has at most 4,096
+/// bytes, and counts among the 120 payloads that may be sent in 60 seconds.
+/// See <https://docs.discord.com/developers/events/gateway-events#identify>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Identify {
+    /// The bot's token, without `Bot ` before it.
+    #[prost(string, optional, tag = "1")]
+    pub token: ::core::option::Option<::prost::alloc::string::String>,
+    /// What connects.
+    #[prost(message, optional, tag = "2")]
+    pub properties: ::core::option::Option<IdentifyProperties>,
+    /// Sum of the intents whose events are wanted; see `Intent`.
+    #[prost(int64, optional, tag = "3")]
+    pub intents: ::core::option::Option<i64>,
+    /// Two numbers: the shard, counted from 0, and how many shards there are.
+    #[prost(uint32, repeated, tag = "4")]
+    pub shard: ::prost::alloc::vec::Vec<u32>,
+    /// Presence to begin with.
+    #[prost(message, optional, tag = "5")]
+    pub presence: ::core::option::Option<UpdatePresence>,
+    /// Whether single payloads may be compressed. Absent means no.
+    #[prost(bool, optional, tag = "6")]
+    pub compress: ::core::option::Option<bool>,
+    /// Members, 50 to 250, above which GUILD_CREATE leaves out those who are offline. Absent means 50.
+    #[prost(int32, optional, tag = "7")]
+    pub large_threshold: ::core::option::Option<i32>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for Identify {
+    const NAME: &'static str = "Identify";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Identify".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Identify".into()
+    }
+}
+/// What connects.
+/// See <https://docs.discord.com/developers/events/gateway-events#identify>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct IdentifyProperties {
+    /// Operating system.
+    #[prost(string, optional, tag = "1")]
+    pub os: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name of the library.
+    #[prost(string, optional, tag = "2")]
+    pub browser: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name of the library.
+    #[prost(string, optional, tag = "3")]
+    pub device: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for IdentifyProperties {
+    const NAME: &'static str = "IdentifyProperties";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.IdentifyProperties".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.IdentifyProperties".into()
+    }
+}
+/// Goes on with a session whose connection was lost: opcode 6. Discord sends what was missed.
+/// See <https://docs.discord.com/developers/events/gateway-events#resume>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Resume {
+    /// The bot's token.
+    #[prost(string, optional, tag = "1")]
+    pub token: ::core::option::Option<::prost::alloc::string::String>,
+    /// Id of the session, from READY.
+    #[prost(string, optional, tag = "2")]
+    pub session_id: ::core::option::Option<::prost::alloc::string::String>,
+    /// The last sequence number that was received.
+    #[prost(int64, optional, tag = "3")]
+    pub seq: ::core::option::Option<i64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for Resume {
+    const NAME: &'static str = "Resume";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Resume".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Resume".into()
+    }
+}
+/// A product. Each subscription comes as two: those of type 5 are what one sells and checks for.
+/// See <https://docs.discord.com/developers/resources/sku#sku-object>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Sku {
+    /// Id of the product.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// Kind of the product.
+    #[prost(enumeration = "SkuType", optional, tag = "2")]
+    pub r#type: ::core::option::Option<i32>,
+    /// The application.
+    #[prost(fixed64, optional, tag = "3")]
+    pub application_id: ::core::option::Option<u64>,
+    /// Name that customers see.
+    #[prost(string, optional, tag = "4")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// The name as a part of addresses.
+    #[prost(string, optional, tag = "5")]
+    pub slug: ::core::option::Option<::prost::alloc::string::String>,
+    /// Bits: 4 can be bought, 128 subscription for a guild, 256 subscription for a user.
+    #[prost(uint32, optional, tag = "6")]
+    pub flags: ::core::option::Option<u32>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for Sku {
+    const NAME: &'static str = "Sku";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Sku".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Sku".into()
+    }
+}
+/// Kind of a product.
+/// See <https://docs.discord.com/developers/resources/sku#sku-object-sku-types>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SkuType {
+    /// Not known.
+    Unspecified = 0,
+    /// Bought once, kept for good.
+    Durable = 2,
+    /// Bought again and again, used up each time.
+    Consumable = 3,
+    /// Subscription.
+    Subscription = 5,
+    /// What Discord makes for each subscription.
+    SubscriptionGroup = 6,
+}
+impl SkuType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SKU_TYPE_UNSPECIFIED",
+            Self::Durable => "SKU_TYPE_DURABLE",
+            Self::Consumable => "SKU_TYPE_CONSUMABLE",
+            Self::Subscription => "SKU_TYPE_SUBSCRIPTION",
+            Self::SubscriptionGroup => "SKU_TYPE_SUBSCRIPTION_GROUP",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SKU_TYPE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SKU_TYPE_DURABLE" => Some(Self::Durable),
+            "SKU_TYPE_CONSUMABLE" => Some(Self::Consumable),
+            "SKU_TYPE_SUBSCRIPTION" => Some(Self::Subscription),
+            "SKU_TYPE_SUBSCRIPTION_GROUP" => Some(Self::SubscriptionGroup),
+            _ => None,
+        }
+    }
+}
+/// A user's subscription to products of an application. What the user may use is said by
+/// entitlements, not by this.
+/// See <https://docs.discord.com/developers/resources/subscription#subscription-object>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Subscription {
+    /// Id of the subscription; it also says when it began.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// The user.
+    #[prost(fixed64, optional, tag = "2")]
+    pub user_id: ::core::option::Option<u64>,
+    /// The products.
+    #[prost(fixed64, repeated, tag = "3")]
+    pub sku_ids: ::prost::alloc::vec::Vec<u64>,
+    /// The entitlements that came of it.
+    #[prost(fixed64, repeated, tag = "4")]
+    pub entitlement_ids: ::prost::alloc::vec::Vec<u64>,
+    /// The products from the next period on. Null: the same.
+    #[prost(fixed64, repeated, tag = "5")]
+    pub renewal_sku_ids: ::prost::alloc::vec::Vec<u64>,
+    /// When the present period began.
+    #[prost(message, optional, tag = "6")]
+    pub current_period_start: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the present period ends.
+    #[prost(message, optional, tag = "7")]
+    pub current_period_end: ::core::option::Option<::prost_types::Timestamp>,
+    /// How it stands.
+    #[prost(enumeration = "SubscriptionStatus", optional, tag = "8")]
+    pub status: ::core::option::Option<i32>,
+    /// When the user cancelled it. Null: they have not.
+    #[prost(message, optional, tag = "9")]
+    pub canceled_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// Country of the means of payment, as ISO 3166-1 alpha-2; only in answers to some OAuth2 requests.
+    #[prost(string, optional, tag = "10")]
+    pub country: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for Subscription {
+    const NAME: &'static str = "Subscription";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.Subscription".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.Subscription".into()
+    }
+}
+/// How a subscription stands.
+/// See <https://docs.discord.com/developers/resources/subscription#subscription-statuses>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SubscriptionStatus {
+    /// It will be renewed.
+    Active = 0,
+    /// Nobody pays for it.
+    Inactive = 1,
+    /// It will not be renewed.
+    Ending = 2,
+}
+impl SubscriptionStatus {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Active => "SUBSCRIPTION_STATUS_ACTIVE",
+            Self::Inactive => "SUBSCRIPTION_STATUS_INACTIVE",
+            Self::Ending => "SUBSCRIPTION_STATUS_ENDING",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SUBSCRIPTION_STATUS_ACTIVE" => Some(Self::Active),
+            "SUBSCRIPTION_STATUS_INACTIVE" => Some(Self::Inactive),
+            "SUBSCRIPTION_STATUS_ENDING" => Some(Self::Ending),
+            _ => None,
+        }
+    }
+}
+/// A template.
+/// See <https://docs.discord.com/developers/resources/guild-template#guild-template-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildTemplate {
+    /// Code, which tells it from others.
+    #[prost(string, optional, tag = "1")]
+    pub code: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name, 1 to 100 characters.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Description, at most 120 characters.
+    #[prost(string, optional, tag = "3")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// How often it was used.
+    #[prost(int32, optional, tag = "4")]
+    pub usage_count: ::core::option::Option<i32>,
+    /// Who created it.
+    #[prost(fixed64, optional, tag = "5")]
+    pub creator_id: ::core::option::Option<u64>,
+    /// Who created it.
+    #[prost(message, optional, tag = "6")]
+    pub creator: ::core::option::Option<User>,
+    /// When it was created.
+    #[prost(message, optional, tag = "7")]
+    pub created_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was last made like the guild.
+    #[prost(message, optional, tag = "8")]
+    pub updated_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The guild that it was made from.
+    #[prost(fixed64, optional, tag = "9")]
+    pub source_guild_id: ::core::option::Option<u64>,
+    /// The guild as it was then.
+    #[prost(message, optional, tag = "10")]
+    pub serialized_source_guild: ::core::option::Option<GuildTemplateSnapshot>,
+    /// Whether the guild has changed since. Null: not known.
+    #[prost(bool, optional, tag = "11")]
+    pub is_dirty: ::core::option::Option<bool>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildTemplate {
+    const NAME: &'static str = "GuildTemplate";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildTemplate".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildTemplate".into()
+    }
+}
+/// What a template has of its guild.
+/// See <https://docs.discord.com/developers/resources/guild-template#guild-template-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildTemplateSnapshot {
+    /// Name.
+    #[prost(string, optional, tag = "1")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Description.
+    #[prost(string, optional, tag = "2")]
+    pub description: ::core::option::Option<::prost::alloc::string::String>,
+    /// Voice region.
+    #[prost(string, optional, tag = "3")]
+    pub region: ::core::option::Option<::prost::alloc::string::String>,
+    /// What members need before they may write.
+    #[prost(enumeration = "VerificationLevel", optional, tag = "4")]
+    pub verification_level: ::core::option::Option<i32>,
+    /// What members are notified of unless they choose otherwise.
+    #[prost(enumeration = "DefaultMessageNotificationLevel", optional, tag = "5")]
+    pub default_message_notifications: ::core::option::Option<i32>,
+    /// Whose media are scanned.
+    #[prost(enumeration = "ExplicitContentFilterLevel", optional, tag = "6")]
+    pub explicit_content_filter: ::core::option::Option<i32>,
+    /// Language.
+    #[prost(string, optional, tag = "7")]
+    pub preferred_locale: ::core::option::Option<::prost::alloc::string::String>,
+    /// Number of the voice channel for idle members.
+    #[prost(int32, optional, tag = "8")]
+    pub afk_channel_id: ::core::option::Option<i32>,
+    /// Seconds after which members are idle.
+    #[prost(int32, optional, tag = "9")]
+    pub afk_timeout: ::core::option::Option<i32>,
+    /// Number of the channel for Discord's notices.
+    #[prost(int32, optional, tag = "10")]
+    pub system_channel_id: ::core::option::Option<i32>,
+    /// Bits of notices that are off, as in `Guild`.
+    #[prost(uint32, optional, tag = "11")]
+    pub system_channel_flags: ::core::option::Option<u32>,
+    /// Roles; that of everybody has the number 0.
+    #[prost(message, repeated, tag = "12")]
+    pub roles: ::prost::alloc::vec::Vec<GuildTemplateRole>,
+    /// Channels.
+    #[prost(message, repeated, tag = "13")]
+    pub channels: ::prost::alloc::vec::Vec<GuildTemplateChannel>,
+    /// Hash of the icon.
+    #[prost(string, optional, tag = "14")]
+    pub icon_hash: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildTemplateSnapshot {
+    const NAME: &'static str = "GuildTemplateSnapshot";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildTemplateSnapshot".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildTemplateSnapshot".into()
+    }
+}
+/// A role of a template.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GuildTemplateRole {
+    /// Number of the role.
+    #[prost(int32, optional, tag = "1")]
+    pub id: ::core::option::Option<i32>,
+    /// Name.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Bits of what its members may do.
+    #[prost(uint64, optional, tag = "3")]
+    pub permissions: ::core::option::Option<u64>,
+    /// Colour as RGB; superseded by `colors`.
+    #[prost(int32, optional, tag = "4")]
+    pub color: ::core::option::Option<i32>,
+    /// Colours.
+    #[prost(message, optional, tag = "5")]
+    pub colors: ::core::option::Option<RoleColors>,
+    /// Whether its members are listed apart.
+    #[prost(bool, optional, tag = "6")]
+    pub hoist: ::core::option::Option<bool>,
+    /// Whether everybody may mention it.
+    #[prost(bool, optional, tag = "7")]
+    pub mentionable: ::core::option::Option<bool>,
+    /// Hash of the icon.
+    #[prost(string, optional, tag = "8")]
+    pub icon: ::core::option::Option<::prost::alloc::string::String>,
+    /// Standard emoji that serves as the icon.
+    #[prost(string, optional, tag = "9")]
+    pub unicode_emoji: ::core::option::Option<::prost::alloc::string::String>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildTemplateRole {
+    const NAME: &'static str = "GuildTemplateRole";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildTemplateRole".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildTemplateRole".into()
+    }
+}
+/// A channel of a template.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildTemplateChannel {
+    /// Number of the channel.
+    #[prost(int32, optional, tag = "1")]
+    pub id: ::core::option::Option<i32>,
+    /// Kind of the channel.
+    #[prost(enumeration = "ChannelType", optional, tag = "2")]
+    pub r#type: ::core::option::Option<i32>,
+    /// Name.
+    #[prost(string, optional, tag = "3")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Place in the order.
+    #[prost(int32, optional, tag = "4")]
+    pub position: ::core::option::Option<i32>,
+    /// Topic.
+    #[prost(string, optional, tag = "5")]
+    pub topic: ::core::option::Option<::prost::alloc::string::String>,
+    /// Bits per second of a voice channel.
+    #[prost(int32, optional, tag = "6")]
+    pub bitrate: ::core::option::Option<i32>,
+    /// Most users in a voice channel; 0 means no limit.
+    #[prost(int32, optional, tag = "7")]
+    pub user_limit: ::core::option::Option<i32>,
+    /// Whether it is restricted by age.
+    #[prost(bool, optional, tag = "8")]
+    pub nsfw: ::core::option::Option<bool>,
+    /// Seconds between two messages of one user.
+    #[prost(int32, optional, tag = "9")]
+    pub rate_limit_per_user: ::core::option::Option<i32>,
+    /// Number of its category.
+    #[prost(int32, optional, tag = "10")]
+    pub parent_id: ::core::option::Option<i32>,
+    /// What roles may do here and not elsewhere, or the other way round.
+    #[prost(message, repeated, tag = "11")]
+    pub permission_overwrites: ::prost::alloc::vec::Vec<GuildTemplateOverwrite>,
+    /// Minutes without messages after which new threads leave the list.
+    #[prost(int32, optional, tag = "12")]
+    pub default_auto_archive_duration: ::core::option::Option<i32>,
+    /// Tags that threads in this forum can have.
+    #[prost(message, repeated, tag = "13")]
+    pub available_tags: ::prost::alloc::vec::Vec<GuildTemplateTag>,
+    /// Emoji of the reaction button on the forum's threads.
+    #[prost(message, optional, tag = "14")]
+    pub default_reaction_emoji: ::core::option::Option<DefaultReaction>,
+    /// `rate_limit_per_user` of new threads.
+    #[prost(int32, optional, tag = "15")]
+    pub default_thread_rate_limit_per_user: ::core::option::Option<i32>,
+    /// Order of the forum's threads. Null: none was chosen.
+    #[prost(enumeration = "SortOrderType", optional, tag = "16")]
+    pub default_sort_order: ::core::option::Option<i32>,
+    /// Look of the forum.
+    #[prost(enumeration = "ForumLayoutType", optional, tag = "17")]
+    pub default_forum_layout: ::core::option::Option<i32>,
+    /// Whether a search by tags must match all (`match_all`) or some (`match_some`).
+    #[prost(string, optional, tag = "18")]
+    pub default_tag_setting: ::core::option::Option<::prost::alloc::string::String>,
+    /// Kind of forum that it was set up as.
+    #[prost(string, optional, tag = "19")]
+    pub template: ::core::option::Option<::prost::alloc::string::String>,
+    /// Colour of its theme as RGB.
+    #[prost(int32, optional, tag = "20")]
+    pub theme_color: ::core::option::Option<i32>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildTemplateChannel {
+    const NAME: &'static str = "GuildTemplateChannel";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildTemplateChannel".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildTemplateChannel".into()
+    }
+}
+/// Permissions of one role in one channel of a template.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GuildTemplateOverwrite {
+    /// Number of the role.
+    #[prost(int32, optional, tag = "1")]
+    pub id: ::core::option::Option<i32>,
+    /// What the number is: a role.
+    #[prost(enumeration = "OverwriteType", optional, tag = "2")]
+    pub r#type: ::core::option::Option<i32>,
+    /// Bits of what is allowed.
+    #[prost(uint64, optional, tag = "3")]
+    pub allow: ::core::option::Option<u64>,
+    /// Bits of what is forbidden.
+    #[prost(uint64, optional, tag = "4")]
+    pub deny: ::core::option::Option<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildTemplateOverwrite {
+    const NAME: &'static str = "GuildTemplateOverwrite";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildTemplateOverwrite".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildTemplateOverwrite".into()
+    }
+}
+/// A tag for threads of a template's forum.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GuildTemplateTag {
+    /// Number of the tag.
+    #[prost(int32, optional, tag = "1")]
+    pub id: ::core::option::Option<i32>,
+    /// Name.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Custom emoji.
+    #[prost(fixed64, optional, tag = "3")]
+    pub emoji_id: ::core::option::Option<u64>,
+    /// Standard emoji.
+    #[prost(string, optional, tag = "4")]
+    pub emoji_name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Whether only moderators can give it to threads.
+    #[prost(bool, optional, tag = "5")]
+    pub moderated: ::core::option::Option<bool>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildTemplateTag {
+    const NAME: &'static str = "GuildTemplateTag";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildTemplateTag".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildTemplateTag".into()
+    }
+}
+/// The bot can see a channel now: the active threads that are in it.
+/// See <https://docs.discord.com/developers/events/gateway-events#thread-list-sync>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ThreadListSync {
+    /// The guild.
+    #[prost(fixed64, optional, tag = "1")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// The channels whose threads these are, those without threads included. Absent: all of the guild.
+    #[prost(fixed64, repeated, tag = "2")]
+    pub channel_ids: ::prost::alloc::vec::Vec<u64>,
+    /// All active threads there that the bot may see.
+    #[prost(message, repeated, tag = "3")]
+    pub threads: ::prost::alloc::vec::Vec<Channel>,
+    /// The bot as member of those threads that it has joined.
+    #[prost(message, repeated, tag = "4")]
+    pub members: ::prost::alloc::vec::Vec<ThreadMember>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ThreadListSync {
+    const NAME: &'static str = "ThreadListSync";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ThreadListSync".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ThreadListSync".into()
+    }
+}
+/// Threads that were asked for: active or archived ones, or those that a search found.
+/// See <https://docs.discord.com/developers/resources/channel#list-public-archived-threads>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ThreadList {
+    /// The threads.
+    #[prost(message, repeated, tag = "1")]
+    pub threads: ::prost::alloc::vec::Vec<Channel>,
+    /// The user who asked as member of those threads that they have joined.
+    #[prost(message, repeated, tag = "2")]
+    pub members: ::prost::alloc::vec::Vec<ThreadMember>,
+    /// Whether there are more.
+    #[prost(bool, optional, tag = "3")]
+    pub has_more: ::core::option::Option<bool>,
+    /// The messages that the threads began with.
+    #[prost(message, repeated, tag = "4")]
+    pub first_messages: ::prost::alloc::vec::Vec<Message>,
+    /// How many threads a search found.
+    #[prost(int32, optional, tag = "5")]
+    pub total_results: ::core::option::Option<i32>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ThreadList {
+    const NAME: &'static str = "ThreadList";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ThreadList".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ThreadList".into()
+    }
+}
 /// A user began to type.
 /// See <https://docs.discord.com/developers/events/gateway-events#typing-start>
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -6375,5 +12957,359 @@ impl ::prost::Name for TypingStart {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/discord.v1.TypingStart".into()
+    }
+}
+/// The invitation that a guild has named itself.
+/// See <https://docs.discord.com/developers/resources/guild#get-guild-vanity-url>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VanityUrl {
+    /// Code of the invitation. Null: there is none.
+    #[prost(string, optional, tag = "1")]
+    pub code: ::core::option::Option<::prost::alloc::string::String>,
+    /// How often it was used.
+    #[prost(int32, optional, tag = "2")]
+    pub uses: ::core::option::Option<i32>,
+    /// What is wrong with it.
+    #[prost(message, optional, tag = "3")]
+    pub error: ::core::option::Option<ErrorResponse>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for VanityUrl {
+    const NAME: &'static str = "VanityUrl";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.VanityUrl".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.VanityUrl".into()
+    }
+}
+/// The body of a request by which Discord sends a webhook event.
+/// See <https://docs.discord.com/developers/events/webhook-events#webhook-event-payloads>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WebhookEvent {
+    /// Version of this form: 1.
+    #[prost(int32, optional, tag = "1")]
+    pub version: ::core::option::Option<i32>,
+    /// The application.
+    #[prost(fixed64, optional, tag = "2")]
+    pub application_id: ::core::option::Option<u64>,
+    /// Whether there is an event.
+    #[prost(enumeration = "WebhookEventType", optional, tag = "3")]
+    pub r#type: ::core::option::Option<i32>,
+    /// The event. Absent: Discord tests the application's endpoint.
+    #[prost(message, optional, tag = "4")]
+    pub event: ::core::option::Option<WebhookEventBody>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for WebhookEvent {
+    const NAME: &'static str = "WebhookEvent";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.WebhookEvent".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.WebhookEvent".into()
+    }
+}
+/// A webhook event.
+/// See <https://docs.discord.com/developers/events/webhook-events#event-body-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WebhookEventBody {
+    /// Name of the event, for example `APPLICATION_AUTHORIZED`.
+    #[prost(string, optional, tag = "1")]
+    pub r#type: ::core::option::Option<::prost::alloc::string::String>,
+    /// When it happened. Discord may leave the zone away: it is UTC.
+    #[prost(message, optional, tag = "2")]
+    pub timestamp: ::core::option::Option<::prost_types::Timestamp>,
+    /// The payload: its shape depends on `type`.
+    #[prost(message, optional, tag = "3")]
+    pub data: ::core::option::Option<::prost_types::Value>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for WebhookEventBody {
+    const NAME: &'static str = "WebhookEventBody";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.WebhookEventBody".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.WebhookEventBody".into()
+    }
+}
+/// A user added the application to a guild or to their account.
+/// See <https://docs.discord.com/developers/events/webhook-events#application-authorized>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApplicationAuthorized {
+    /// Where the application was added.
+    #[prost(enumeration = "ApplicationIntegrationType", optional, tag = "1")]
+    pub integration_type: ::core::option::Option<i32>,
+    /// Who added it.
+    #[prost(message, optional, tag = "2")]
+    pub user: ::core::option::Option<User>,
+    /// OAuth2 scopes that it was given.
+    #[prost(string, repeated, tag = "3")]
+    pub scopes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The guild that it was added to.
+    #[prost(message, optional, boxed, tag = "4")]
+    pub guild: ::core::option::Option<::prost::alloc::boxed::Box<Guild>>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ApplicationAuthorized {
+    const NAME: &'static str = "ApplicationAuthorized";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ApplicationAuthorized".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ApplicationAuthorized".into()
+    }
+}
+/// A user withdrew what the application was allowed to do, or the account was banned.
+/// See <https://docs.discord.com/developers/events/webhook-events#application-deauthorized>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApplicationDeauthorized {
+    /// The user.
+    #[prost(message, optional, tag = "1")]
+    pub user: ::core::option::Option<User>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for ApplicationDeauthorized {
+    const NAME: &'static str = "ApplicationDeauthorized";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.ApplicationDeauthorized".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.ApplicationDeauthorized".into()
+    }
+}
+/// A user takes part in a quest. Discord lists the event, and neither describes nor sends it yet.
+/// See <https://docs.discord.com/developers/events/webhook-events#quest-user-enrollment>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct QuestUserEnrollment {
+    /// Members that this schema does not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for QuestUserEnrollment {
+    const NAME: &'static str = "QuestUserEnrollment";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.QuestUserEnrollment".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.QuestUserEnrollment".into()
+    }
+}
+/// Whether a request holds an event.
+/// See <https://docs.discord.com/developers/events/webhook-events#webhook-types>
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum WebhookEventType {
+    /// No: Discord tests the application's endpoint.
+    Ping = 0,
+    /// Yes.
+    Event = 1,
+}
+impl WebhookEventType {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Ping => "WEBHOOK_EVENT_TYPE_PING",
+            Self::Event => "WEBHOOK_EVENT_TYPE_EVENT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WEBHOOK_EVENT_TYPE_PING" => Some(Self::Ping),
+            "WEBHOOK_EVENT_TYPE_EVENT" => Some(Self::Event),
+            _ => None,
+        }
+    }
+}
+/// Settings of a guild's widget.
+/// See <https://docs.discord.com/developers/resources/guild#guild-widget-settings-object>
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GuildWidgetSettings {
+    /// Whether it is on.
+    #[prost(bool, optional, tag = "1")]
+    pub enabled: ::core::option::Option<bool>,
+    /// Channel that it invites to. Null: it does not invite.
+    #[prost(fixed64, optional, tag = "2")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildWidgetSettings {
+    const NAME: &'static str = "GuildWidgetSettings";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildWidgetSettings".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildWidgetSettings".into()
+    }
+}
+/// A guild's widget; anybody can ask for it.
+/// See <https://docs.discord.com/developers/resources/guild#guild-widget-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildWidget {
+    /// Id of the guild.
+    #[prost(fixed64, optional, tag = "1")]
+    pub id: ::core::option::Option<u64>,
+    /// Name of the guild, 2 to 100 characters.
+    #[prost(string, optional, tag = "2")]
+    pub name: ::core::option::Option<::prost::alloc::string::String>,
+    /// Address of an invitation.
+    #[prost(string, optional, tag = "3")]
+    pub instant_invite: ::core::option::Option<::prost::alloc::string::String>,
+    /// Voice channels that everybody may join: `id`, `name` and `position`.
+    #[prost(message, repeated, tag = "4")]
+    pub channels: ::prost::alloc::vec::Vec<Channel>,
+    /// Members who are online, at most 100.
+    #[prost(message, repeated, tag = "5")]
+    pub members: ::prost::alloc::vec::Vec<GuildWidgetMember>,
+    /// How many members are online.
+    #[prost(int32, optional, tag = "6")]
+    pub presence_count: ::core::option::Option<i32>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildWidget {
+    const NAME: &'static str = "GuildWidget";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildWidget".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildWidget".into()
+    }
+}
+/// A member who is online, as the widget shows them: it does not say who it is.
+/// See <https://docs.discord.com/developers/resources/guild#guild-widget-object>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GuildWidgetMember {
+    /// Number within the widget, and no user's id.
+    #[prost(string, optional, tag = "1")]
+    pub id: ::core::option::Option<::prost::alloc::string::String>,
+    /// Name.
+    #[prost(string, optional, tag = "2")]
+    pub username: ::core::option::Option<::prost::alloc::string::String>,
+    /// Always `0000`.
+    #[prost(string, optional, tag = "3")]
+    pub discriminator: ::core::option::Option<::prost::alloc::string::String>,
+    /// Always null.
+    #[prost(string, optional, tag = "4")]
+    pub avatar: ::core::option::Option<::prost::alloc::string::String>,
+    /// `online`, `idle` or `dnd`.
+    #[prost(string, optional, tag = "5")]
+    pub status: ::core::option::Option<::prost::alloc::string::String>,
+    /// Address of the avatar.
+    #[prost(string, optional, tag = "6")]
+    pub avatar_url: ::core::option::Option<::prost::alloc::string::String>,
+    /// What the member does: `name` alone.
+    #[prost(message, optional, tag = "7")]
+    pub activity: ::core::option::Option<Activity>,
+    /// Whether moderators deafened the member.
+    #[prost(bool, optional, tag = "8")]
+    pub deaf: ::core::option::Option<bool>,
+    /// Whether moderators muted the member.
+    #[prost(bool, optional, tag = "9")]
+    pub mute: ::core::option::Option<bool>,
+    /// Whether the member deafened themselves.
+    #[prost(bool, optional, tag = "10")]
+    pub self_deaf: ::core::option::Option<bool>,
+    /// Whether the member muted themselves.
+    #[prost(bool, optional, tag = "11")]
+    pub self_mute: ::core::option::Option<bool>,
+    /// Whether the member may not speak.
+    #[prost(bool, optional, tag = "12")]
+    pub suppress: ::core::option::Option<bool>,
+    /// The voice channel that the member is in.
+    #[prost(fixed64, optional, tag = "13")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// Members that the fields above do not hold exactly as Discord sent them: a JSON object or empty.
+    #[prost(string, tag = "1000")]
+    pub unknown_json: ::prost::alloc::string::String,
+    /// Numbers of the fields that Discord sent as null.
+    #[prost(uint32, repeated, tag = "1001")]
+    pub nulls: ::prost::alloc::vec::Vec<u32>,
+    /// Numbers of the fields that Discord sent as an empty array or an empty map.
+    #[prost(uint32, repeated, tag = "1002")]
+    pub empties: ::prost::alloc::vec::Vec<u32>,
+}
+impl ::prost::Name for GuildWidgetMember {
+    const NAME: &'static str = "GuildWidgetMember";
+    const PACKAGE: &'static str = "discord.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "discord.v1.GuildWidgetMember".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/discord.v1.GuildWidgetMember".into()
     }
 }

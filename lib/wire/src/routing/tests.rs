@@ -118,8 +118,16 @@ fn commands() {
             "command.queue.mine",
         ),
         (
+            command_use(AUTOCOMPLETE, "play", value()),
+            "autocomplete.play",
+        ),
+        (
             command_use(AUTOCOMPLETE, "queue", vec![sub("add")]),
             "autocomplete.queue.add",
+        ),
+        (
+            command_use(AUTOCOMPLETE, "queue", vec![group("mine", vec![sub("add")])]),
+            "autocomplete.queue.mine.add",
         ),
         (
             command_use(COMMAND, "Report this * now", Vec::new()),
@@ -128,6 +136,10 @@ fn commands() {
         (
             command_use(COMMAND, "再生", vec![sub("naïve")]),
             "command.再生.naïve",
+        ),
+        (
+            command_use(COMMAND, "พูด-नमस्ते_1", Vec::new()),
+            "command.พูด-नमस्ते_1",
         ),
         (command_use(COMMAND, "", vec![sub("")]), "command.-.-"),
         (
@@ -155,6 +167,10 @@ fn components_and_modals() {
         (custom_use(COMPONENT, ""), "component.-"),
         (custom_use(COMPONENT, "#.*.#:x"), "component._____"),
         (custom_use(COMPONENT, "a b\u{2028}c"), "component.a_b_c"),
+        (custom_use(COMPONENT, ":::"), "component.-"),
+        (custom_use(MODAL, "..."), "modal.___"),
+        (custom_use(MODAL, "a\0b\u{7f}c\u{85}d:e"), "modal.a_b_c_d"),
+        (custom_use(COMPONENT, "\u{1b}[31mred"), "component._[31mred"),
         (
             Interaction {
                 r#type: Some(MODAL.into()),
@@ -189,9 +205,28 @@ fn kinds_without_route() {
     }
 }
 
+/// What holds for every key, whoever chose the words in it.
+fn assert_sound(key: &str) {
+    assert!(key.len() <= MAX_KEY, "{key:?}");
+    assert!(key.split('.').all(|word| !word.is_empty()), "{key:?}");
+    let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '*' | '#');
+    assert!(!key.contains(odd), "{key:?}");
+}
+
+#[test]
+fn every_character_makes_a_sound_key() {
+    for character in char::MIN..=char::MAX {
+        let text = format!("a{character}b");
+        let mut out = String::new();
+        push_word(&mut out, &text);
+        assert_sound(&out);
+        assert_eq!(out.chars().count(), 3, "{text:?}");
+    }
+}
+
 #[test]
 fn long_keys_lose_their_tail() {
-    for filler in ["x", "é", "再", "😀", ".", " "] {
+    for filler in ["x", "é", "再", "😀", ".", " ", "\0", "a.", "*:", "#é"] {
         for length in 50..300 {
             let long = filler.repeat(length);
             for key in [
@@ -203,8 +238,7 @@ fn long_keys_lose_their_tail() {
                 )),
                 key(&long, Some(1), Some(2)),
             ] {
-                assert!(key.len() <= MAX_KEY, "{key}");
-                assert!(key.split('.').all(|word| !word.is_empty()), "{key}");
+                assert_sound(&key);
             }
         }
     }

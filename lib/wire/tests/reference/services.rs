@@ -1,0 +1,128 @@
+//! The page about the services: what workers can ask for.
+
+use prost_reflect::{MethodDescriptor, ServiceDescriptor};
+
+use crate::comments::Comments;
+use crate::markdown::{anchor, link, table};
+use crate::objects::prose;
+use crate::pages::link_to;
+
+const PAGE: &str = "services.md";
+
+const HEAD: &str = "# Services
+
+What a worker can ask this system to do. A request is one message on the topic exchange
+`discord.requests` (`<prefix>.requests`):
+
+| part | value |
+|---|---|
+| routing key | given with each service below |
+| body | the request message, as protobuf |
+| `type` | full name of the method, given with each method below |
+| `reply_to`, `correlation_id` | as usual in AMQP; without `reply_to` nothing is answered |
+| `expiration`, or header `deadline` | how long the caller waits |
+| `priority` | 0 to 9; higher first, where requests queue |
+
+This version has `gateway-ws`, which carries out `ws.Send` and answers the other methods of `ws` with
+UNIMPLEMENTED. What is sent to a service that does not run is returned by RabbitMQ as unroutable, if it
+was published as mandatory.
+
+The reply has the reply message as its body and that message's name in `type`.
+";
+
+/// The page.
+pub(super) fn page(comments: &Comments) -> String {
+    let error = wire::descriptors()
+        .get_message_by_name("gateway.v1.Error")
+        .expect("errors are part of the contract");
+    let mut page = format!(
+        "{HEAD}A failure has `type = gateway.v1.Error` and {} as its body. A method that streams sends \
+         several replies; the last has the header `end = true`.\n\n",
+        link_to(PAGE, &error.parent_file(), error.name())
+    );
+    let services = services();
+    let rows: Vec<[String; 2]> = services
+        .iter()
+        .map(|service| {
+            let methods: Vec<String> = service
+                .methods()
+                .map(|it| {
+                    link(
+                        &format!("`{}`", it.name()),
+                        &format!("#{}", anchor(&heading(&it))),
+                    )
+                })
+                .collect();
+            let name = link(
+                &format!("`{}`", service.name()),
+                &format!("#{}", anchor(service.name())),
+            );
+            [name, methods.join(", ")]
+        })
+        .collect();
+    page += &table(["service", "methods"], &rows);
+    for service in &services {
+        page += &service_section(service, comments);
+    }
+    page
+}
+
+/// All services, by name.
+pub(super) fn services() -> Vec<ServiceDescriptor> {
+    let mut services: Vec<ServiceDescriptor> = wire::descriptors().services().collect();
+    services.sort_by(|a, b| a.name().cmp(b.name()));
+    services
+}
+
+fn service_section(service: &ServiceDescriptor, comments: &Comments) -> String {
+    let comment = comments.of(service.full_name());
+    let mut section = format!("\n## {}\n\n{}", service.name(), prose(comment));
+    let key = comment
+        .paragraphs
+        .iter()
+        .flat_map(|it| it.split('`'))
+        .find(|code| code.contains(".<Method>."))
+        .unwrap_or_else(|| panic!("{}: the comment gives no routing key", service.full_name()));
+    for method in service.methods() {
+        section += &method_section(&method, key, comments);
+    }
+    section
+}
+
+fn method_section(method: &MethodDescriptor, key: &str, comments: &Comments) -> String {
+    let message = |it: &prost_reflect::MessageDescriptor| match it.package_name() {
+        "google.protobuf" => format!("`{}`", it.full_name()),
+        _ => link_to(PAGE, &it.parent_file(), it.name()),
+    };
+    let reply = match method.is_server_streaming() {
+        true => format!("{}, several", message(&method.output())),
+        false => message(&method.output()),
+    };
+    let row = |name: &str, value: String| [name.to_owned(), value];
+    let service = method.parent_service();
+    format!(
+        "\n### {}\n\n{}\n{}",
+        heading(method),
+        prose(comments.of(method.full_name())),
+        table(
+            ["", ""],
+            &[
+                row(
+                    "routing key",
+                    format!("`{}`", key.replace("<Method>", method.name()))
+                ),
+                row(
+                    "`type`",
+                    format!("`{}/{}`", service.full_name(), method.name())
+                ),
+                row("request", message(&method.input())),
+                row("reply", reply),
+            ]
+        )
+    )
+}
+
+/// A method's heading: those of two services may have the same name.
+fn heading(method: &MethodDescriptor) -> String {
+    format!("{}.{}", method.parent_service().name(), method.name())
+}
