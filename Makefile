@@ -1,6 +1,6 @@
 # Every target is one script or one cargo command; the scripts are in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: bench check demo docs fmt help lint test
+.PHONY: bench check contract demo docs fmt fuzz help lint test
 
 demo: ## Simulated Discord -> gateway-ws -> RabbitMQ -> a worker in Python, live
 	@scripts/demo.sh
@@ -17,11 +17,17 @@ bench: ## The benchmarks, with the peers' numbers beside ours
 lint: ## The part of `check` that needs no server
 	@scripts/lint.sh
 
-docs: ## The documentation of the Rust code, in target/doc
-	@cargo doc --workspace --no-deps --locked
+contract: ## Take what was added to proto/ into proto/baseline.binpb; breaking changes are refused
+	@scripts/contract.sh --accept
+
+docs: ## The reference of the contract, in docs/reference, and of the Rust code, in target/doc
+	@scripts/docs.sh
+
+fuzz: ## Fuzz the transcoder and the routing keys; FUZZ_SECONDS (60) for each target
+	@scripts/fuzz.sh $${FUZZ_SECONDS:-60}
 
 fmt: ## Format the Rust and the Python code
 	@scripts/fmt.sh
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

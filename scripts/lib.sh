@@ -110,7 +110,8 @@ need_cargo_deny() {
 }
 
 need_buf() {
-  [ -x "$tools/buf/node_modules/.bin/buf" ] && return
+  buf=$tools/buf/node_modules/.bin/buf
+  [ -x "$buf" ] && return
   have npm || install nodejs npm
   say "installing buf"
   npm install --silent --no-fund --no-audit --cache "$tools/buf/cache" --prefix "$tools/buf" @bufbuild/buf@1.75.0

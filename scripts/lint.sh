@@ -33,10 +33,11 @@ step clippy cargo clippy --workspace --all-targets --locked -- -D warnings
 step docs env RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 step dependencies "$cargo_deny" --locked check bans licenses sources
 step licences "$tools/lint/bin/reuse" lint
-step contract "$tools/buf/node_modules/.bin/buf" lint proto
+step contract "$buf" lint proto
+step contract-breaking scripts/contract.sh
 step shell "$tools/lint/bin/shellcheck" --external-sources scripts/*.sh .ci/run
-step python "$tools/lint/bin/ruff" check examples scripts
-step python-format "$tools/lint/bin/ruff" format --check examples scripts
+step python "$tools/lint/bin/ruff" check examples scripts tests
+step python-format "$tools/lint/bin/ruff" format --check examples scripts tests tests
 step spelling "$tools/lint/bin/typos"
 
 [ ${#failed[@]} = 0 ] || die "failed: ${failed[*]}"
