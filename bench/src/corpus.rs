@@ -27,8 +27,10 @@ impl Event {
 /// The kinds that are told apart.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
-    /// `GUILD_CREATE` with 200 channels, 100 roles, 1000 members and 250 presences.
+    /// `GUILD_CREATE` with 130 channels, 70 roles, 670 members and 170 presences: 600 kB.
     Guild,
+    /// `GUILD_CREATE` with 200 channels, 100 roles, 1000 members and 250 presences.
+    GuildLarge,
     /// `INTERACTION_CREATE`.
     Interaction,
     /// `GUILD_MEMBER_UPDATE`.
@@ -61,6 +63,29 @@ pub const MIX: [(Kind, usize); 9] = [
     (Kind::Interaction, 1),
     (Kind::MessageDelete, 1),
 ];
+
+/// How many things of each kind a guild has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Size {
+    pub(crate) channels: u64,
+    pub(crate) roles: u64,
+    pub(crate) members: u64,
+    pub(crate) presences: u64,
+}
+
+const GUILD: Size = Size {
+    channels: 130,
+    roles: 70,
+    members: 670,
+    presences: 170,
+};
+
+const GUILD_LARGE: Size = Size {
+    channels: 200,
+    roles: 100,
+    members: 1000,
+    presences: 250,
+};
 
 /// A generator of events; the same seed gives the same ones.
 #[derive(Debug)]
@@ -103,7 +128,8 @@ impl Corpus {
     /// One event.
     pub fn event(&mut self, kind: Kind) -> Event {
         let (name, payload) = match kind {
-            Kind::Guild => ("GUILD_CREATE", self.guild()),
+            Kind::Guild => ("GUILD_CREATE", self.guild(GUILD)),
+            Kind::GuildLarge => ("GUILD_CREATE", self.guild(GUILD_LARGE)),
             Kind::Interaction => ("INTERACTION_CREATE", self.interaction()),
             Kind::Member => ("GUILD_MEMBER_UPDATE", self.member_update()),
             Kind::MessageBig => ("MESSAGE_CREATE", self.message_big()),

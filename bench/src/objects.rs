@@ -1,6 +1,6 @@
 //! The objects and payloads that the corpus consists of.
 
-use crate::corpus::Corpus;
+use crate::corpus::{Corpus, Size};
 
 impl Corpus {
     pub(crate) fn user(&mut self) -> String {
@@ -286,13 +286,17 @@ impl Corpus {
         )
     }
 
-    pub(crate) fn guild(&mut self) -> String {
+    pub(crate) fn guild(&mut self, size: Size) -> String {
         let (id, owner, name, icon) = (self.guild_id(), self.id(), self.name(), self.hash(100));
         let (joined, description) = (self.time(), self.words(12));
-        let channels: Vec<String> = (0..200).map(|position| self.channel(position)).collect();
-        let roles: Vec<String> = (0..100).map(|position| self.role(position)).collect();
-        let members: Vec<String> = (0..1000).map(|_| self.member(true)).collect();
-        let presences: Vec<String> = (0..250).map(|_| self.presence(false)).collect();
+        let channels: Vec<String> = (0..size.channels)
+            .map(|position| self.channel(position))
+            .collect();
+        let roles: Vec<String> = (0..size.roles)
+            .map(|position| self.role(position))
+            .collect();
+        let members: Vec<String> = (0..size.members).map(|_| self.member(true)).collect();
+        let presences: Vec<String> = (0..size.presences).map(|_| self.presence(false)).collect();
         let voice: Vec<String> = (0..20).map(|_| self.voice(false)).collect();
         let (channels, roles, members) = (channels.join(","), roles.join(","), members.join(","));
         let (presences, voice) = (presences.join(","), voice.join(","));

@@ -1,11 +1,8 @@
 //! The task that keeps a connection to RabbitMQ and publishes over it.
 
-mod connection;
 mod consumer;
 mod delivery;
-mod down;
 mod pipe;
-mod place;
 mod session;
 mod topology;
 
@@ -18,10 +15,10 @@ use tokio::{
     time::{self, Instant},
 };
 
-use self::{connection::Channels, down::Down, session::Session, topology::Names};
+use self::{session::Session, topology::Names};
 use crate::{Config, Error, message::notice, metrics::Metrics, queue::Queue};
 
-pub(crate) use self::{consumer::Consumer, delivery::Delivery, place::Place};
+pub(crate) use self::{consumer::Consumer, delivery::Delivery};
 
 /// The shortest and the longest wait before another attempt to connect.
 const WAIT: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));

@@ -5,6 +5,8 @@ use wire::event::EventKind;
 
 use crate::error::Fault;
 use crate::frame::decode;
+use crate::keys;
+use crate::read;
 use crate::scan::{self, Next, Rest, behind, space};
 use crate::walk::Routed;
 
@@ -132,8 +134,13 @@ impl Routes {
         }
         loop {
             let key = rest.strip_prefix(b"\"")?;
-            let behind = scan::string(key, fault)?;
-            let through = self.through(&key[..key.len() - behind.len() - 1], depth, here);
+            let (through, behind) = match keys::length(key) {
+                Some(length) => {
+                    let through = self.through(key.get(..length)?, depth, here);
+                    (through, behind(key, length + 1))
+                }
+                None => self.through_escaped(rest, depth, here)?,
+            };
             let value = scan::colon(behind, fault)?;
             let behind = if through == 0 {
                 scan::skip(value, depth as u32 + 1, fault)?
@@ -156,6 +163,20 @@ impl Routes {
         } else {
             0
         }
+    }
+
+    /// As `through`, for a key with escapes, which begins with its quote; and what is behind it.
+    #[cold]
+    fn through_escaped<'a>(
+        &self,
+        rest: &'a [u8],
+        depth: usize,
+        here: u32,
+    ) -> Option<(u32, &'a [u8])> {
+        let end = scan::string(behind(rest, 1), &mut Fault::default())?;
+        let quoted = std::str::from_utf8(&rest[..rest.len() - end.len()]).ok()?;
+        let through = decode(quoted).map_or(0, |name| self.through(name.as_bytes(), depth, here));
+        Some((through, end))
     }
 
     #[inline(never)]
@@ -236,42 +257,21 @@ fn numbers(message: &MessageDescriptor, names: &[String]) -> Option<Vec<u32>> {
 fn find(mut bytes: &[u8], path: &[u32]) -> Option<u64> {
     let (&wanted, rest) = path.split_first()?;
     while !bytes.is_empty() {
-        let tag = varint(&mut bytes)?;
-        let is_wanted = tag >> 3 == u64::from(wanted);
-        match tag & 7 {
-            0 => {
-                varint(&mut bytes)?;
-            }
-            1 => {
-                let (value, after) = bytes.split_first_chunk::<8>()?;
-                if is_wanted && rest.is_empty() {
-                    return Some(u64::from_le_bytes(*value));
+        let (tag, value) = read::varint(bytes)?;
+        let behind = read::skip(value, tag as u32 & 7)?;
+        if tag >> 3 == u64::from(wanted) {
+            match tag & 7 {
+                1 if rest.is_empty() => {
+                    return value.first_chunk().copied().map(u64::from_le_bytes);
                 }
-                bytes = after;
-            }
-            2 => {
-                let length = usize::try_from(varint(&mut bytes)?).ok()?;
-                let (value, after) = bytes.split_at_checked(length)?;
-                if is_wanted {
-                    return find(value, rest);
+                2 => {
+                    let (length, value) = read::varint(value)?;
+                    return find(value.get(..length as usize)?, rest);
                 }
-                bytes = after;
+                _ => {}
             }
-            _ => return None,
         }
-    }
-    None
-}
-
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let (&byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Some(value);
-        }
+        bytes = behind;
     }
     None
 }

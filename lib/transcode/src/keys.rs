@@ -34,6 +34,13 @@ impl Pattern {
         }
     }
 
+    /// The key with its quotes and its colon: the first sixteen bytes, filled up with zeros, and
+    /// what follows them.
+    #[inline(always)]
+    pub(crate) fn text(&self) -> ([u8; 16], &[u8]) {
+        (self.bytes.to_le_bytes(), &self.more)
+    }
+
     /// Whether the text goes on with this key and a colon right behind it.
     #[inline(always)]
     pub(crate) fn is_next(&self, rest: &[u8]) -> bool {
@@ -125,6 +132,14 @@ impl Keys {
             factor,
             shift: 64 - BITS,
         }
+    }
+
+    /// The key of a field; nothing if there is no such field.
+    pub(crate) fn name(&self, index: u8) -> &str {
+        let name = self.names.get(usize::from(index));
+        name.map_or("", |(_, name)| {
+            std::str::from_utf8(name).unwrap_or_default()
+        })
     }
 
     /// The field of the key that `text` begins with, without quotes and of this length.

@@ -1,61 +1,16 @@
-//! The tables that guide the walk: compiled once from the descriptors, then only read.
+//! The tables that guide the walks in both directions: compiled once from the descriptors, then
+//! only read.
 
 use std::collections::HashMap;
 
-use prost_reflect::{FieldDescriptor, Kind as Type, MessageDescriptor};
+use prost_reflect::MessageDescriptor;
 
-use crate::keys::{Keys, Pattern};
+use crate::keys::{self, Keys, Pattern};
 
-/// Members of one message that the tables can hold: the bits of the set of those seen.
-const FIELDS: usize = 128;
+pub(crate) use tag::{Tag, Wire};
 
-/// The encoded tag of a field: its first bytes in the lowest bits.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Tag {
-    pub(crate) bytes: u32,
-    length: u8,
-}
-
-impl Tag {
-    /// No tag at all: elements of packed fields have none.
-    pub(crate) const NONE: Self = Self {
-        bytes: 0,
-        length: 0,
-    };
-
-    pub(crate) const fn new(number: u32, wire: Wire) -> Self {
-        let mut value = number << 3 | wire as u32;
-        let (mut bytes, mut length) = (0, 0);
-        // The tags of field numbers below 2^25 fit into four bytes; larger ones are refused by
-        // `number_fits`.
-        while value >= 0x80 {
-            bytes |= (value & 0x7f | 0x80) << (8 * length);
-            value >>= 7;
-            length += 1;
-        }
-        Self {
-            bytes: bytes | value << (8 * length),
-            length: length as u8 + 1,
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) const fn len(self) -> usize {
-        self.length as usize
-    }
-}
-
-const fn number_fits(number: u32) -> bool {
-    number < 1 << 25
-}
-
-/// Protobuf's wire types, with their numbers.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Wire {
-    Varint = 0,
-    Fixed64 = 1,
-    Bytes = 2,
-}
+mod compile;
+mod tag;
 
 /// What the JSON of a value must be, which follows from the field's type alone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -85,7 +40,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const fn wire(self) -> Wire {
+    #[inline(always)]
+    pub(crate) const fn wire(self) -> Wire {
         match self {
             Self::Bool | Self::Digits | Self::Int32 | Self::Int64 | Self::Uint32 => Wire::Varint,
             Self::Double | Self::Snowflake => Wire::Fixed64,
@@ -96,7 +52,7 @@ impl Kind {
 
 /// How many values a field has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Shape {
+pub(crate) enum Arity {
     /// One.
     One,
     /// An array of them.
@@ -114,7 +70,7 @@ pub(crate) enum Shape {
 pub(crate) struct Field {
     pub(crate) key: Pattern,
     pub(crate) kind: Kind,
-    pub(crate) shape: Shape,
+    pub(crate) arity: Arity,
     /// The field's tag: of each value, of a packed list, of each entry of a map.
     pub(crate) tag: Tag,
     /// The tag of each value where it is not the field's: in a packed list, in a map's entries.
@@ -126,172 +82,61 @@ pub(crate) struct Field {
     pub(crate) routes: bool,
 }
 
+/// The three fields that each object has of our own: the members that the schema has no place
+/// for, the nulls, and the empty arrays and maps.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Own {
+    pub(crate) unknown: Tag,
+    pub(crate) nulls: Tag,
+    pub(crate) empties: Tag,
+    /// The numbers of the three, in this order.
+    pub(crate) numbers: [u32; 3],
+    /// Whether nulls and empties are masks of names rather than lists of numbers: in the messages
+    /// that people write.
+    pub(crate) by_name: bool,
+}
+
 /// One kind of object.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Message {
     pub(crate) fields: Box<[Field]>,
     pub(crate) keys: Keys,
     /// The slot of the object's first member.
     pub(crate) slot: u32,
-    pub(crate) unknown: Tag,
-    pub(crate) nulls: Tag,
-    pub(crate) empties: Tag,
+    pub(crate) own: Own,
+    /// The indexes of the fields, by their numbers.
+    places: Box<[u8]>,
 }
 
-/// All kinds of objects that events consist of.
+impl Message {
+    /// The index of the field with this number.
+    #[inline(always)]
+    pub(crate) fn place(&self, number: u32) -> u8 {
+        match self.places.get(number as usize) {
+            Some(&place) => place,
+            None => keys::NONE,
+        }
+    }
+}
+
+/// All kinds of objects of a schema.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     pub(crate) messages: Vec<Message>,
+    /// What each of them was compiled from.
+    pub(crate) descriptors: Vec<MessageDescriptor>,
     /// How many slots there are.
     pub(crate) slots: u32,
     indexes: HashMap<String, u32>,
 }
 
 impl Tables {
-    /// Adds a copy of `message` for the use of one event, which is routed by the members
-    /// `routes`. `None` if it isn't one of Discord's objects.
-    pub(crate) fn root(&mut self, message: &MessageDescriptor, routes: &[&str]) -> Option<u32> {
-        is_object(message).then(|| {
-            let index = self.reserve();
-            self.compile(message, index, routes);
-            index
-        })
+    /// The index of the message of this full name.
+    pub(crate) fn index(&self, name: &str) -> Option<u32> {
+        self.indexes.get(name).copied()
     }
 
-    /// The index of `message`, which is compiled if it has not been yet. As messages contain each
-    /// other, the index is given out before the message is compiled.
-    fn index(&mut self, message: &MessageDescriptor) -> u32 {
-        if let Some(&index) = self.indexes.get(message.full_name()) {
-            return index;
-        }
-        let index = self.reserve();
-        self.indexes.insert(message.full_name().to_owned(), index);
-        self.compile(message, index, &[]);
-        index
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.indexes.keys().map(String::as_str)
     }
-
-    fn reserve(&mut self) -> u32 {
-        let index = self.messages.len() as u32;
-        self.messages.push(Message {
-            fields: Box::default(),
-            keys: Keys::default(),
-            slot: 0,
-            unknown: Tag::NONE,
-            nulls: Tag::NONE,
-            empties: Tag::NONE,
-        });
-        index
-    }
-
-    fn compile(&mut self, message: &MessageDescriptor, index: u32, routes: &[&str]) {
-        let own = own(message);
-        let mut names = Vec::new();
-        let mut fields = Vec::new();
-        for field in message.fields() {
-            let full = fields.len() == FIELDS;
-            if full || own.contains(&field.number()) || !number_fits(field.number()) {
-                continue;
-            }
-            let Some(mut compiled) = self.field(&field) else {
-                continue;
-            };
-            compiled.routes = routes.contains(&field.name());
-            names.push(field.name().to_owned());
-            fields.push(compiled);
-        }
-        let slot = self.slot();
-        self.messages[index as usize] = Message {
-            fields: fields.into(),
-            keys: Keys::new(&names),
-            slot,
-            unknown: Tag::new(own[0], Wire::Bytes),
-            nulls: Tag::new(own[1], Wire::Bytes),
-            empties: Tag::new(own[2], Wire::Bytes),
-        };
-    }
-
-    fn slot(&mut self) -> u32 {
-        self.slots += 1;
-        self.slots - 1
-    }
-
-    /// `None` for types that JSON has no agreed form for: such members count as unknown.
-    fn field(&mut self, field: &FieldDescriptor) -> Option<Field> {
-        let (shape, kind) = if field.is_map() {
-            let Type::Message(entry) = field.kind() else {
-                return None;
-            };
-            let shape = match entry.map_entry_key_field().kind() {
-                Type::Fixed64 => Shape::MapBySnowflake,
-                Type::String => Shape::MapByText,
-                _ => return None,
-            };
-            (shape, self.kind(&entry.map_entry_value_field().kind())?)
-        } else {
-            let kind = self.kind(&field.kind())?;
-            let shape = match (field.is_list(), kind.wire()) {
-                (false, _) => Shape::One,
-                (true, Wire::Bytes) => Shape::List,
-                (true, Wire::Varint | Wire::Fixed64) => Shape::Packed,
-            };
-            (shape, kind)
-        };
-        let number = field.number();
-        let (tag, inner) = match shape {
-            Shape::One | Shape::List => (Tag::new(number, kind.wire()), Tag::NONE),
-            Shape::Packed => (Tag::new(number, Wire::Bytes), Tag::NONE),
-            Shape::MapBySnowflake | Shape::MapByText => {
-                (Tag::new(number, Wire::Bytes), Tag::new(2, kind.wire()))
-            }
-        };
-        let slot = self.slot();
-        let key = Pattern::new(field.name());
-        Some(Field {
-            key,
-            kind,
-            shape,
-            tag,
-            inner,
-            number,
-            slot,
-            routes: false,
-        })
-    }
-
-    fn kind(&mut self, kind: &Type) -> Option<Kind> {
-        Some(match kind {
-            Type::Bool => Kind::Bool,
-            Type::Double => Kind::Double,
-            Type::Enum(_) | Type::Int32 => Kind::Int32,
-            Type::Fixed64 => Kind::Snowflake,
-            Type::Int64 => Kind::Int64,
-            Type::String => Kind::Text,
-            Type::Uint32 => Kind::Uint32,
-            Type::Uint64 => Kind::Digits,
-            Type::Message(message) => match message.full_name() {
-                "google.protobuf.Timestamp" => Kind::Time,
-                "google.protobuf.Value" => Kind::Any,
-                _ if is_object(message) => Kind::Object(self.index(message)),
-                _ => return None,
-            },
-            _ => return None,
-        })
-    }
-}
-
-/// The numbers of the three fields that each of Discord's objects has of our own: the members
-/// that the schema has no place for, the nulls, and the empty arrays. Zero for what is missing.
-fn own(message: &MessageDescriptor) -> [u32; 3] {
-    ["unknown_json", "nulls", "empties"].map(|name| {
-        message
-            .get_field_by_name(name)
-            .map_or(0, |field| field.number())
-    })
-}
-
-/// Whether nothing of an object of Discord's is lost in `message`.
-fn is_object(message: &MessageDescriptor) -> bool {
-    own(message)
-        .iter()
-        .all(|&number| number != 0 && number_fits(number))
 }

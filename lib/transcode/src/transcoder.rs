@@ -4,27 +4,25 @@ use std::ops::Range;
 
 use crate::envelope::{Envelope, Fields, Lanes};
 use crate::error::Error;
+use crate::event::Numbers;
 use crate::frame::Payload;
 use crate::ids::{Ids, Routes};
 use crate::keys::Keys;
-use crate::table::{Tables, Tag, Wire};
+use crate::schema::Schema;
+use crate::scratch::Scratch;
+use crate::table::{Tag, Wire};
 use crate::walk::{State, Walk};
 
 /// All that is known about events, compiled from the descriptors. It never changes, so all shards
 /// share one.
 #[derive(Debug)]
 pub struct Transcoder {
-    tables: Tables,
+    pub(crate) schema: Schema,
     names: Keys,
-    kinds: Vec<Kind>,
+    pub(crate) kinds: Vec<Kind>,
     usual: Routes,
     fields: Fields,
-}
-
-/// What one shard keeps from event to event, so as not to allocate.
-#[derive(Debug, Default)]
-pub struct Scratch {
-    state: State,
+    pub(crate) numbers: Numbers,
 }
 
 /// An event, ready to be published.
@@ -56,9 +54,11 @@ pub enum Lane {
 
 /// A kind of event.
 #[derive(Debug)]
-struct Kind {
+pub(crate) struct Kind {
+    /// The number of its field in the envelope.
+    pub(crate) number: u32,
     tag: Tag,
-    message: u32,
+    pub(crate) message: u32,
     routes: Routes,
 }
 
@@ -74,16 +74,17 @@ struct Typed {
 impl Transcoder {
     /// Compiles the tables. That takes some milliseconds.
     pub fn new() -> Self {
-        let mut tables = Tables::default();
+        let mut schema = Schema::new(wire::descriptors());
         let mut names = Vec::new();
         let mut kinds = Vec::new();
         for kind in wire::event::events() {
             let routes = Routes::of(&kind);
-            let Some(message) = tables.root(&kind.message, &routes.members()) else {
+            let Some(message) = schema.tables.root(&kind.message, &routes.members()) else {
                 continue;
             };
             names.push(kind.name);
             kinds.push(Kind {
+                number: kind.number,
                 tag: Tag::new(kind.number, Wire::Bytes),
                 message,
                 routes,
@@ -93,13 +94,20 @@ impl Transcoder {
             .get_message_by_name("gateway.v1.Event")
             .expect("the contract has the envelope");
         let fields = Fields::new(&event);
+        let numbers = Numbers::new(&event, kinds.iter().map(|kind| kind.number));
         Self {
-            tables,
+            schema,
             names: Keys::new(&names),
             kinds,
             usual: Routes::usual(),
             fields,
+            numbers,
         }
+    }
+
+    /// The schema of the contract, for messages that are no events.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
     }
 
     /// Whether the schema knows events of this name.
@@ -173,7 +181,7 @@ impl Transcoder {
     ) -> Result<Typed, Option<Error>> {
         let (text, at) = payload.source();
         let start = state.writer.tag_and_byte(kind.tag, 0);
-        let walk = Walk::new(text.as_bytes(), &self.tables, state);
+        let walk = Walk::new(text.as_bytes(), &self.schema.tables, state);
         let end = walk.payload(kind.message, at, state)?;
         payload.finish(end)?;
         let ids = kind

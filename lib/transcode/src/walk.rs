@@ -6,8 +6,9 @@
 
 use crate::error::{Error, Fault, Reason};
 use crate::keys;
-use crate::scan::{self, DEPTH, Next, Rest, behind, space};
-use crate::table::{Field, Kind, Message, Shape, Tables, Tag};
+use crate::level::Level;
+use crate::scan::{self, Next, Rest, behind, space};
+use crate::table::{Arity, Field, Kind, Message, Tables, Tag};
 use crate::write::Writer;
 use kept::{Kept, Mark};
 
@@ -17,13 +18,6 @@ mod list;
 mod number;
 mod text;
 mod time;
-
-/// How many messages may lie within each other. Readers refuse more than 100; a value that would
-/// need more is kept as text. The rest is room for what has no depth of its own.
-const MESSAGES: u32 = 90;
-
-/// The envelope and the payload itself.
-const OUTER_MESSAGES: u32 = 2;
 
 /// What the walks of one shard keep from event to event, so as not to allocate.
 #[derive(Debug, Default)]
@@ -46,15 +40,6 @@ pub(crate) struct Routed {
     pub(crate) number: u32,
     pub(crate) start: usize,
     pub(crate) end: usize,
-}
-
-/// What is open around a value.
-#[derive(Clone, Copy, Debug)]
-struct Level {
-    /// Objects and arrays.
-    containers: u32,
-    /// Protobuf messages.
-    messages: u32,
 }
 
 /// The field that a key names, if any, with its index; and the value behind the key.
@@ -94,13 +79,7 @@ impl<'a> Walk<'a> {
         state: &mut State,
     ) -> Result<usize, Option<Error>> {
         let end = match behind(self.text, at) {
-            [b'{', rest @ ..] => {
-                let level = Level {
-                    containers: 1,
-                    messages: OUTER_MESSAGES,
-                };
-                self.object(message, rest, level)
-            }
+            [b'{', rest @ ..] => self.object(message, rest, Level::OBJECT),
             _ => self.unfit(),
         };
         let end = end.map(|rest| self.at(rest));
@@ -217,10 +196,10 @@ impl<'a> Walk<'a> {
             return Some(rest);
         }
         let written = self.state.writer.position();
-        let rest = match field.shape {
-            Shape::One => self.value(field.kind, field.tag, value, level),
-            Shape::List | Shape::Packed => self.list(field, value, level),
-            Shape::MapBySnowflake | Shape::MapByText => self.map(field, value, level),
+        let rest = match field.arity {
+            Arity::One => self.value(field.kind, field.tag, value, level),
+            Arity::List | Arity::Packed => self.list(field, value, level),
+            Arity::MapBySnowflake | Arity::MapByText => self.map(field, value, level),
         };
         let rest = match rest {
             Some(rest) if !self.state.loose => rest,
@@ -332,23 +311,18 @@ impl<'a> Walk<'a> {
     /// One container further in, which begins here.
     #[inline(always)]
     fn container(&mut self, level: Level, rest: &[u8]) -> Option<Level> {
-        if level.containers == DEPTH {
-            return self.state.fault.set(Reason::Deep, rest);
+        match level.container() {
+            Some(level) => Some(level),
+            None => self.state.fault.set(Reason::Deep, rest),
         }
-        Some(Level {
-            containers: level.containers + 1,
-            ..level
-        })
     }
 
     /// Some messages further in.
     #[inline(always)]
     fn messages(&mut self, level: Level, more: u32) -> Option<Level> {
-        let messages = level.messages + more;
-        if messages > MESSAGES {
-            self.unfit()
-        } else {
-            Some(Level { messages, ..level })
+        match level.messages(more) {
+            Some(level) => Some(level),
+            None => self.unfit(),
         }
     }
 }

@@ -5,6 +5,9 @@ use crate::table::Tag;
 /// Room for a tag, a length and 48 more bytes.
 pub(crate) const WINDOW: usize = 64;
 
+/// A buffer that has grown larger than this is given back.
+const LARGE: usize = 16 << 20;
+
 /// A growing buffer. What lies behind `at` is left over from earlier and means nothing: so most
 /// writes have a fixed size, and only `at` says how much of them counts.
 #[derive(Debug, Default)]
@@ -16,6 +19,9 @@ pub(crate) struct Writer {
 impl Writer {
     pub(crate) fn clear(&mut self) {
         self.at = 0;
+        if self.buffer.len() > LARGE {
+            self.buffer = Vec::new();
+        }
     }
 
     #[inline(always)]
@@ -26,6 +32,16 @@ impl Writer {
     /// Forgets what was written from `at` on.
     pub(crate) fn rewind(&mut self, at: usize) {
         self.at = self.at.min(at);
+    }
+
+    /// Copies what was written at `from` to `to`, which is not behind it.
+    pub(crate) fn shift(&mut self, from: usize, length: usize, to: usize) {
+        self.buffer.copy_within(from..from + length, to);
+    }
+
+    /// Overwrites one byte of what was written.
+    pub(crate) fn set(&mut self, at: usize, byte: u8) {
+        self.buffer[at] = byte;
     }
 
     pub(crate) fn written(&self) -> &[u8] {
@@ -185,4 +201,21 @@ fn varint(value: u64) -> (u64, usize) {
     let count = 8 - (value | 1).leading_zeros() as usize / 8;
     let more = 0x8080_8080_8080_8080 & !(u64::MAX << (8 * (count - 1)));
     (value | more, count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LARGE, Writer};
+
+    #[test]
+    fn large_buffers_are_given_back() {
+        let mut writer = Writer::default();
+        writer.bytes(&vec![1; LARGE / 2]);
+        writer.clear();
+        assert!(writer.buffer.len() >= LARGE / 2);
+        writer.bytes(&vec![1; LARGE + 1]);
+        assert_eq!(writer.written().len(), LARGE + 1);
+        writer.clear();
+        assert!(writer.buffer.is_empty());
+    }
 }

@@ -1,6 +1,7 @@
 //! Members of any type: `google.protobuf.Value`.
 
-use super::{Level, Walk};
+use super::Walk;
+use crate::level::Level;
 use crate::scan::{self, Next, Rest, space};
 use crate::table::{Tag, Wire};
 

@@ -1,8 +1,15 @@
 //! What is kept of objects beside their fields: members as text, nulls, and empty arrays and maps.
 //! As objects lie within each other, each of the three is a stack.
 
-use crate::table::{Message, Tag};
+use crate::read;
+use crate::table::{Message, Tag, Wire};
 use crate::write::Writer;
+
+// The field of `google.protobuf.FieldMask`.
+const PATHS: Tag = Tag::new(1, Wire::Bytes);
+
+/// Room for more than this is given back.
+const MEMBERS: usize = 1 << 16;
 
 /// What is kept of all objects that are open.
 #[derive(Debug, Default)]
@@ -33,6 +40,7 @@ pub(super) struct Mark {
 impl Kept {
     pub(super) fn clear(&mut self) {
         self.members.clear();
+        self.members.shrink_to(MEMBERS);
         self.nulls.clear();
         self.empties.clear();
     }
@@ -64,13 +72,15 @@ impl Kept {
     #[inline(always)]
     pub(super) fn write(&mut self, since: Mark, message: &Message, text: &[u8], to: &mut Writer) {
         if self.nulls.len() > since.nulls {
-            write_numbers(&mut self.nulls, since.nulls, message.nulls, to);
+            let nulls = &mut self.nulls;
+            write_numbers(nulls, since.nulls, message.own.nulls, message, to);
         }
         if self.empties.len() > since.empties {
-            write_numbers(&mut self.empties, since.empties, message.empties, to);
+            let empties = &mut self.empties;
+            write_numbers(empties, since.empties, message.own.empties, message, to);
         }
         if self.members.len() > since.members {
-            self.write_members(since.members, message.unknown, text, to);
+            self.write_members(since.members, message.own.unknown, text, to);
         }
     }
 
@@ -112,7 +122,23 @@ fn push_large(numbers: &mut Vec<u8>, mut number: u32) {
 }
 
 #[inline(never)]
-fn write_numbers(numbers: &mut Vec<u8>, from: usize, tag: Tag, to: &mut Writer) {
-    to.tagged_bytes(tag, &numbers[from..]);
+fn write_numbers(numbers: &mut Vec<u8>, from: usize, tag: Tag, message: &Message, to: &mut Writer) {
+    if message.own.by_name {
+        write_names(&numbers[from..], tag, message, to);
+    } else {
+        to.tagged_bytes(tag, &numbers[from..]);
+    }
     numbers.truncate(from);
+}
+
+/// As a mask of names.
+#[cold]
+fn write_names(mut numbers: &[u8], tag: Tag, message: &Message, to: &mut Writer) {
+    let start = to.tag_and_byte(tag, 0);
+    while let Some((number, rest)) = read::varint(numbers) {
+        let name = message.keys.name(message.place(number as u32));
+        to.tagged_bytes(PATHS, name.as_bytes());
+        numbers = rest;
+    }
+    to.close(start);
 }

@@ -1,8 +1,9 @@
 //! Arrays and maps of values that the schema knows.
 
-use super::{Level, Walk};
+use super::Walk;
+use crate::level::Level;
 use crate::scan::{self, Next, Rest, space};
-use crate::table::{Field, Shape, Tag, Wire};
+use crate::table::{Arity, Field, Tag, Wire};
 
 // The tags of the key in an entry of a map.
 const KEY_BY_SNOWFLAKE: Tag = Tag::new(1, Wire::Fixed64);
@@ -20,7 +21,7 @@ impl<'a> Walk<'a> {
             self.state.kept.empty(field.number);
             return Some(rest);
         }
-        if field.shape == Shape::Packed {
+        if field.arity == Arity::Packed {
             let start = self.state.writer.tag_and_byte(field.tag, 0);
             let rest = self.elements(field, Tag::NONE, rest, level)?;
             self.state.writer.close(start);
@@ -60,8 +61,8 @@ impl<'a> Walk<'a> {
                 return self.state.fault.malformed(rest);
             };
             let entry = self.state.writer.tag_and_byte(field.tag, 0);
-            rest = match field.shape {
-                Shape::MapBySnowflake => self.snowflake(KEY_BY_SNOWFLAKE, rest)?,
+            rest = match field.arity {
+                Arity::MapBySnowflake => self.snowflake(KEY_BY_SNOWFLAKE, rest)?,
                 _ => self.text(KEY_BY_TEXT, rest)?,
             };
             loose |= std::mem::take(&mut self.state.loose);

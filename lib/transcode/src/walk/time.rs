@@ -1,15 +1,13 @@
 //! Times: ISO 8601 as Discord writes it, into `google.protobuf.Timestamp`.
 
 use super::Walk;
+use crate::render::RANGE;
 use crate::scan::{Rest, behind, others_than_digits, word};
 use crate::table::{Tag, Wire};
 
 // The fields of `google.protobuf.Timestamp`.
 const SECONDS: Tag = Tag::new(1, Wire::Varint);
 const NANOS: Tag = Tag::new(2, Wire::Varint);
-
-/// From 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z: what a `Timestamp` may hold.
-const RANGE: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
 
 impl<'a> Walk<'a> {
     #[inline(never)]

@@ -153,6 +153,21 @@ fn ids_in_either_lane() {
     }
 }
 
+/// Also where their names are written with escapes.
+#[test]
+fn ids_behind_escapes() {
+    for lanes in [Lanes::Typed, Lanes::Json] {
+        let payload =
+            r#"{"id":"1","channel\u005fid":"2","gui\u006cd_id":"3","guild_i\u0064s":"4"}"#;
+        let (_, _, ids) = encode("MESSAGE_DELETE", payload, lanes);
+        assert_eq!(
+            (ids.channel_id, ids.guild_id),
+            (Some(2), Some(3)),
+            "{lanes:?}"
+        );
+    }
+}
+
 #[test]
 fn ids_by_path() {
     let ids = |name, payload| encode(name, payload, Lanes::Typed).2;

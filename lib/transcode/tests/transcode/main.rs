@@ -3,11 +3,19 @@
 #[cfg(test)]
 mod allocations;
 #[cfg(test)]
+mod disorder;
+#[cfg(test)]
+mod dynamic;
+#[cfg(test)]
 mod envelope;
+#[cfg(test)]
+mod event;
 #[cfg(test)]
 mod frames;
 #[cfg(test)]
 mod generate;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod json;
 #[cfg(test)]
@@ -15,9 +23,13 @@ mod malformed;
 #[cfg(test)]
 mod mapping;
 #[cfg(test)]
+mod messages;
+#[cfg(test)]
 mod moment;
 #[cfg(test)]
 mod oracle;
+#[cfg(test)]
+mod parse;
 #[cfg(test)]
 mod payloads;
 #[cfg(test)]

@@ -8,6 +8,14 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
+    /// One that can be written down.
+    pub(crate) fn new(seconds: i64, nanos: i32) -> Option<Self> {
+        let first = -days_before(1970) * 86_400;
+        let last = (days_before(10_000) - days_before(1970)) * 86_400 - 1;
+        let exists = (first..=last).contains(&seconds) && (0..1_000_000_000).contains(&nanos);
+        exists.then_some(Self { seconds, nanos })
+    }
+
     /// `YYYY-MM-DDTHH:MM:SS[.f…](Z|±HH:MM)`, for moments that exist.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (date, time) = text.split_once('T')?;
@@ -51,11 +59,7 @@ impl Moment {
             days_before(year) + months.iter().take(month as usize - 1).sum::<i64>() + day - 1;
         let seconds =
             (days - days_before(1970)) * 86_400 + hour * 3600 + minute * 60 + second - offset;
-        let first = -days_before(1970) * 86_400;
-        let last = (days_before(10_000) - days_before(1970)) * 86_400 - 1;
-        (first..=last)
-            .contains(&seconds)
-            .then_some(Self { seconds, nanos })
+        Self::new(seconds, nanos)
     }
 
     /// The form that Discord uses.
@@ -75,9 +79,9 @@ impl Moment {
             days -= length;
             month += 1;
         }
-        let fraction = match self.nanos {
+        let fraction = match self.nanos / 1000 {
             0 => String::new(),
-            nanos => format!(".{:06}", nanos / 1000),
+            micros => format!(".{micros:06}"),
         };
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
         let day = days + 1;

@@ -76,9 +76,9 @@ fn object(
             _ => false,
         };
         if matches!(member.value, Json::Null) {
-            nulls.push(Value::U32(field.number()));
+            nulls.push(field);
         } else if empty {
-            empties.push(Value::U32(field.number()));
+            empties.push(field);
         } else {
             match whole_field(&field, &member.value, level)? {
                 Fit::Exact(value) => encoded.set_field(&field, value),
@@ -93,12 +93,26 @@ fn object(
     if !kept.is_empty() {
         encoded.set_field(&own[0], Value::String(format!("{{{}}}", kept.join(","))));
     }
-    for (field, numbers) in [(&own[1], nulls), (&own[2], empties)] {
-        if !numbers.is_empty() {
-            encoded.set_field(field, Value::List(numbers));
+    for (field, mentioned) in [(&own[1], nulls), (&own[2], empties)] {
+        if !mentioned.is_empty() {
+            encoded.set_field(field, mention(field, &mentioned));
         }
     }
     Ok(encoded)
+}
+
+/// Some fields, as one of our own mentions them: by numbers, or by names in what people write.
+pub(crate) fn mention(own: &FieldDescriptor, fields: &[FieldDescriptor]) -> Value {
+    let Kind::Message(mask) = own.kind() else {
+        let numbers = fields.iter().map(|field| Value::U32(field.number()));
+        return Value::List(numbers.collect());
+    };
+    let names = fields
+        .iter()
+        .map(|field| Value::String(field.name().to_owned()));
+    let mut mention = DynamicMessage::new(mask);
+    mention.set_field_by_name("paths", Value::List(names.collect()));
+    Value::Message(mention)
 }
 
 fn whole_field(field: &FieldDescriptor, value: &Json, level: usize) -> Result<Fit, Repeated> {
