@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# All tests. They start the RabbitMQ and Redis servers that they need, each on free ports.
+# All tests. They start the RabbitMQ and Redis servers that they need, each on free ports. The last are
+# those in Python and TypeScript.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -9,4 +10,5 @@ need_rust
 need_rabbitmq
 need_redis
 cargo test --locked
+scripts/languages.sh
 say "all tests passed"

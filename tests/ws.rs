@@ -2,6 +2,7 @@
 
 mod commands;
 mod events;
+mod every;
 mod lifecycle;
 mod odd_input;
 mod refusals;

@@ -16,7 +16,7 @@ use crate::broker::service::Worker;
 const MIB: u64 = 1024 * 1024;
 
 /// A stage whose services publish to this node.
-async fn stage(rabbit: &Rabbit, config: Config, prefix: &str) -> Result<Stage> {
+pub(crate) async fn stage(rabbit: &Rabbit, config: Config, prefix: &str) -> Result<Stage> {
     let mut stage = Stage::new(config).await?;
     stage.set("BROKER_TYPE", "amqp");
     stage.set("AMQP_URL", &rabbit.url());
@@ -25,7 +25,7 @@ async fn stage(rabbit: &Rabbit, config: Config, prefix: &str) -> Result<Stage> {
 }
 
 /// Starts a service and binds a queue to its exchange before the first event can come.
-async fn start_bound(stage: &Stage, rabbit: &Rabbit, prefix: &str) -> Result<Service> {
+pub(crate) async fn start_bound(stage: &Stage, rabbit: &Rabbit, prefix: &str) -> Result<Service> {
     stage
         .sim
         .change_faults(|faults| faults.rest_status = Some(503));
