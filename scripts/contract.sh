@@ -15,5 +15,5 @@ if [ "${1:-}" = --accept ]; then
   say "$baseline is up to date: commit it"
 # What the contract has and the baseline has not would go unprotected.
 elif ! "$buf" breaking "$baseline" --config proto/buf.yaml --against proto >/dev/null; then
-  die "$baseline lacks what the contract has: run '$0 --accept' and commit it"
+  die "$baseline lacks what the contract has: run 'make contract' and commit it"
 fi

@@ -1,6 +1,9 @@
 //! What holds for the tree and for the system as a whole.
 
 mod broker;
+mod client;
+mod contract;
+mod golden;
 mod layers;
 mod readme;
 mod tree;

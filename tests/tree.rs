@@ -59,7 +59,7 @@ fn refuse(rule: &str, wrong: impl Fn(&Path, &str) -> bool) {
         .canonicalize()
         .expect("the workspace's folder is there");
     let mut files = Vec::new();
-    for folder in ["bench", "gateway", "lib", "tests"] {
+    for folder in ["bench", "clients", "fuzz", "gateway", "lib", "tests"] {
         rust_files(&root.join(folder), &mut files);
     }
     assert!(

@@ -9,6 +9,7 @@ mod topology;
 use std::{mem::Discriminant, sync::Arc, time::Duration};
 
 use boot::{Backoff, CancellationToken, Check, Context};
+use rabbitmq::{Channels, Down, Place};
 use tokio::{
     select,
     sync::watch,

@@ -1,8 +1,9 @@
 //! Which broker, where, and how much may wait for it.
 
 use boot::{Key, Parse, Reader, SecretString, Size, config::Invalid};
+use rabbitmq::{Place, SHORT_STRING};
 
-use crate::{Exchange, amqp::Place, message::SHORT_STRING};
+use crate::Exchange;
 
 const AMQP_URL: Key = Key::new(
     "AMQP_URL",

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rabbitmq::SHORT_STRING;
 use wire::routing;
-
-/// What AMQP allows for a routing key, an id or a name: its length travels in one byte.
-pub(crate) const SHORT_STRING: usize = 255;
 
 /// What a message costs in memory beside its body and its texts: its place in the ring, the
 /// allocations' own overhead, and what the AMQP client keeps until the confirm is there.

@@ -14,13 +14,9 @@ use lapin::{
 };
 use tokio::{sync::watch, time};
 
-use super::{
-    Links,
-    connection::{Channels, answer},
-    delivery::Delivery,
-    down::{Down, Stage},
-    topology::Names,
-};
+use rabbitmq::{Channels, Down, Stage, answer};
+
+use super::{Links, delivery::Delivery, topology::Names};
 use crate::{Exchange, message::short, requests::Call};
 
 /// How many requests a service may have in hand at once.

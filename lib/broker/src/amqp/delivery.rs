@@ -14,7 +14,7 @@ use lapin::{
     options::{BasicAckOptions, BasicNackOptions, BasicPublishOptions},
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
-
+use tokio::time;
 use wire::routing;
 
 use super::{
@@ -26,6 +26,9 @@ use crate::{
     message::short,
     requests::{Call, Reply, short_name, split},
 };
+
+/// How long it may take to tell RabbitMQ what becomes of a request, or to get a reply confirmed.
+const SETTLE: Duration = Duration::from_secs(10);
 
 /// A message that must be settled: unless it was acknowledged, dropping it puts it back.
 #[derive(Debug)]
@@ -89,10 +92,10 @@ impl Delivery {
 
     /// Tells the broker that the message is dealt with.
     pub(crate) async fn ack(&mut self) -> Result<(), Error> {
-        match self.taken.acker.ack(BasicAckOptions::default()).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Error::Disconnected),
-            Err(error) => Err(failed(&error)),
+        if settled(self.taken.acker.ack(BasicAckOptions::default())).await? {
+            Ok(())
+        } else {
+            Err(Error::Disconnected)
         }
     }
 
@@ -107,8 +110,7 @@ impl Delivery {
         let publishing =
             self.channel
                 .basic_publish(exchange, routing_key, options, body, properties);
-        let confirm = publishing.await.map_err(|error| failed(&error))?;
-        match confirm.await.map_err(|error| failed(&error))? {
+        match settled(async { publishing.await?.await }).await? {
             Confirmation::Ack(_) => Ok(()),
             Confirmation::Nack(_) | Confirmation::NotRequested => Err(Error::Refused),
         }
@@ -157,9 +159,20 @@ fn remains(properties: &BasicProperties) -> BasicProperties {
     remains
 }
 
-fn failed(error: &lapin::Error) -> Error {
-    tracing::debug!(%error, "an answer to RabbitMQ failed");
-    Error::Disconnected
+/// Waits until RabbitMQ has what we tell it, but not for ever: a connection that breaks in this
+/// moment may leave the client without an answer.
+async fn settled<T>(telling: impl Future<Output = lapin::Result<T>>) -> Result<T, Error> {
+    match time::timeout(SETTLE, telling).await {
+        Ok(Ok(told)) => Ok(told),
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "an answer to RabbitMQ failed");
+            Err(Error::Disconnected)
+        }
+        Err(_) => {
+            tracing::debug!("RabbitMQ did not take an answer in time");
+            Err(Error::Disconnected)
+        }
+    }
 }
 
 /// Reads what is asked, or says why it cannot be read.

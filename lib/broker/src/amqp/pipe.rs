@@ -18,12 +18,10 @@ use lapin::{
 };
 use tokio::time::Instant;
 
+use rabbitmq::{Down, Stage};
 use wire::routing;
 
-use super::{
-    down::{Down, Stage},
-    topology::{Names, PERSISTENT, TRANSIENT},
-};
+use super::topology::{Names, PERSISTENT, TRANSIENT};
 use crate::{
     Message,
     message::{Value, short},

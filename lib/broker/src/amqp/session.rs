@@ -9,14 +9,16 @@ use tokio::{
     time::{self, Instant},
 };
 
+use rabbitmq::{Channels, Connection, Down, Place, Stage, answer};
+
 use super::{
     Publisher,
-    connection::{Channels, Connection, answer},
-    down::{Down, Stage},
     pipe::Pipe,
-    place::Place,
     topology::{self, Names},
 };
+
+/// What RabbitMQ's list of connections shows.
+const NAME: &str = "discord-gateway";
 
 /// How often we look whether the client has lost the connection without telling us.
 const LOOK: Duration = Duration::from_secs(1);
@@ -32,7 +34,7 @@ pub(super) struct Session {
 impl Session {
     /// Connects, declares the exchanges and switches confirms on.
     pub(super) async fn open(place: &Place, names: &Names, persistent: bool) -> Result<Self, Down> {
-        let connection = Connection::open(place).await?;
+        let connection = Connection::open(place, NAME).await?;
         let events = connection.events();
         let channels = connection.channels();
         topology::declare(&channels, names).await?;

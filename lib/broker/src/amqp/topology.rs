@@ -6,10 +6,8 @@ use lapin::{
     types::{FieldTable, ShortString},
 };
 
-use super::{
-    connection::{Channels, answer},
-    down::{Down, Stage},
-};
+use rabbitmq::{Channels, Down, Stage, answer};
+
 use crate::{Exchange, message::short};
 
 /// Delivery mode of a message that survives a restart of the broker.

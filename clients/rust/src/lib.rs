@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod amqp;
+mod consumer;
+mod decode;
+mod delivery;
+mod error;
+mod event;
+mod handler;
+mod options;
+mod requests;
+mod seen;
+
+pub use serenity;
+pub use wire;
+
+pub use self::{
+    consumer::Consumer,
+    delivery::Delivery,
+    error::{CallError, Error},
+    event::{Envelope, Event},
+    handler::{EventHandler, HandlerResult, SERENITY_EVENTS},
+    options::Options,
+    requests::{Call, Replies, Requests},
+};

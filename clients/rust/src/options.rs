@@ -1,0 +1,176 @@
+//! What a consumer takes from the broker, and how.
+
+use std::time::Duration;
+
+use rabbitmq::{Place, SHORT_STRING};
+use secrecy::SecretString;
+use wire::routing;
+
+use crate::Error;
+
+/// How a [`Consumer`](crate::Consumer) is set up; all but the URL and the queue has a default.
+///
+/// ```
+/// use discord_gateway_client::Options;
+///
+/// let options = Options::new("amqp://guest:guest@127.0.0.1:5672/%2f", "music")
+///     .bind("*.INTERACTION_CREATE.*.*.command.play")
+///     .bind("*.VOICE_STATE_UPDATE.#")
+///     .drop_duplicates(10_000);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Options {
+    url: SecretString,
+    pub(crate) prefix: String,
+    pub(crate) queue: String,
+    pub(crate) bindings: Vec<String>,
+    pub(crate) temporary: bool,
+    pub(crate) prefetch: u16,
+    pub(crate) remembered: usize,
+    pub(crate) attempts: u32,
+    pub(crate) pause: Duration,
+    pub(crate) lanes: usize,
+    pub(crate) grace: Duration,
+}
+
+impl Options {
+    /// A queue on this broker: `amqp[s]://user:password@host:port/vhost`.
+    ///
+    /// Consumers that name the same queue share its events. Without a [`bind`](Self::bind) the
+    /// queue keeps the bindings that it has.
+    pub fn new(url: impl Into<String>, queue: impl Into<String>) -> Self {
+        Self {
+            url: url.into().into(),
+            prefix: "discord".to_owned(),
+            queue: queue.into(),
+            bindings: Vec::new(),
+            temporary: false,
+            prefetch: 200,
+            remembered: 0,
+            attempts: 5,
+            pause: Duration::from_secs(1),
+            lanes: 16,
+            grace: Duration::from_secs(30),
+        }
+    }
+
+    /// What the names of exchanges begin with; `discord` by default, as in the gateway.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// Adds a binding key, `<application>.<event>.<guild>.<channel>`, where `*` stands for one word
+    /// and `#` for any number of words. The queue gets what fits any of its keys.
+    ///
+    /// A binding stays until somebody removes it, even when the program no longer asks for it.
+    #[must_use]
+    pub fn bind(mut self, key: impl Into<String>) -> Self {
+        self.bindings.push(key.into());
+        self
+    }
+
+    /// Lets RabbitMQ delete the queue when its last consumer is gone, with what it holds. By
+    /// default it stays, and keeps events while no consumer is connected.
+    #[must_use]
+    pub fn temporary(mut self) -> Self {
+        self.temporary = true;
+        self
+    }
+
+    /// How many events may be here, or on their way, without being settled; 200 by default.
+    #[must_use]
+    pub fn prefetch(mut self, events: u16) -> Self {
+        self.prefetch = events;
+        self
+    }
+
+    /// Remembers the ids of this many events that were dealt with, and drops what comes again.
+    ///
+    /// That an event is never lost means that it may come twice, soon after one another, with one
+    /// id. What this process remembers, another one does not, nor this one after a restart: work
+    /// that must not be done twice needs the ids beside its results.
+    #[must_use]
+    pub fn drop_duplicates(mut self, remembered: usize) -> Self {
+        self.remembered = remembered;
+        self
+    }
+
+    /// How often [`Consumer::run`](crate::Consumer::run) hands an event to a handler that fails,
+    /// before the event goes to the dead-letter exchange; 5 by default. The first pause between two
+    /// attempts is `pause`, 1 s by default; each further one is twice as long, up to 30 s.
+    #[must_use]
+    pub fn attempts(mut self, attempts: u32, pause: Duration) -> Self {
+        self.attempts = attempts;
+        self.pause = pause;
+        self
+    }
+
+    /// How many events [`Consumer::run`](crate::Consumer::run) handles at once; 16 by default.
+    /// Events of one guild are handled one after the other, in their order.
+    #[must_use]
+    pub fn concurrency(mut self, handlers: usize) -> Self {
+        self.lanes = handlers;
+        self
+    }
+
+    /// How long [`Consumer::run`](crate::Consumer::run) waits for its handlers when it is told to
+    /// stop; 30 s by default. Events whose handlers are cut off go back to the queue.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Checks the options; returns where the broker is.
+    pub(crate) fn check(&self) -> Result<Place, Error> {
+        let place = Place::parse(&self.url).map_err(Error::Url)?;
+        let exchange = routing::exchange(&self.prefix, routing::DEAD_LETTER);
+        let mut names = [&self.queue, &exchange].into_iter().chain(&self.bindings);
+        let mistake = if self.queue.is_empty() {
+            "the queue needs a name".to_owned()
+        } else if let Some(name) = names.find(|name| name.len() > SHORT_STRING) {
+            format!("{name:?} is longer than the {SHORT_STRING} bytes that AMQP allows")
+        } else if self.prefetch == 0 {
+            "a prefetch of 0 means no limit in AMQP: it has to be at least 1".to_owned()
+        } else if self.lanes == 0 {
+            "at least one event has to be handled at once".to_owned()
+        } else if self.attempts == 0 {
+            "an event needs at least one attempt".to_owned()
+        } else {
+            return Ok(place);
+        };
+        Err(Error::Option(mistake))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "amqp://user:hunter2@host:5672/%2f";
+
+    #[test]
+    fn what_amqp_cannot_do_is_refused() {
+        let good = || Options::new(URL, "queue");
+        assert!(good().check().is_ok());
+        for bad in [
+            Options::new(URL, ""),
+            Options::new(URL, "x".repeat(256)),
+            Options::new("http://host", "queue"),
+            good().bind("x".repeat(256)),
+            good().prefix("x".repeat(250)),
+            good().prefetch(0),
+            good().concurrency(0),
+            good().attempts(0, Duration::ZERO),
+        ] {
+            assert!(bad.check().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_password_is_never_shown() {
+        assert!(!format!("{:?}", Options::new(URL, "queue")).contains("hunter2"));
+    }
+}

@@ -1,0 +1,4 @@
+//! The target `frame`.
+#![no_main]
+
+libfuzzer::target!(fuzz::targets::FRAME);

@@ -1,0 +1,4 @@
+//! The target `parse`.
+#![no_main]
+
+libfuzzer::target!(fuzz::targets::PARSE);

@@ -1,0 +1,4 @@
+//! The target `render`.
+#![no_main]
+
+libfuzzer::target!(fuzz::targets::RENDER);

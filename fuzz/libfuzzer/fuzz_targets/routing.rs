@@ -1,0 +1,4 @@
+//! The target `routing`.
+#![no_main]
+
+libfuzzer::target!(fuzz::targets::ROUTING);
