@@ -2,15 +2,20 @@
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use sim::Times;
+use sim::{Config, Times};
 use tests::service::Service;
 
 use super::stage::{Stage, named};
 
-/// Writes a request to the service's stdin, and waits for the answer.
+/// Asks for a payload to be sent, and waits for the answer.
 async fn ask(service: &mut Service, id: &str, body: &Value) -> Result<Value> {
+    call(service, "Send", id, body).await
+}
+
+/// Writes a request to the service's stdin, and waits for the answer.
+async fn call(service: &mut Service, method: &str, id: &str, body: &Value) -> Result<Value> {
     let request = json!({
-        "type": "gateway.v1.Ws/Send",
+        "type": format!("gateway.v1.Ws/{method}"),
         "reply_to": "me",
         "correlation_id": id,
         "body": body,
@@ -104,5 +109,88 @@ async fn while_the_shard_is_not_connected_the_worker_is_told_so() -> Result<()> 
     let body = json!({"shard_id": 0, "payload": r#"{"op":3,"d":{}}"#});
     let answer = ask(&mut service, "away", &body).await?;
     ensure!(answer["body"]["code"] == "CODE_UNAVAILABLE", "{answer}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_presence_goes_to_all_shards_or_to_those_that_are_named() -> Result<()> {
+    let config = Config {
+        shards: 3,
+        max_concurrency: 3,
+        ..Config::default()
+    };
+    let stage = Stage::new(config).await?;
+    let mut service = stage.start_ready().await?;
+    for (id, shard_ids, reached) in [
+        ("all", json!([]), json!([0, 1, 2])),
+        ("one", json!([2]), json!([2])),
+    ] {
+        let body = json!({
+            "presence": {"status": "idle", "activities": [{"name": "chess", "type": 0}]},
+            "shard_ids": shard_ids,
+        });
+        let answer = call(&mut service, "UpdatePresence", id, &body).await?;
+        ensure!(
+            answer["type"] == "gateway.v1.UpdatePresenceResponse",
+            "{answer}"
+        );
+        ensure!(answer["body"]["shard_ids"] == reached, "{answer}");
+    }
+    let body = json!({"presence": {"status": "busy"}});
+    let answer = call(&mut service, "UpdatePresence", "bad", &body).await?;
+    ensure!(
+        answer["body"]["code"] == "CODE_INVALID_ARGUMENT",
+        "{answer}"
+    );
+    let body = json!({"shard_ids": [1, 3]});
+    let answer = call(&mut service, "UpdatePresence", "none", &body).await?;
+    ensure!(answer["body"]["code"] == "CODE_NOT_FOUND", "{answer}");
+    ensure!(stage.sim.state().connections == 3);
+    service.terminate()?;
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voice_state_joins_a_channel_and_leaves_it() -> Result<()> {
+    let stage = Stage::small().await?;
+    let mut service = stage.start_ready().await?;
+    let guild = stage.sim.guild_ids()[0].to_string();
+    let states = |service: &Service| -> Result<Vec<Value>> {
+        Ok(named(&service.messages()?, "VOICE_STATE_UPDATE")
+            .iter()
+            .map(|message| message["body"]["voice_state_update"].clone())
+            .collect())
+    };
+    for (id, channel, count) in [
+        ("join", json!("81384788765712384"), 1),
+        ("leave", Value::Null, 2),
+    ] {
+        let mut body = json!({"guild_id": guild, "self_deaf": true});
+        if !channel.is_null() {
+            body["channel_id"] = channel.clone();
+        }
+        let answer = call(&mut service, "UpdateVoiceState", id, &body).await?;
+        ensure!(
+            answer["type"] == "gateway.v1.UpdateVoiceStateResponse",
+            "{answer}"
+        );
+        service
+            .until("the voice state", || Ok(states(&service)?.len() == count))
+            .await?;
+        let state = states(&service)?[count - 1].clone();
+        ensure!(state["channel_id"] == channel, "{state}");
+    }
+    service.terminate()?;
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_method_that_is_not_carried_out_says_what_to_do_instead() -> Result<()> {
+    let stage = Stage::small().await?;
+    let mut service = stage.start_ready().await?;
+    let answer = call(&mut service, "RequestChannelInfo", "info", &json!({})).await?;
+    ensure!(answer["body"]["code"] == "CODE_UNIMPLEMENTED", "{answer}");
+    let message = answer["body"]["message"].as_str().context("a message")?;
+    ensure!(message.contains("gateway.v1.Ws/Send"), "{message}");
     Ok(())
 }

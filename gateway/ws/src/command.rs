@@ -1,34 +1,40 @@
 //! Requests of workers to the gateway connections: checked here, carried out by the shards.
 
+mod payload;
+
 use crate::session;
 use broker::{Broker, Request};
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use prost::{Message as _, Name as _};
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use std::{collections::BTreeMap, time::Duration};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
+use prost::{Message, Name};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::{mpsc, oneshot},
     time,
 };
 use tokio_util::sync::CancellationToken;
+use transcode::Transcoder;
 use wire::gateway::v1::{
-    Code, Error as Failure, SendRequest, SendResponse, send_request::Connection,
+    Code, Error as Failure, SendRequest, SendResponse, UpdatePresenceRequest,
+    UpdatePresenceResponse, UpdateVoiceStateRequest, UpdateVoiceStateResponse,
+    send_request::Connection,
 };
 
 /// The name of the service in routing keys.
 const SERVICE: &str = "ws";
 
-/// The only method that is carried out.
+/// The method that sends a payload as it is.
 const SEND: &str = "gateway.v1.Ws/Send";
 
-/// The longest payload that Discord takes.
-///
-/// See [Discord Docs/Sending Events](https://docs.discord.com/developers/events/gateway#sending-events).
-const LONGEST: usize = 4096;
+/// The method that sets the bot's status and activities.
+const UPDATE_PRESENCE: &str = "gateway.v1.Ws/UpdatePresence";
 
-/// The opcodes that workers may send; Identify, Resume and heartbeats are ours.
-const OPCODES: [u32; 5] = [3, 4, 8, 31, 43];
+/// The method that joins, moves within or leaves a guild's voice.
+const UPDATE_VOICE_STATE: &str = "gateway.v1.Ws/UpdateVoiceState";
 
 /// How many requests are carried out at once; further ones wait at the broker.
 const AT_ONCE: usize = 256;
@@ -56,22 +62,29 @@ pub(crate) struct Commands {
     shards: BTreeMap<u32, mpsc::Sender<Command>>,
     /// How many shards there are in all.
     count: u32,
+    /// Knows the objects that payloads consist of.
+    transcoder: Arc<Transcoder>,
 }
 
-/// What of a payload matters before it is sent.
-#[derive(Deserialize)]
-struct Payload<'a> {
-    /// The opcode.
-    op: u32,
-    /// What it is sent with; it has to be there.
-    #[serde(borrow, rename = "d")]
-    _data: &'a RawValue,
+/// The reply to a request that was carried out.
+struct Reply {
+    /// Name of its message.
+    name: String,
+    body: Bytes,
 }
 
 impl Commands {
     /// Commands to these shards, of `count` in all.
-    pub(crate) const fn new(shards: BTreeMap<u32, mpsc::Sender<Command>>, count: u32) -> Self {
-        Self { shards, count }
+    pub(crate) const fn new(
+        shards: BTreeMap<u32, mpsc::Sender<Command>>,
+        count: u32,
+        transcoder: Arc<Transcoder>,
+    ) -> Self {
+        Self {
+            shards,
+            count,
+            transcoder,
+        }
     }
 
     /// Takes requests until the shutdown. A shard that is slow to send holds up nobody else's.
@@ -100,11 +113,7 @@ impl Commands {
         let limit = request.call.timeout.unwrap_or(PATIENCE);
         let carried_out = time::timeout(limit, self.carry_out(&request)).await;
         let answered = match carried_out.unwrap_or_else(|_| Err(too_late(limit))) {
-            Ok(shard_id) => {
-                let response = SendResponse { shard_id };
-                let body = response.encode_to_vec().into();
-                request.reply(&SendResponse::full_name(), body).await
-            }
+            Ok(reply) => request.reply(&reply.name, reply.body).await,
             Err(failure) => request.fail(&failure).await,
         };
         if let Err(error) = answered {
@@ -112,35 +121,66 @@ impl Commands {
         }
     }
 
-    /// Hands a request to its shard, and waits until the connection has it.
-    async fn carry_out(&self, request: &Request) -> Result<u32, Failure> {
-        if request.call.method != SEND {
-            let method = &request.call.method;
-            return Err(failure(
+    /// Does what is asked.
+    async fn carry_out(&self, request: &Request) -> Result<Reply, Failure> {
+        let body = request.call.body.clone();
+        match request.call.method.as_str() {
+            SEND => self.send_payload(read(body)?).await,
+            UPDATE_PRESENCE => self.update_presence(read(body)?).await,
+            UPDATE_VOICE_STATE => self.update_voice_state(&read(body)?).await,
+            method => Err(failure(
                 Code::Unimplemented,
                 format!("{method} is not carried out here: send its payload with {SEND}"),
-            ));
+            )),
         }
-        let send = SendRequest::decode(request.call.body.clone())
-            .map_err(|error| invalid(format!("the body is no gateway.v1.SendRequest: {error}")))?;
-        check(&send.payload)?;
-        let id = match send.connection {
+    }
+
+    async fn send_payload(&self, request: SendRequest) -> Result<Reply, Failure> {
+        let payload = payload::raw(request.payload)?;
+        let shard_id = match request.connection {
             Some(Connection::GuildId(guild_id)) => session::shard_of(guild_id, self.count),
             Some(Connection::ShardId(id)) => id,
             None => return Err(invalid("neither guild_id nor shard_id is set".to_owned())),
         };
-        let shard = self.shards.get(&id).ok_or_else(|| {
-            failure(
-                Code::NotFound,
-                format!("shard {id} of {} does not run here", self.count),
-            )
-        })?;
-        let (sent, done) = oneshot::channel();
-        let command = Command {
-            payload: send.payload,
-            sent,
+        self.send(shard_id, payload).await?;
+        Ok(reply(&SendResponse { shard_id }))
+    }
+
+    async fn update_presence(&self, request: UpdatePresenceRequest) -> Result<Reply, Failure> {
+        let presence = request.presence.unwrap_or_default();
+        let payload = payload::presence(self.transcoder.schema(), &presence)?;
+        let shard_ids: BTreeSet<u32> = if request.shard_ids.is_empty() {
+            (0..self.count).collect()
+        } else {
+            request.shard_ids.into_iter().collect()
         };
-        match shard.try_send(command) {
+        // Those that do not run here are told before anything is sent.
+        for id in &shard_ids {
+            self.shard(*id)?;
+        }
+        let sending = shard_ids.iter().map(|id| self.send(*id, payload.clone()));
+        // One that is away keeps it from no other.
+        for sent in join_all(sending).await {
+            sent?;
+        }
+        let shard_ids = shard_ids.into_iter().collect();
+        Ok(reply(&UpdatePresenceResponse { shard_ids }))
+    }
+
+    async fn update_voice_state(
+        &self,
+        request: &UpdateVoiceStateRequest,
+    ) -> Result<Reply, Failure> {
+        let payload = payload::voice_state(request)?;
+        let shard_id = session::shard_of(request.guild_id, self.count);
+        self.send(shard_id, payload).await?;
+        Ok(reply(&UpdateVoiceStateResponse { shard_id }))
+    }
+
+    /// Hands a payload to a shard, and waits until the connection has it.
+    async fn send(&self, id: u32, payload: String) -> Result<(), Failure> {
+        let (sent, done) = oneshot::channel();
+        match self.shard(id)?.try_send(Command { payload, sent }) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(_)) => {
                 let text = format!("{WAITING} payloads wait already for shard {id}: send fewer");
@@ -148,31 +188,28 @@ impl Commands {
             }
             Err(mpsc::error::TrySendError::Closed(_)) => return Err(unavailable(id)),
         }
-        done.await.map_err(|_| unavailable(id))?;
-        Ok(id)
+        done.await.map_err(|_| unavailable(id))
+    }
+
+    fn shard(&self, id: u32) -> Result<&mpsc::Sender<Command>, Failure> {
+        self.shards.get(&id).ok_or_else(|| {
+            failure(
+                Code::NotFound,
+                format!("shard {id} of {} does not run here", self.count),
+            )
+        })
     }
 }
 
-/// Refuses what Discord would close the connection for.
-fn check(payload: &str) -> Result<(), Failure> {
-    if payload.len() > LONGEST {
-        let length = payload.len();
-        return Err(invalid(format!(
-            "the payload has {length} bytes; Discord takes {LONGEST}"
-        )));
-    }
-    let parsed: Payload<'_> = serde_json::from_str(payload).map_err(|error| {
-        invalid(format!(
-            "the payload is no JSON object with op and d: {error}"
-        ))
-    })?;
-    if OPCODES.contains(&parsed.op) {
-        Ok(())
-    } else {
-        Err(invalid(format!(
-            "opcode {} is not for workers: use one of {OPCODES:?}",
-            parsed.op
-        )))
+/// The request that a body is.
+fn read<M: Message + Name + Default>(body: Bytes) -> Result<M, Failure> {
+    M::decode(body).map_err(|error| invalid(format!("the body is no {}: {error}", M::full_name())))
+}
+
+fn reply<M: Message + Name>(message: &M) -> Reply {
+    Reply {
+        name: M::full_name(),
+        body: message.encode_to_vec().into(),
     }
 }
 
@@ -198,31 +235,4 @@ fn unavailable(shard: u32) -> Failure {
         Code::Unavailable,
         format!("shard {shard} is not connected; try again"),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{LONGEST, check};
-    use wire::gateway::v1::Code;
-
-    #[test]
-    fn only_payloads_that_discord_would_take_from_a_worker_pass() {
-        assert_eq!(
-            check(r#"{"op":4,"d":{"guild_id":"1","channel_id":null}}"#),
-            Ok(())
-        );
-        let long = format!(r#"{{"op":3,"d":"{}"}}"#, "x".repeat(LONGEST));
-        for bad in [
-            "",
-            "[]",
-            "{}",
-            r#"{"op":4}"#,
-            r#"{"op":2,"d":{}}"#,
-            r#"{"op":"4","d":1}"#,
-            &long,
-        ] {
-            let failure = check(bad).unwrap_err();
-            assert_eq!(failure.code(), Code::InvalidArgument, "{bad}");
-        }
-    }
 }

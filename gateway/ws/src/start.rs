@@ -165,7 +165,7 @@ impl Plan {
                 .tasks
                 .spawn("shard", shard.run(context.shutdown.clone()));
         }
-        let commands = Commands::new(commands, self.count);
+        let commands = Commands::new(commands, self.count, transcoder);
         let (broker, shutdown) = (shared.broker.clone(), context.shutdown.clone());
         context.tasks.spawn(
             "commands",

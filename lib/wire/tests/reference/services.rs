@@ -23,8 +23,8 @@ What a worker can ask this system to do. A request is one message on the topic e
 | `expiration`, or header `deadline` | how long the caller waits |
 | `priority` | 0 to 9; higher first, where requests queue |
 
-This version has `gateway-ws`, which carries out `ws.Send` and answers the other methods of `ws` with
-UNIMPLEMENTED. What is sent to a service that does not run is returned by RabbitMQ as unroutable, if it
+This version has `gateway-ws`, which carries out `UpdatePresence`, `UpdateVoiceState` and `Send`, and
+answers the other methods of `ws` with UNIMPLEMENTED. What is sent to a service that does not run is returned by RabbitMQ as unroutable, if it
 was published as mandatory.
 
 The reply has the reply message as its body and that message's name in `type`.
