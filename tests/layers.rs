@@ -7,7 +7,8 @@ use serde_json::Value;
 /// Each library with all of ours that it may depend on, in its tests too.
 const LIBRARIES: &[(&str, &[&str])] = &[
     ("wire", &[]),
-    ("boot", &[]),
+    ("backoff", &[]),
+    ("boot", &["backoff"]),
     ("discord", &[]),
     // Of ours it uses nothing: else our mistakes would agree with themselves.
     ("sim", &[]),
@@ -17,8 +18,10 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 ];
 
 /// Libraries for workers: they see the contract and the broker, and nothing of the services.
-const CLIENTS: &[(&str, &[&str])] =
-    &[("discord-gateway-client", &["rabbitmq", "transcode", "wire"])];
+const CLIENTS: &[(&str, &[&str])] = &[(
+    "discord-gateway-client",
+    &["backoff", "rabbitmq", "transcode", "wire"],
+)];
 
 /// What a service stands on. Services meet in the contract alone, and have the simulator in tests.
 const UNDER_SERVICES: &[&str] = &["boot", "broker", "discord", "transcode", "wire"];

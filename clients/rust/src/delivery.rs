@@ -1,31 +1,23 @@
 //! An event taken from the queue, and what becomes of it.
 
-use std::{
-    pin::pin,
-    task::{Context, Poll, Waker},
-    time::Duration,
-};
+use std::time::Duration;
 
 use lapin::{
-    Acker, BasicProperties, Channel, Confirmation,
+    Acker, Channel, Confirmation,
     message::Delivery as Message,
-    options::{BasicAckOptions, BasicNackOptions, BasicPublishOptions, BasicRejectOptions},
-    types::{AMQPValue, FieldTable, LongString, ShortString},
+    options::{BasicAckOptions, BasicPublishOptions, BasicRejectOptions},
+    types::ShortString,
 };
 use prost::Message as _;
-use rabbitmq::{Down, Stage, answer};
+use rabbitmq::{Down, Stage, answer, settled};
 use tokio::time;
 use wire::gateway::v1::Event as WireEvent;
 
-use crate::{Envelope, Error, Event, amqp::PERSISTENT, seen::Seen};
+use crate::{Envelope, Error, Event, seen::Seen};
 
 /// How long an event waits before it goes back to the queue, when the dead-letter exchange has no
 /// room for it: it would be back here at once.
 const NO_ROOM: Duration = Duration::from_secs(1);
-
-/// How long the AMQP client may take to send that an event is settled. Without a limit we might wait
-/// for ever: when a connection breaks at the wrong moment, the client forgets to tell.
-const SETTLE: Duration = Duration::from_secs(2);
 
 /// An event that has to be settled: unless it was, dropping it puts it back into the queue.
 #[must_use = "an event that is dropped without being settled comes again"]
@@ -121,7 +113,8 @@ impl Receipt {
     pub(crate) async fn ack(&self, id: &str) -> Result<(), Error> {
         // It was, even if RabbitMQ does not learn of it and gives it out again.
         self.seen.add(id);
-        settle(self.acker().ack(BasicAckOptions::default())).await
+        let acking = self.acker().ack(BasicAckOptions::default());
+        settled(acking).await.map_err(|down| unsettled(&down))
     }
 
     /// Publishes a copy with the reason to the dead-letter exchange, and takes the event from the
@@ -149,23 +142,21 @@ impl Receipt {
                     "the dead-letter exchange is out of reach: rejected, as the queue's policy has it",
                 );
                 // If the whole connection is gone, this changes nothing, and the event comes again.
-                settle(self.acker().reject(BasicRejectOptions::default())).await
+                let rejecting = self.acker().reject(BasicRejectOptions::default());
+                settled(rejecting).await.map_err(|down| unsettled(&down))
             }
         }
     }
 
     /// Whether the dead-letter exchange has taken a copy.
     async fn publish(&self, reason: &str) -> Result<bool, Down> {
-        let properties = &self.message.properties;
-        let mut headers = properties.headers().clone().unwrap_or_default();
-        let reason = AMQPValue::LongString(LongString::from(reason));
-        headers.insert("reason".into(), reason);
+        let properties = rabbitmq::dead_letter(&self.message.properties, reason);
         let publishing = self.graveyard.channel.basic_publish(
             self.graveyard.exchange.clone(),
             self.message.routing_key.clone(),
             BasicPublishOptions::default(),
             &self.message.data,
-            remains(properties, headers),
+            properties,
         );
         let confirmed = async { publishing.await?.await };
         match answer("taking a dead letter", Stage::Run, confirmed).await? {
@@ -181,57 +172,11 @@ impl Receipt {
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        if !self.usable() {
-            return;
-        }
-        let options = BasicNackOptions {
-            requeue: true,
-            ..Default::default()
-        };
-        let nack = pin!(self.acker().nack(options));
-        // The first poll hands the frame to the AMQP client; there is nothing to wait for.
-        if let Poll::Ready(Err(error)) = nack.poll(&mut Context::from_waker(Waker::noop())) {
-            tracing::debug!(%error, "an event was not put back; RabbitMQ does it by itself");
-        }
+        rabbitmq::put_back(self.acker());
     }
 }
 
-/// Waits until the AMQP client has sent what becomes of an event.
-async fn settle(settling: impl Future<Output = lapin::Result<bool>>) -> Result<(), Error> {
-    match time::timeout(SETTLE, settling).await {
-        Ok(Ok(true)) => Ok(()),
-        Ok(Ok(false)) => Err(Error::Disconnected),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "an event was not settled");
-            Err(Error::Disconnected)
-        }
-        Err(_) => {
-            tracing::debug!("an event was not settled in time");
-            Err(Error::Disconnected)
-        }
-    }
-}
-
-/// What stays of a dead message's properties. Its expiration and its user do not: it is to wait
-/// until somebody looks at it, and it is ours to publish now.
-fn remains(properties: &BasicProperties, headers: FieldTable) -> BasicProperties {
-    let mut remains = BasicProperties::default()
-        .with_delivery_mode(PERSISTENT)
-        .with_headers(headers);
-    if let Some(value) = properties.content_type() {
-        remains = remains.with_content_type(value.clone());
-    }
-    if let Some(value) = properties.kind() {
-        remains = remains.with_type(value.clone());
-    }
-    if let Some(value) = properties.message_id() {
-        remains = remains.with_message_id(value.clone());
-    }
-    if let Some(value) = properties.app_id() {
-        remains = remains.with_app_id(value.clone());
-    }
-    if let Some(value) = properties.timestamp() {
-        remains = remains.with_timestamp(*value);
-    }
-    remains
+fn unsettled(down: &Down) -> Error {
+    tracing::debug!(?down, "an event was not settled");
+    Error::Disconnected
 }

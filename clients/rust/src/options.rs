@@ -99,7 +99,8 @@ impl Options {
 
     /// How often [`Consumer::run`](crate::Consumer::run) hands an event to a handler that fails,
     /// before the event goes to the dead-letter exchange; 5 by default. The first pause between two
-    /// attempts is `pause`, 1 s by default; each further one is twice as long, up to 30 s.
+    /// attempts lies between `pause`, 1 s by default, and twice that; the limits of each further one are
+    /// twice as high, up to 30 s.
     #[must_use]
     pub fn attempts(mut self, attempts: u32, pause: Duration) -> Self {
         self.attempts = attempts;

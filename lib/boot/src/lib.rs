@@ -17,7 +17,6 @@
 //! - An error is logged once, where it is handled, with [`chain`], and not on each storey it passes.
 
 mod admin;
-mod backoff;
 mod cli;
 pub mod config;
 mod context;

@@ -2,10 +2,9 @@
 
 use std::{mem::Discriminant, time::Duration};
 
+use backoff::Backoff;
 use rabbitmq::{Down, Place};
 use tokio::time::Instant;
-
-use super::Backoff;
 
 /// The shortest and the longest wait before another attempt to connect.
 const WAIT: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
@@ -55,7 +54,7 @@ impl Trouble {
         }
         let kind = down.kind();
         let reason = down.explain(place);
-        let wait = self.backoff.wait();
+        let wait = self.backoff.next();
         if self.kind.replace(kind) == Some(kind) {
             tracing::debug!(reason, what = self.what, ?wait, "still no connection");
         } else {

@@ -2,15 +2,14 @@
 
 use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use backoff::Backoff;
 use futures_util::FutureExt as _;
 use tokio::{sync::mpsc, time};
 use tokio_util::sync::CancellationToken;
 use transcode::{Scratch, Transcoder};
 
 use super::{Known, Taken, note, refuse};
-use crate::{
-    Envelope, Event, EventHandler, Options, amqp::Backoff, decode::decode, handler::dispatch,
-};
+use crate::{Envelope, Event, EventHandler, Options, decode::decode, handler::dispatch};
 
 /// The longest pause between two attempts to handle an event.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -77,7 +76,7 @@ impl<H: EventHandler> Lane<H> {
                 );
                 return note(receipt.bury(&envelope.id, &reason).await);
             }
-            let pause = backoff.wait();
+            let pause = backoff.next();
             tracing::warn!(
                 id,
                 event,

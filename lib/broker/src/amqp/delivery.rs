@@ -1,34 +1,23 @@
 //! A message taken from a queue, and what becomes of it.
 
-use std::{
-    mem,
-    pin::pin,
-    task::{Context, Poll, Waker},
-    time::Duration,
-};
+use std::{mem, time::Duration};
 
 use bytes::Bytes;
 use lapin::{
     BasicProperties, Channel, Confirmation,
     message::Delivery as Taken,
-    options::{BasicAckOptions, BasicNackOptions, BasicPublishOptions},
-    types::{AMQPValue, FieldTable, LongString, ShortString},
+    options::{BasicAckOptions, BasicPublishOptions},
+    types::{AMQPValue, FieldTable, ShortString},
 };
-use tokio::time;
+use rabbitmq::{Down, Stage, answer, settled};
 use wire::routing;
 
-use super::{
-    consumer::PRIORITY,
-    topology::{Names, PERSISTENT},
-};
+use super::{consumer::PRIORITY, topology::Names};
 use crate::{
     Error, Exchange,
     message::short,
     requests::{Call, Reply, short_name, split},
 };
-
-/// How long it may take to tell RabbitMQ what becomes of a request, or to get a reply confirmed.
-const SETTLE: Duration = Duration::from_secs(10);
 
 /// A message that must be settled: unless it was acknowledged, dropping it puts it back.
 #[derive(Debug)]
@@ -78,13 +67,7 @@ impl Delivery {
 
     /// Publishes a copy of the message to the dead-letter exchange, with the reason.
     pub(crate) async fn bury(&mut self, reason: &str) -> Result<(), Error> {
-        let properties = &self.taken.properties;
-        let mut headers = properties.headers().clone().unwrap_or_default();
-        headers.insert(
-            "reason".into(),
-            AMQPValue::LongString(LongString::from(reason)),
-        );
-        let properties = remains(properties).with_headers(headers);
+        let properties = rabbitmq::dead_letter(&self.taken.properties, reason);
         let (exchange, routing_key) = (self.dead_letter.clone(), self.taken.routing_key.clone());
         self.publish(exchange, routing_key, &self.taken.data, properties)
             .await
@@ -92,11 +75,8 @@ impl Delivery {
 
     /// Tells the broker that the message is dealt with.
     pub(crate) async fn ack(&mut self) -> Result<(), Error> {
-        if settled(self.taken.acker.ack(BasicAckOptions::default())).await? {
-            Ok(())
-        } else {
-            Err(Error::Disconnected)
-        }
+        let acking = self.taken.acker.ack(BasicAckOptions::default());
+        settled(acking).await.map_err(|down| failed(&down))
     }
 
     async fn publish(
@@ -110,7 +90,9 @@ impl Delivery {
         let publishing =
             self.channel
                 .basic_publish(exchange, routing_key, options, body, properties);
-        match settled(async { publishing.await?.await }).await? {
+        let confirmed = async { publishing.await?.await };
+        let confirmation = answer("taking a message", Stage::Run, confirmed).await;
+        match confirmation.map_err(|down| failed(&down))? {
             Confirmation::Ack(_) => Ok(()),
             Confirmation::Nack(_) | Confirmation::NotRequested => Err(Error::Refused),
         }
@@ -119,60 +101,13 @@ impl Delivery {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        if !self.taken.acker.usable() {
-            return;
-        }
-        let options = BasicNackOptions {
-            requeue: true,
-            ..Default::default()
-        };
-        let nack = pin!(self.taken.acker.nack(options));
-        // The first poll hands the frame to the client; there is nothing to wait for.
-        if let Poll::Ready(Err(error)) = nack.poll(&mut Context::from_waker(Waker::noop())) {
-            tracing::debug!(%error, "a request was not put back; RabbitMQ does it by itself");
-        }
+        rabbitmq::put_back(&self.taken.acker);
     }
 }
 
-/// What stays of a dead message's properties. Its expiration and its user do not: it is to wait
-/// until somebody looks at it, and it is ours to publish now.
-fn remains(properties: &BasicProperties) -> BasicProperties {
-    let mut remains = BasicProperties::default().with_delivery_mode(PERSISTENT);
-    if let Some(value) = properties.content_type() {
-        remains = remains.with_content_type(value.clone());
-    }
-    if let Some(value) = properties.kind() {
-        remains = remains.with_type(value.clone());
-    }
-    if let Some(value) = properties.message_id() {
-        remains = remains.with_message_id(value.clone());
-    }
-    if let Some(value) = properties.correlation_id() {
-        remains = remains.with_correlation_id(value.clone());
-    }
-    if let Some(value) = properties.reply_to() {
-        remains = remains.with_reply_to(value.clone());
-    }
-    if let Some(value) = properties.app_id() {
-        remains = remains.with_app_id(value.clone());
-    }
-    remains
-}
-
-/// Waits until RabbitMQ has what we tell it, but not for ever: a connection that breaks in this
-/// moment may leave the client without an answer.
-async fn settled<T>(telling: impl Future<Output = lapin::Result<T>>) -> Result<T, Error> {
-    match time::timeout(SETTLE, telling).await {
-        Ok(Ok(told)) => Ok(told),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "an answer to RabbitMQ failed");
-            Err(Error::Disconnected)
-        }
-        Err(_) => {
-            tracing::debug!("RabbitMQ did not take an answer in time");
-            Err(Error::Disconnected)
-        }
-    }
+fn failed(down: &Down) -> Error {
+    tracing::debug!(?down, "an answer to RabbitMQ failed");
+    Error::Disconnected
 }
 
 /// Reads what is asked, or says why it cannot be read.

@@ -18,10 +18,10 @@ use lapin::{
 };
 use tokio::time::Instant;
 
-use rabbitmq::{Down, Stage};
+use rabbitmq::{Down, PERSISTENT, Stage};
 use wire::routing;
 
-use super::topology::{Names, PERSISTENT, TRANSIENT};
+use super::topology::{Names, TRANSIENT};
 use crate::{
     Message,
     message::{Value, short},

@@ -10,8 +10,6 @@ use rabbitmq::{Channels, Down, Stage, answer};
 
 use crate::{Exchange, message::short};
 
-/// Delivery mode of a message that survives a restart of the broker.
-pub(super) const PERSISTENT: u8 = 2;
 /// Delivery mode of a message that does not.
 pub(super) const TRANSIENT: u8 = 1;
 

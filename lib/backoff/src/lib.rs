@@ -1,4 +1,4 @@
-//! Waiting times between attempts: exponential, with jitter, never above a limit.
+#![doc = include_str!("../README.md")]
 
 use std::time::Duration;
 
