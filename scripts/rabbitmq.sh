@@ -76,6 +76,7 @@ start() {
     RABBITMQ_DIST_PORT=$dist \
     RABBITMQ_MNESIA_BASE=$folder/data \
     RABBITMQ_LOG_BASE=$folder/log \
+    ERL_CRASH_DUMP=$folder/erl_crash.dump \
     RABBITMQ_ENABLED_PLUGINS_FILE=$folder/enabled_plugins \
     RABBITMQ_CONFIG_FILE=$folder/rabbitmq.conf \
     RABBITMQ_CONF_ENV_FILE=/dev/null \

@@ -198,6 +198,8 @@ impl Rabbit {
             .env("RABBITMQ_DIST_PORT", ports.distribution.to_string())
             .env("RABBITMQ_MNESIA_BASE", path.join("mnesia"))
             .env("RABBITMQ_LOG_BASE", path.join("log"))
+            // Else Erlang would leave it in the folder that the tests run in.
+            .env("ERL_CRASH_DUMP", path.join("erl_crash.dump"))
             .env("RABBITMQ_ENABLED_PLUGINS_FILE", path.join("plugins"))
             .env("RABBITMQ_CONFIG_FILE", path.join("rabbitmq.conf"))
             .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
