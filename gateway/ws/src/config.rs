@@ -77,7 +77,7 @@ pub struct Config {
 impl Config {
     /// Reads the configuration; every mistake is noted in the reader.
     pub fn read(reader: &mut Reader) -> Option<Self> {
-        let application = Application::read(reader);
+        let applications = reader.each(application::LIST, Application::read);
         let api_url = reader.or_default::<ApiUrl>(&API_URL);
         let sessions = place(reader);
         let lease_ttl =
@@ -89,7 +89,7 @@ impl Config {
         );
         let broker = broker::Config::read(reader);
         Some(Self {
-            applications: vec![application?],
+            applications: applications?,
             api_url: api_url?.0,
             sessions: sessions?,
             lease_ttl: lease_ttl?,
