@@ -166,7 +166,7 @@ async fn publish(url: &str, sink: &Sink, batch: Option<Batch>) -> Result<Run> {
         headers: Vec::new(),
         body: body.clone(),
         group: 0,
-        batch: None,
+        batch,
     };
     lane.publish(1, message(1)).await?;
     lane.confirmed_past(1).await;

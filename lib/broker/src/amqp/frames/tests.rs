@@ -200,7 +200,9 @@ fn read(bytes: &[u8], at_once: usize) -> Result<Vec<Said>, Garbled> {
     while !rest.is_empty() {
         let room = incoming.room();
         let count = room.len().min(at_once).min(rest.len());
-        assert!(count > 0, "there is always room for the rest of a frame");
+        if count == 0 {
+            return Err(garbled("no room for the rest of a frame"));
+        }
         room[..count].copy_from_slice(&rest[..count]);
         incoming.filled(count);
         rest = &rest[count..];
