@@ -14,7 +14,7 @@ mod turn;
 use std::{env, path::PathBuf};
 
 use anyhow::{Context as _, Result};
-use sim::{Config, Sim};
+use sim::{Config, Mix, Sim};
 
 use self::{
     process::{Process, Way},
@@ -57,7 +57,16 @@ async fn main() -> Result<()> {
         gateway_ws: env::current_dir()?.join(gateway_ws),
     };
     let sink = Sink::open(&place.amqp).await?;
-    compare(&place).await?;
+    let ways = [Way::Ours, Way::Reference];
+    let [ours, reference] = compare(&place, "the mix of events", &Mix::default(), ways).await?;
+    println!(
+        "CPU, ours to the reference: {:.2} (at most 0.5)",
+        ours / reference
+    );
+    let ways = [Way::Ours, Way::Batched, Way::Reference];
+    let presences: Mix = "PRESENCE_UPDATE".parse()?;
+    let [_, batched, reference] = compare(&place, "a flood of presences", &presences, ways).await?;
+    println!("CPU, batched to the reference: {:.2}", batched / reference);
     memory(&place).await?;
     latency::measure(&place).await?;
     sink.close().await
@@ -74,26 +83,31 @@ async fn discord(shards: u32) -> Result<Sim> {
     Sim::start(config).await.context("the simulator")
 }
 
-/// Our process and the reference, in turns.
-async fn compare(place: &Place) -> Result<()> {
+/// Processes in turns; returns the CPU time of an event of each.
+async fn compare<const N: usize>(
+    place: &Place,
+    what: &str,
+    mix: &Mix,
+    ways: [Way; N],
+) -> Result<[f64; N]> {
     println!(
-        "\none shard over zstd, {EVENTS} events at full speed, one queue bound, {ROUNDS} rounds"
+        "\n{what}: one shard over zstd, {EVENTS} at full speed, one queue bound, {ROUNDS} rounds"
     );
     println!(
         "{:<44} {:>10} {:>12} {:>10}",
         "way", "events/s", "CPU µs/event", "RSS MiB"
     );
-    let mut sums = [Turn::default(), Turn::default(), Turn::default()];
+    let mut sums = ways.map(|_| Turn::default());
     for _ in 0..ROUNDS {
-        for (sum, way) in sums.iter_mut().zip(Way::ALL) {
+        for (sum, way) in sums.iter_mut().zip(ways) {
             let sim = discord(1).await?;
             let process = Process::start(way, place, &sim).await?;
-            sum.add(&turn::full_speed(&process, &sim, EVENTS).await?);
+            sum.add(&turn::full_speed(&process, &sim, EVENTS, mix).await?);
             process.stop()?;
             sim.stop().await;
         }
     }
-    for (sum, way) in sums.iter().zip(Way::ALL) {
+    for (sum, way) in sums.iter().zip(ways) {
         println!(
             "{:<44} {:>10.0} {:>12.1} {:>10.1}",
             way.describe(),
@@ -102,13 +116,7 @@ async fn compare(place: &Place) -> Result<()> {
             sum.resident
         );
     }
-    let [ours, batched, reference] = sums.map(|sum| sum.cpu());
-    println!(
-        "CPU, ours to the reference: {:.2} (at most 0.5); batched: {:.2}",
-        ours / reference,
-        batched / reference
-    );
-    Ok(())
+    Ok(sums.map(|sum| sum.cpu()))
 }
 
 /// What many shards take, before and after a flood.
@@ -116,7 +124,7 @@ async fn memory(place: &Place) -> Result<()> {
     let sim = discord(SHARDS).await?;
     let process = Process::start(Way::Ours, place, &sim).await?;
     let idle = process.resident()?;
-    let turn = turn::full_speed(&process, &sim, EVENTS).await?;
+    let turn = turn::full_speed(&process, &sim, EVENTS, &Mix::default()).await?;
     println!(
         "\n{SHARDS} shards: RSS {idle:.1} MiB after the start, at most {:.1} MiB at full speed; {:.0} events/s, \
          {:.1} µs CPU an event",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use sim::{EmitRequest, Sim};
+use sim::{EmitRequest, Mix, Sim};
 use tokio::time::{self, Instant};
 
 use crate::process::Process;
@@ -50,11 +50,17 @@ impl Turn {
 }
 
 /// Emits events as fast as they are read, and waits until the process is done with them.
-pub(crate) async fn full_speed(process: &Process, sim: &Sim, events: u64) -> Result<Turn> {
+pub(crate) async fn full_speed(
+    process: &Process,
+    sim: &Sim,
+    events: u64,
+    mix: &Mix,
+) -> Result<Turn> {
     let before = process.ticks()?;
     let start = Instant::now();
     sim.start_emission(EmitRequest {
         count: Some(events),
+        mix: Some(mix.clone()),
         ..EmitRequest::default()
     })?;
     let (mut ticks, mut last, mut resident) = (before, start, 0_f64);
