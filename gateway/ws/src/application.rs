@@ -88,7 +88,8 @@ impl Application {
         let Some(asked) = shutdown.run_until_cancelled(self.ask(&rest)).await else {
             return Ok(());
         };
-        let (gateway, id) = asked?;
+        let failed = |id: u64| self.common.metrics.of(id).failed();
+        let (gateway, id) = asked.inspect_err(|_| failed(self.config.id.unwrap_or_default()))?;
         if !is_gateway_url(&gateway.url) {
             return Err(Error::GatewayUrl(gateway.url));
         }
@@ -98,7 +99,7 @@ impl Application {
             .run(shutdown.clone())
             .await;
         stop.cancel();
-        outcome
+        outcome.inspect_err(|_| failed(id))
     }
 
     /// A check of `/readyz`, named after the application when there are several.
@@ -130,13 +131,7 @@ impl Application {
 
     /// Puts everything together, and starts all tasks but the owner's. They end with `stop`, or
     /// when the last shard has gone.
-    fn owner(
-        &self,
-        rest: Rest,
-        gateway: &GatewayBot,
-        id: u64,
-        stop: &CancellationToken,
-    ) -> Owner {
+    fn owner(&self, rest: Rest, gateway: &GatewayBot, id: u64, stop: &CancellationToken) -> Owner {
         let Common { context, .. } = &self.common;
         let store = self.common.store.application(id);
         let shared = Arc::new(self.shared(rest.clone(), gateway, id));

@@ -100,7 +100,11 @@ impl<'a> Target<'a> {
             homeless: Vec::new(),
         };
         let mut holders = holders(view);
-        let mut leases: Vec<&Lease> = view.wanted.iter().filter_map(|shard| holders.remove(shard)).collect();
+        let mut leases: Vec<&Lease> = view
+            .wanted
+            .iter()
+            .filter_map(|shard| holders.remove(shard))
+            .collect();
         leases.sort_by_key(|lease| cost(lease));
         for lease in leases {
             let found = target
@@ -112,7 +116,10 @@ impl<'a> Target<'a> {
                 target.put(lease.shard, replica);
             }
         }
-        let homeless = view.wanted.iter().filter(|shard| !target.of.contains_key(shard));
+        let homeless = view
+            .wanted
+            .iter()
+            .filter(|shard| !target.of.contains_key(shard));
         target.homeless = homeless.copied().collect();
         target
     }
@@ -134,12 +141,16 @@ impl<'a> Target<'a> {
         let mut homeless = std::mem::take(&mut self.homeless);
         let everybody = 0..self.replicas.len();
         let choice = |shard: &Shard| {
-            let able = everybody.clone().filter(|replica| self.may_hold(*replica, *shard));
+            let able = everybody
+                .clone()
+                .filter(|replica| self.may_hold(*replica, *shard));
             able.count()
         };
         homeless.sort_by_cached_key(choice);
         homeless.retain(|shard| {
-            let able = everybody.clone().filter(|replica| self.may_hold(*replica, *shard));
+            let able = everybody
+                .clone()
+                .filter(|replica| self.may_hold(*replica, *shard));
             let Some(fewest) = able.min_by_key(|replica| self.held[*replica].len()) else {
                 return true;
             };

@@ -97,7 +97,10 @@ impl Board {
             self.check.down(obstacle.clone());
             return;
         }
-        let down = state.shards.iter().filter(|(_, entry)| entry.status != Status::Live);
+        let down = state
+            .shards
+            .iter()
+            .filter(|(_, entry)| entry.status != Status::Live);
         let down: Vec<String> = down
             .map(|(shard, entry)| format!("shard {}: {}", shard.id, entry.reason))
             .collect();

@@ -22,7 +22,8 @@ use std::{
 use store::{Session, Shard};
 use tokio::time;
 use twilight_gateway::{
-    CloseFrame, Config, ConfigBuilder, Intents, Message, Session as Resumption, ShardId, ShardState,
+    CloseFrame, Config, ConfigBuilder, Intents, Message, Session as Resumption, ShardId,
+    ShardState,
     error::{ReceiveMessageError, ReceiveMessageErrorType},
 };
 use twilight_model::gateway::payload::outgoing::identify::IdentifyProperties;

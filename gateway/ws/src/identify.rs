@@ -201,7 +201,10 @@ impl Issuer {
             () = self.ask(shard) => {}
         }
         if waiting.granted.set(Instant::now()).is_err() || waiting.permit.send(()).is_err() {
-            tracing::debug!(shard = shard.id, "a connection ended just when it might identify");
+            tracing::debug!(
+                shard = shard.id,
+                "a connection ended just when it might identify"
+            );
         }
     }
 

@@ -118,7 +118,9 @@ impl Metrics {
     pub(crate) fn latency(&self, shard: Shard, latency: Option<Duration>) {
         let millis = latency.and_then(|latency| i64::try_from(latency.as_millis()).ok());
         if let Some(millis) = millis {
-            self.latency.get_or_create(&self.by_shard(shard)).set(millis);
+            self.latency
+                .get_or_create(&self.by_shard(shard))
+                .set(millis);
         }
     }
 
@@ -169,7 +171,9 @@ impl Metrics {
 
     /// Sessions could not be saved.
     pub(crate) fn save_failed(&self) {
-        self.saves_failed.get_or_create(&self.by_application()).inc();
+        self.saves_failed
+            .get_or_create(&self.by_application())
+            .inc();
     }
 
     /// So many identifies are left.
@@ -189,6 +193,9 @@ impl Metrics {
     }
 
     fn by_shard(&self, shard: Shard) -> ByShard {
-        [("application", self.application), ("shard", shard.id.into())]
+        [
+            ("application", self.application),
+            ("shard", shard.id.into()),
+        ]
     }
 }

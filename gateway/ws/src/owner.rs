@@ -205,7 +205,12 @@ impl Owner {
             })
             .collect();
         let began = Instant::now();
-        match self.parts.store.beat(&self.parts.me, self.parts.ttl, &held).await {
+        match self
+            .parts
+            .store
+            .beat(&self.parts.me, self.parts.ttl, &held)
+            .await
+        {
             Ok(fleet) => {
                 self.next_beat = began + self.parts.ttl / 3;
                 self.heard(fleet).await;
@@ -224,10 +229,15 @@ impl Owner {
         self.parts.shared.metrics.store_up(false);
         let reason = chain(error);
         if self.seen.is_none() {
-            self.parts.sessions.down(format!("cannot load the sessions: {reason}"));
+            self.parts
+                .sessions
+                .down(format!("cannot load the sessions: {reason}"));
         }
         if !self.is_away {
-            tracing::warn!(reason, "the store is away: shards go on, but none is taken or handed over");
+            tracing::warn!(
+                reason,
+                "the store is away: shards go on, but none is taken or handed over"
+            );
         }
         self.is_away = true;
         self.parts.leases.down(reason);
@@ -278,7 +288,10 @@ impl Owner {
             match self.parts.store.plan(revision, &mine).await {
                 Ok(holds) => plan = Some(holds),
                 Err(error) => {
-                    tracing::debug!(error = chain(&error), "the plan cannot be written; trying on");
+                    tracing::debug!(
+                        error = chain(&error),
+                        "the plan cannot be written; trying on"
+                    );
                     return Ok(());
                 }
             }
@@ -315,7 +328,10 @@ impl Owner {
             .filter(|shard| !self.parts.crew.has(**shard) && !self.parting.contains_key(shard))
             .partition(|shard| self.vacancies.is_free(**shard));
         let obstacle = (!waiting.is_empty()).then(|| {
-            format!("{} shards wait until it is certain that nobody runs them", waiting.len())
+            format!(
+                "{} shards wait until it is certain that nobody runs them",
+                waiting.len()
+            )
         });
         if !waiting.is_empty() {
             self.next_beat = self.next_beat.min(Instant::now() + POLL);
@@ -346,7 +362,9 @@ impl Owner {
     /// Takes these shards and starts them.
     async fn take(&mut self, shards: &[Shard]) {
         let Parts { store, me, ttl, .. } = &self.parts;
-        let taking = shards.iter().map(|shard| store.acquire(*shard, &me.id, *ttl));
+        let taking = shards
+            .iter()
+            .map(|shard| store.acquire(*shard, &me.id, *ttl));
         for (shard, taken) in shards.iter().zip(join_all(taking).await) {
             match taken {
                 Ok(Acquired::Held { by }) => {
@@ -369,7 +387,9 @@ impl Owner {
     fn give(&mut self, shards: &[Shard], leases: &[Lease]) {
         // A set that is no longer wanted ends at once.
         let unwanted = self.parts.crew.held().map(|(shard, _)| shard);
-        let unwanted: Vec<Shard> = unwanted.filter(|shard| !self.wanted.contains(shard)).collect();
+        let unwanted: Vec<Shard> = unwanted
+            .filter(|shard| !self.wanted.contains(shard))
+            .collect();
         for shard in unwanted {
             self.parts.crew.stop(shard);
         }
@@ -378,8 +398,7 @@ impl Owner {
             leases.iter().any(held)
         };
         let on_its_way = self.given.as_ref().is_some_and(|(shard, since)| {
-            self.parts.crew.has(*shard)
-                || (since.elapsed() < ACCEPTING && !is_accepted(shard))
+            self.parts.crew.has(*shard) || (since.elapsed() < ACCEPTING && !is_accepted(shard))
         });
         if on_its_way {
             return;
@@ -460,7 +479,10 @@ impl Owner {
                 );
             }
             Written::Fenced => {
-                tracing::warn!(shard = shard.id, "released too late: another replica has it");
+                tracing::warn!(
+                    shard = shard.id,
+                    "released too late: another replica has it"
+                );
             }
         }
     }
@@ -469,7 +491,10 @@ impl Owner {
     async fn leave(&mut self) {
         self.leaving_since = Some(Instant::now());
         self.parts.me.leaving = true;
-        self.parts.shared.board.obstacle(Some("stopping".to_owned()));
+        self.parts
+            .shared
+            .board
+            .obstacle(Some("stopping".to_owned()));
         self.beat().await;
         self.parts.crew.stop_all();
     }

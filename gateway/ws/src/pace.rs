@@ -71,7 +71,10 @@ mod tests {
     async fn bad_connections_follow_slower_and_slower_and_a_good_one_at_once() {
         let mut pace = Pace::new();
         let waits: Vec<Duration> = (0..20).map(|_| pace.lost()).collect();
-        assert!(waits[0] > Duration::ZERO && waits[19] > waits[0], "{waits:?}");
+        assert!(
+            waits[0] > Duration::ZERO && waits[19] > waits[0],
+            "{waits:?}"
+        );
         assert!(waits.iter().all(|wait| *wait <= MAX_WAIT), "{waits:?}");
         pace.connected();
         time::advance(HEALTHY).await;

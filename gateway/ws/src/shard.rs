@@ -233,9 +233,7 @@ impl Shard {
             };
             let over = match taken {
                 Taken::Over(over) => Some(over),
-                Taken::Event(sequence, message) => {
-                    self.publish(sequence, message, stop).await?
-                }
+                Taken::Event(sequence, message) => self.publish(sequence, message, stop).await?,
                 Taken::Nothing => None,
             };
             if let Some(over) = over {

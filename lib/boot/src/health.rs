@@ -79,9 +79,15 @@ impl Health {
         match &state {
             // Only the reason changes, which `/readyz` shows: a service says itself what is new.
             State::Down(reason) if was_down => {
-                tracing::debug!(check = name.as_ref(), reason, "a health check is still down");
+                tracing::debug!(
+                    check = name.as_ref(),
+                    reason,
+                    "a health check is still down"
+                );
             }
-            State::Down(reason) => tracing::warn!(check = name.as_ref(), reason, "a health check is down"),
+            State::Down(reason) => {
+                tracing::warn!(check = name.as_ref(), reason, "a health check is down")
+            }
             State::Up => tracing::info!(check = name.as_ref(), "a health check is up"),
         }
         checks.insert(name.clone(), state);

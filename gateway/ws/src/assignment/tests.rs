@@ -17,8 +17,6 @@ fn shards(count: u32) -> BTreeSet<Shard> {
 struct Fleet {
     replicas: Vec<Replica>,
     leases: BTreeMap<Shard, String>,
-    /// Those who died: their leases are still there.
-    dead: BTreeSet<String>,
     wanted: BTreeSet<Shard>,
     moves: usize,
 }
@@ -42,7 +40,11 @@ impl Fleet {
     }
 
     fn moves_of(&self, me: &str) -> Moves {
-        let leases: Vec<Lease> = self.leases.iter().map(|(shard, replica)| lease(*shard, replica)).collect();
+        let leases: Vec<Lease> = self
+            .leases
+            .iter()
+            .map(|(shard, replica)| lease(*shard, replica))
+            .collect();
         Moves::new(View {
             me,
             replicas: &self.replicas,
@@ -88,20 +90,41 @@ impl Fleet {
     }
 
     fn load(&self, replica: &Replica) -> usize {
-        self.leases.values().filter(|holder| **holder == replica.id).count()
+        self.leases
+            .values()
+            .filter(|holder| **holder == replica.id)
+            .count()
     }
 
     /// Whether every shard that somebody may hold is held, and nobody could take one from
     /// somebody who has two more.
     fn check(&self) {
         for shard in &self.wanted {
-            let able = self.replicas.iter().any(|replica| !replica.leaving && may_hold(replica, *shard));
-            assert_eq!(self.leases.contains_key(shard), able, "{shard:?} in {self:?}");
+            let able = self
+                .replicas
+                .iter()
+                .any(|replica| !replica.leaving && may_hold(replica, *shard));
+            assert_eq!(
+                self.leases.contains_key(shard),
+                able,
+                "{shard:?} in {self:?}"
+            );
         }
         for (shard, holder) in &self.leases {
-            let holder = self.replicas.iter().find(|replica| replica.id == *holder).unwrap();
-            for other in self.replicas.iter().filter(|other| !other.leaving && may_hold(other, *shard)) {
-                assert!(self.load(other) + 1 >= self.load(holder), "{shard:?} in {self:?}");
+            let holder = self
+                .replicas
+                .iter()
+                .find(|replica| replica.id == *holder)
+                .unwrap();
+            for other in self
+                .replicas
+                .iter()
+                .filter(|other| !other.leaving && may_hold(other, *shard))
+            {
+                assert!(
+                    self.load(other) + 1 >= self.load(holder),
+                    "{shard:?} in {self:?}"
+                );
             }
         }
     }
@@ -118,7 +141,10 @@ fn lease(shard: Shard, replica: &str) -> Lease {
 }
 
 fn may_hold(replica: &Replica, shard: Shard) -> bool {
-    replica.shard_ids.as_ref().is_none_or(|ids| ids.contains(&shard.id))
+    replica
+        .shard_ids
+        .as_ref()
+        .is_none_or(|ids| ids.contains(&shard.id))
 }
 
 #[test]
@@ -186,7 +212,11 @@ fn a_move_goes_by_way_of_a_third_when_it_has_to() {
     fleet.join("c", Some(BTreeSet::from([0])));
     fleet.settle(&[0, 1, 2]);
     fleet.check();
-    let loads: Vec<usize> = fleet.replicas.iter().map(|replica| fleet.load(replica)).collect();
+    let loads: Vec<usize> = fleet
+        .replicas
+        .iter()
+        .map(|replica| fleet.load(replica))
+        .collect();
     assert_eq!(loads, [2, 2, 1]);
     assert_eq!(fleet.moves, 2);
 }

@@ -1,9 +1,9 @@
 //! Every key, right and wrong, without touching the environment.
 
 use super::{Config, KEYS};
-use store::Place;
 use boot::{Mistakes, Reader};
 use std::time::Duration;
+use store::Place;
 use twilight_model::gateway::presence::Status;
 
 const TOKEN: &str = "not-a.real.token-0123456789";

@@ -44,7 +44,9 @@ enum State {
     Fenced,
     Running,
     /// It ends, and hands over its session.
-    Stopping { since: Instant },
+    Stopping {
+        since: Instant,
+    },
 }
 
 /// A shard that has ended.

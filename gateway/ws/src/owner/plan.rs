@@ -47,7 +47,11 @@ impl Wishes {
                 None => plan.current,
             },
         };
-        if fleet.plan.as_ref().is_some_and(|plan| plan.current == count) {
+        if fleet
+            .plan
+            .as_ref()
+            .is_some_and(|plan| plan.current == count)
+        {
             return None;
         }
         Some(Plan {
