@@ -1,6 +1,6 @@
 //! The task that sends a service's own requests and hands out their replies.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
 
 use boot::CancellationToken;
 use bytes::Bytes;
@@ -74,20 +74,8 @@ impl Caller {
 
     async fn run_inner(&mut self) {
         loop {
-            let mut links = self.links.clone();
-            let opened = async {
-                let channels = links.channels().await;
-                open(&channels).await
-            };
-            let opened = select! {
-                opened = opened => opened,
-                ask = self.asks.recv() => match ask {
-                    Some(ask) => {
-                        tell(&ask.replies, Err(CallError::Away));
-                        continue;
-                    }
-                    None => return,
-                },
+            let Some(opened) = self.open().await else {
+                return;
             };
             match opened {
                 Ok(open) => {
@@ -101,6 +89,18 @@ impl Caller {
                 tell(&replies, Err(CallError::Away));
             }
             time::sleep(WAIT).await;
+        }
+    }
+
+    /// Opens a channel as soon as there is a connection. Who asks in the meantime is told so at once.
+    async fn open(&mut self) -> Option<Result<Open, Down>> {
+        let mut links = self.links.clone();
+        let mut opening = pin!(async { open(&links.channels().await).await });
+        loop {
+            select! {
+                opened = &mut opening => return Some(opened),
+                ask = self.asks.recv() => tell(&ask?.replies, Err(CallError::Away)),
+            };
         }
     }
 
