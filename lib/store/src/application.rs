@@ -1,0 +1,216 @@
+//! The store, and the part of it that belongs to one application.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{
+    Acquired, Config, Error, Fleet, Held, Limit, Permit, Place, Plan, Replica, Session, Shard,
+    Written, memory::Memory,
+};
+
+/// Where state outlives a process.
+#[derive(Clone, Debug)]
+pub struct Store {
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Memory(Arc<Memory>),
+}
+
+impl Store {
+    /// Opens the store. Redis is connected when it is first used, and again whenever it was away.
+    ///
+    /// # Errors
+    /// When the file cannot be read or the URL cannot be used.
+    pub fn open(config: &Config) -> Result<Self, Error> {
+        let kind = match &config.place {
+            Place::File(path) => {
+                Kind::Memory(Arc::new(Memory::open(Some(path.clone()), config.pace)?))
+            }
+            Place::Memory | Place::Redis(_) => {
+                Kind::Memory(Arc::new(Memory::open(None, config.pace)?))
+            }
+        };
+        Ok(Self { kind })
+    }
+
+    /// The state of one application.
+    #[must_use]
+    pub fn application(&self, id: u64) -> Application {
+        Application {
+            id,
+            kind: self.kind.clone(),
+        }
+    }
+
+    /// Whether what is saved here is still there after a restart.
+    #[must_use]
+    pub fn outlives_us(&self) -> bool {
+        match &self.kind {
+            Kind::Memory(memory) => memory.outlives_us(),
+        }
+    }
+
+    /// Whether other processes can have the same state. If not, nobody else holds leases.
+    #[must_use]
+    pub const fn is_shared(&self) -> bool {
+        match &self.kind {
+            Kind::Memory(_) => false,
+        }
+    }
+}
+
+/// The state of one application.
+///
+/// Every call ends within two seconds. One that fails may have been carried out all the same, but
+/// not twice, and all of them can be made again: what must not happen twice shows a token.
+#[derive(Clone, Debug)]
+pub struct Application {
+    id: u64,
+    kind: Kind,
+}
+
+impl Application {
+    /// Sends a heartbeat, which counts for the time `ttl`, renews the leases of all shards held,
+    /// also of those that ran out and that nobody took, and tells how things are.
+    ///
+    /// # Errors
+    /// When the store is away or holds something that is not ours.
+    pub async fn beat(
+        &self,
+        replica: &Replica,
+        ttl: Duration,
+        held: &[Held],
+    ) -> Result<Fleet, Error> {
+        match &self.kind {
+            Kind::Memory(memory) => Ok(memory.beat(self.id, replica, ttl, held)),
+        }
+    }
+
+    /// Takes the replica out of the list. Its leases stay until they are given back or run out.
+    ///
+    /// # Errors
+    /// When the store is away or holds something that is not ours.
+    pub async fn leave(&self, replica: &str) -> Result<(), Error> {
+        match &self.kind {
+            Kind::Memory(memory) => Ok(memory.leave(self.id, replica)),
+        }
+    }
+
+    /// A number that changes when everybody should beat now: a lease was given back, a replica
+    /// came, went or said something new of itself, or the plan changed. Asking costs little.
+    ///
+    /// # Errors
+    /// When the store is away or holds something that is not ours.
+    pub async fn version(&self) -> Result<u64, Error> {
+        match &self.kind {
+            Kind::Memory(memory) => Ok(memory.version(self.id)),
+        }
+    }
+
+    /// Takes a shard that nobody holds, for the time `ttl`. A replica that holds it already gets a
+    /// new token, and the old one is worth nothing any more: its answer may have been lost.
+    ///
+    /// # Errors
+    /// When the store is away or holds something that is not ours.
+    pub async fn acquire(
+        &self,
+        shard: Shard,
+        replica: &str,
+        ttl: Duration,
+    ) -> Result<Acquired, Error> {
+        match &self.kind {
+            Kind::Memory(memory) => Ok(memory.acquire(self.id, shard, replica, ttl)),
+        }
+    }
+
+    /// Saves the session and gives the shard back, both or nothing. Without a session what is
+    /// saved stays as it is. The token is spent then; to release it once more does no harm.
+    ///
+    /// # Errors
+    /// When the store is away or holds something that is not ours.
+    pub async fn release(
+        &self,
+        shard: Shard,
+        token: u64,
+        session: Option<&Session>,
+    ) -> Result<Written, Error> {
+        match &self.kind {
+            Kind::Memory(memory) => memory.release(self.id, shard, token, session).await,
+        }
+    }
+
+    /// Saves sessions, or deletes those that are gone (`None`). Returns the shards that were
+    /// refused, since they have a newer owner or were given back.
+    ///
+    /// # Errors
+    /// When the store is away or holds something that is not ours.
+    pub async fn save(
+        &self,
+        sessions: &[(Shard, u64, Option<Session>)],
+    ) -> Result<Vec<Shard>, Error> {
+        match &self.kind {
+            Kind::Memory(memory) => memory.save(self.id, sessions).await,
+        }
+    }
+
+    /// Asks whether a shard may identify now. If so, it counts from now on, also if it does not.
+    ///
+    /// # Errors
+    /// When the store is away or holds something that is not ours: do not identify then.
+    pub async fn identify(&self, shard_id: u32, limit: &Limit) -> Result<Permit, Error> {
+        match &self.kind {
+            Kind::Memory(memory) => memory.identify(self.id, shard_id, limit).await,
+        }
+    }
+
+    /// Replaces the plan if it has the revision expected, or if there is none. Returns the plan
+    /// that holds now: ours if it [says the same](Plan::says_the_same).
+    ///
+    /// # Errors
+    /// When the store is away or holds something that is not ours.
+    pub async fn plan(&self, expected_revision: u64, plan: &Plan) -> Result<Plan, Error> {
+        match &self.kind {
+            Kind::Memory(memory) => memory.plan(self.id, expected_revision, plan).await,
+        }
+    }
+
+    /// Leaves the end of a shard's stream of events to the set that takes over.
+    ///
+    /// # Errors
+    /// When the store is away or holds something that is not ours.
+    pub async fn put_tail(
+        &self,
+        shard: Shard,
+        token: u64,
+        tail: &[u8],
+        ttl: Duration,
+    ) -> Result<Written, Error> {
+        match &self.kind {
+            Kind::Memory(memory) => Ok(memory.put_tail(self.id, shard, token, tail, ttl)),
+        }
+    }
+
+    /// The tails that the shards of a set have left, by shard id.
+    ///
+    /// # Errors
+    /// When the store is away or holds something that is not ours.
+    pub async fn tails(&self, count: u32) -> Result<BTreeMap<u32, Bytes>, Error> {
+        match &self.kind {
+            Kind::Memory(memory) => Ok(memory.tails(self.id, count)),
+        }
+    }
+
+    /// Forgets a set that is closed: its sessions, leases and tails.
+    ///
+    /// # Errors
+    /// When the store is away or holds something that is not ours.
+    pub async fn forget(&self, count: u32) -> Result<(), Error> {
+        match &self.kind {
+            Kind::Memory(memory) => memory.forget(self.id, count).await,
+        }
+    }
+}
