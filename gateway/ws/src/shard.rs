@@ -6,7 +6,7 @@
 
 use crate::{
     Error,
-    command::Command,
+    command::Line,
     connection::{Connection, Input},
     event::Encoder,
     keeper::Report,
@@ -86,8 +86,8 @@ pub(crate) struct Shard {
     connected_at: Option<Instant>,
     /// Where to report how far the session has come.
     reports: mpsc::Sender<Report>,
-    /// What workers want sent.
-    commands: mpsc::Receiver<Command>,
+    /// What workers want sent, and hear.
+    line: Line,
     /// When to report.
     tick: Interval,
 }
@@ -99,7 +99,7 @@ impl Shard {
         session: Option<Session>,
         encoder: Encoder,
         reports: mpsc::Sender<Report>,
-        commands: mpsc::Receiver<Command>,
+        line: Line,
         shared: Arc<Shared>,
     ) -> Self {
         let mut tick = time::interval(REPORT);
@@ -117,7 +117,7 @@ impl Shard {
             detour: false,
             connected_at: None,
             reports,
-            commands,
+            line,
             tick,
         }
     }
@@ -158,7 +158,7 @@ impl Shard {
             let mut connection = self.shared.dialer.dial(self.id, resume.as_ref());
             let ended = self.drive(&mut connection, shutdown).await;
             self.shared.metrics.disconnected(self.id.number());
-            self.refuse_commands();
+            self.line.disconnected();
             connection.close().await;
             match ended? {
                 Ended::Lost { next, reason } => self.lost(next, &reason).await?,
@@ -191,7 +191,6 @@ impl Shard {
                 () = ready => return,
                 _ = self.tick.tick() => {}
             }
-            self.refuse_commands();
             self.report_soon();
         }
     }
@@ -211,9 +210,11 @@ impl Shard {
                     self.shared.metrics.latency(self.id.number(), connection.latency());
                     continue;
                 }
-                Some(command) = self.commands.recv(), if connection.takes_commands() => {
-                    self.send(connection, command);
-                    continue;
+                payload = self.line.next(), if connection.takes_commands() => {
+                    match connection.send(payload).await {
+                        Some(input) => self.take(connection, input),
+                        None => continue,
+                    }
                 }
                 input = connection.next() => self.take(connection, input),
             };
@@ -297,6 +298,9 @@ impl Shard {
             "RESUMED" => self.connected("resumed"),
             _ => {}
         }
+        self.line.hear(name, frame.payload, || {
+            self.encoder.data(name, frame.payload)
+        });
         let Some(session) = &self.session else {
             return Taken::Ended(Ended::Lost {
                 next: Next::Identify,
@@ -347,6 +351,7 @@ impl Shard {
         });
         self.lane = self.shared.broker.lane();
         self.progress = Progress::default();
+        self.line.session_lost();
         self.connected("identified");
     }
 
@@ -354,6 +359,7 @@ impl Shard {
     fn connected(&mut self, how: &'static str) {
         self.connected_at = Some(Instant::now());
         self.detour = false;
+        self.line.connected();
         self.shared.board.up(self.id.number());
         self.shared.metrics.connected(self.id.number(), how);
         tracing::info!(
@@ -361,27 +367,6 @@ impl Shard {
             sequence = self.progress.seen(),
             "{how}"
         );
-    }
-
-    /// Sends what a worker wants sent, unless the worker has given up.
-    fn send(&self, connection: &Connection, command: Command) {
-        if command.sent.is_closed() {
-            return;
-        }
-        connection.send(command.payload);
-        if command.sent.send(()).is_err() {
-            tracing::debug!(
-                shard = self.id.number(),
-                "sent, just when the worker gave up"
-            );
-        }
-    }
-
-    /// Refuses what workers still want sent: the connection is gone, and they are told at once.
-    fn refuse_commands(&mut self) {
-        while let Ok(command) = self.commands.try_recv() {
-            drop(command);
-        }
     }
 
     /// A connection was lost: decides how the next begins, and when.
@@ -395,6 +380,7 @@ impl Shard {
         }
         if next == Next::Identify && self.session.take().is_some() {
             self.progress = Progress::default();
+            self.line.session_lost();
             self.report_soon();
         }
         let good = self

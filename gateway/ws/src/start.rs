@@ -3,7 +3,7 @@
 use crate::{
     Config, Error,
     board::Board,
-    command::{Commands, WAITING},
+    command::Commands,
     config::Application,
     connection::{Dialer, is_gateway_url},
     event::Encoder,
@@ -18,12 +18,7 @@ use crate::{
 use boot::{Backoff, Check, Context, chain};
 use broker::Broker;
 use discord::rest::{GatewayBot, Rest, SessionStartLimit};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    future::Future,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time};
 use transcode::Transcoder;
 use twilight_gateway::ShardId;
@@ -148,32 +143,39 @@ impl Plan {
         let (reports, received) = mpsc::channel::<Report>(REPORTS);
         context.tasks.spawn("sessions", keeper.run(received));
         let transcoder = Arc::new(Transcoder::new());
-        let mut commands = BTreeMap::new();
+        let replica = format!("{:08x}", fastrand::u32(..));
+        let (commands, door) = Commands::open(
+            &shared.broker,
+            shared.application_id,
+            shared.intents,
+            &replica,
+            Arc::clone(&transcoder),
+        );
+        commands.set_count(self.count);
         for id in &self.ids {
             let fits = |session: &&Session| session.shard_count == self.count;
             let session = loaded.get(id).filter(fits).cloned();
             let shard_id = ShardId::new(*id, self.count);
             let encoder = Encoder::new(shard_id, shared.application_id, application, &transcoder);
-            let (tx, rx) = mpsc::channel(WAITING);
-            commands.insert(*id, tx);
+            let line = commands.attach(::store::Shard {
+                count: self.count,
+                id: *id,
+            });
             let shard = Shard::new(
                 shard_id,
                 session,
                 encoder,
                 reports.clone(),
-                rx,
+                line,
                 Arc::clone(shared),
             );
             context
                 .tasks
                 .spawn("shard", shard.run(context.shutdown.clone()));
         }
-        let commands = Commands::new(commands, self.count, transcoder);
-        let (broker, shutdown) = (shared.broker.clone(), context.shutdown.clone());
-        context.tasks.spawn(
-            "commands",
-            commands.run(broker, shared.application_id, shutdown),
-        );
+        context
+            .tasks
+            .spawn("commands", door.run(context.shutdown.clone()));
     }
 }
 

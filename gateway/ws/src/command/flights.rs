@@ -218,8 +218,13 @@ impl Flights {
         };
         flight.is_sent = true;
         if let Some(guild_id) = flight.topic.paused() {
-            self.pauses.insert(guild_id, now + PAUSE);
+            self.asked(guild_id, now);
         }
+    }
+
+    /// All members of this guild were asked for just now.
+    pub(super) fn asked(&mut self, guild_id: u64, now: Instant) {
+        self.pauses.insert(guild_id, now + PAUSE);
     }
 
     /// One of those who wait reads on.
@@ -274,7 +279,9 @@ impl Flights {
     /// Discord said something; whether somebody waited for it.
     pub(super) fn hear(&mut self, heard: Heard, now: Instant) -> bool {
         match heard {
-            Heard::ChannelInfo { guild_id, body } => self.whole(&Topic::ChannelInfo(guild_id), body),
+            Heard::ChannelInfo { guild_id, body } => {
+                self.whole(&Topic::ChannelInfo(guild_id), body)
+            }
             Heard::Sounds { guild_id, body } => self.whole(&Topic::Sounds(guild_id), body),
             Heard::Chunk {
                 guild_id,
@@ -382,7 +389,8 @@ impl Topic {
 
 /// The session is gone, and with it what was asked.
 pub(super) fn session_lost(shard_id: u32) -> Failure {
-    let text = format!("shard {shard_id} has lost its session, and with it what was asked; try again");
+    let text =
+        format!("shard {shard_id} has lost its session, and with it what was asked; try again");
     failure(Code::Unavailable, text)
 }
 

@@ -112,7 +112,11 @@ fn response(data: &[u8]) -> Bytes {
 /// The guilds that READY lists.
 pub(super) fn guilds(ready: &str) -> Option<Vec<u64>> {
     let ready: Ready<'_> = serde_json::from_str(ready).ok()?;
-    ready.guilds.iter().map(|guild| guild.id.parse().ok()).collect()
+    ready
+        .guilds
+        .iter()
+        .map(|guild| guild.id.parse().ok())
+        .collect()
 }
 
 /// The guild of a GUILD_CREATE or GUILD_DELETE, and whether it is merely away.
@@ -125,17 +129,20 @@ pub(super) fn guild(json: &str) -> Option<(u64, bool)> {
 mod tests {
     use super::*;
     use prost::Message as _;
-    use wire::{
-        discord::v1::SoundboardSounds,
-        gateway::v1::RequestSoundboardSoundsResponse,
-    };
+    use wire::{discord::v1::SoundboardSounds, gateway::v1::RequestSoundboardSoundsResponse};
 
     #[test]
     fn events_that_answer_are_read() {
         let data = || Some(Bytes::from_static(b"data"));
         let json = r#"{"members":[{}],"guild_id":"7","chunk_index":1,"chunk_count":2,"nonce":"n"}"#;
         let heard = read("GUILD_MEMBERS_CHUNK", json, data);
-        let Some(Heard::Chunk { nonce, index, count, .. }) = heard else {
+        let Some(Heard::Chunk {
+            nonce,
+            index,
+            count,
+            ..
+        }) = heard
+        else {
             panic!("a chunk");
         };
         assert_eq!((nonce.as_str(), index, count), ("n", 1, 2));
@@ -166,11 +173,26 @@ mod tests {
     fn what_cannot_be_read_is_left_out() {
         for (name, json) in [
             ("GUILD_MEMBERS_CHUNK", "{"),
-            ("GUILD_MEMBERS_CHUNK", r#"{"guild_id":"7","chunk_index":0,"chunk_count":1}"#),
-            ("GUILD_MEMBERS_CHUNK", r#"{"guild_id":"x","chunk_index":-1,"chunk_count":1}"#),
-            ("RATE_LIMITED", r#"{"opcode":8,"retry_after":-1,"meta":{"guild_id":"7"}}"#),
-            ("RATE_LIMITED", r#"{"opcode":3,"retry_after":1,"meta":{"guild_id":"7"}}"#),
-            ("RATE_LIMITED", r#"{"opcode":8,"retry_after":1e300,"meta":{"guild_id":"7"}}"#),
+            (
+                "GUILD_MEMBERS_CHUNK",
+                r#"{"guild_id":"7","chunk_index":0,"chunk_count":1}"#,
+            ),
+            (
+                "GUILD_MEMBERS_CHUNK",
+                r#"{"guild_id":"x","chunk_index":-1,"chunk_count":1}"#,
+            ),
+            (
+                "RATE_LIMITED",
+                r#"{"opcode":8,"retry_after":-1,"meta":{"guild_id":"7"}}"#,
+            ),
+            (
+                "RATE_LIMITED",
+                r#"{"opcode":3,"retry_after":1,"meta":{"guild_id":"7"}}"#,
+            ),
+            (
+                "RATE_LIMITED",
+                r#"{"opcode":8,"retry_after":1e300,"meta":{"guild_id":"7"}}"#,
+            ),
             ("SOUNDBOARD_SOUNDS", "[]"),
             ("MESSAGE_CREATE", r#"{"guild_id":"7"}"#),
         ] {
