@@ -5,6 +5,8 @@ mod events;
 mod every;
 mod lifecycle;
 mod odd_input;
+mod questions;
 mod refusals;
+mod replicas;
 mod stage;
 mod system;

@@ -23,14 +23,14 @@ const METHOD: &str = "gateway.v1.Ws/Send";
 const DIRECT_REPLY: &str = "amq.rabbitmq.reply-to";
 
 /// A caller with RabbitMQ's direct reply-to.
-struct Caller {
+pub(crate) struct Caller {
     connection: Connection,
     channel: Channel,
     replies: Consumer,
 }
 
 impl Caller {
-    async fn connect(rabbit: &Rabbit) -> Result<Self> {
+    pub(crate) async fn connect(rabbit: &Rabbit) -> Result<Self> {
         let properties = ConnectionProperties::default();
         let connection = Connection::connect(&rabbit.url(), properties).await?;
         let channel = connection.create_channel().await?;
@@ -55,11 +55,23 @@ impl Caller {
     async fn call(&self, exchange: &str, key: &str, method: &str, body: &[u8]) -> Result<()> {
         let properties = BasicProperties::default()
             .with_type(method.into())
-            .with_reply_to(DIRECT_REPLY.into())
-            .with_correlation_id("c-1".into())
             .with_expiration("60000".into())
             .with_delivery_mode(2)
             .with_priority(4);
+        self.call_with(exchange, key, body, properties).await
+    }
+
+    /// The same with properties of the test's own.
+    pub(crate) async fn call_with(
+        &self,
+        exchange: &str,
+        key: &str,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<()> {
+        let properties = properties
+            .with_reply_to(DIRECT_REPLY.into())
+            .with_correlation_id("c-1".into());
         let options = BasicPublishOptions::default();
         self.channel
             .basic_publish(exchange.into(), key.into(), options, body, properties)
@@ -68,14 +80,14 @@ impl Caller {
         Ok(())
     }
 
-    async fn reply(&mut self) -> Result<Delivery> {
+    pub(crate) async fn reply(&mut self) -> Result<Delivery> {
         let reply = time::timeout(PATIENCE, self.replies.next())
             .await
             .context("no reply came")?;
         Ok(reply.context("no more replies")??)
     }
 
-    async fn close(self) -> Result<()> {
+    pub(crate) async fn close(self) -> Result<()> {
         Ok(self.connection.close(200, "done".into()).await?)
     }
 }
