@@ -20,7 +20,6 @@ use self::{
     failure::{exhausted, failure, too_late, unavailable},
     job::{Job, Method, SERVICE, To, binding},
 };
-use ::store::Shard;
 use broker::{Bindings, Broker, Client, Forwarded, Owned, Request, Requests};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
@@ -32,6 +31,7 @@ use std::{
     },
     time::Duration,
 };
+use store::Shard;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use transcode::{Payload, Transcoder};
@@ -132,6 +132,15 @@ impl Commands {
             line,
         }
     }
+
+    /// This shard is about to leave: requests for it are for its next holder, and who waits for it is told
+    /// so.
+    pub(crate) fn detach(&self, shard: Shard) {
+        let line = self.0.lines().remove(&shard);
+        if let Some(line) = line {
+            self.0.close(shard, &line);
+        }
+    }
 }
 
 impl Door {
@@ -224,6 +233,12 @@ impl Inner {
         }
     }
 
+    /// Requests for a shard no longer come here; what was asked of it is not answered any more.
+    fn close(&self, shard: Shard, line: &line::Line) {
+        self.bindings.unbind(&binding(self.application_id, shard));
+        line.session_lost();
+    }
+
     fn line(&self, shard: Shard) -> Option<Arc<line::Line>> {
         self.lines().get(&shard).cloned()
     }
@@ -273,18 +288,12 @@ impl Drop for Line {
     fn drop(&mut self) {
         let inner = &self.commands.0;
         let mut lines = inner.lines();
+        let held = lines.get(&self.shard);
         // The shard may have come back under the same number already.
-        if lines
-            .get(&self.shard)
-            .is_some_and(|line| Arc::ptr_eq(line, &self.line))
-        {
+        if held.is_some_and(|line| Arc::ptr_eq(line, &self.line)) {
             lines.remove(&self.shard);
-            inner
-                .bindings
-                .unbind(&binding(inner.application_id, self.shard));
+            inner.close(self.shard, &self.line);
         }
-        drop(lines);
-        self.line.session_lost();
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     Acquired, Config, Error, Fleet, Held, Limit, Permit, Place, Plan, Replica, Session, Shard,
-    Written, memory::Memory,
+    Written, memory::Memory, redis::Redis,
 };
 
 /// Where state outlives a process.
@@ -18,6 +18,7 @@ pub struct Store {
 #[derive(Clone, Debug)]
 enum Kind {
     Memory(Arc<Memory>),
+    Redis(Arc<Redis>),
 }
 
 impl Store {
@@ -26,12 +27,13 @@ impl Store {
     /// # Errors
     /// When the file cannot be read or the URL cannot be used.
     pub fn open(config: &Config) -> Result<Self, Error> {
+        let memory = |path| Memory::open(path, config.pace).map(|it| Kind::Memory(Arc::new(it)));
         let kind = match &config.place {
-            Place::File(path) => {
-                Kind::Memory(Arc::new(Memory::open(Some(path.clone()), config.pace)?))
-            }
-            Place::Memory | Place::Redis(_) => {
-                Kind::Memory(Arc::new(Memory::open(None, config.pace)?))
+            Place::File(path) => memory(Some(path.clone()))?,
+            Place::Memory => memory(None)?,
+            Place::Redis(url) => {
+                let redis = Redis::open(url, &config.prefix, config.pace)?;
+                Kind::Redis(Arc::new(redis))
             }
         };
         Ok(Self { kind })
@@ -51,6 +53,7 @@ impl Store {
     pub fn outlives_us(&self) -> bool {
         match &self.kind {
             Kind::Memory(memory) => memory.outlives_us(),
+            Kind::Redis(_) => true,
         }
     }
 
@@ -59,6 +62,7 @@ impl Store {
     pub const fn is_shared(&self) -> bool {
         match &self.kind {
             Kind::Memory(_) => false,
+            Kind::Redis(_) => true,
         }
     }
 }
@@ -87,6 +91,7 @@ impl Application {
     ) -> Result<Fleet, Error> {
         match &self.kind {
             Kind::Memory(memory) => Ok(memory.beat(self.id, replica, ttl, held)),
+            Kind::Redis(redis) => redis.beat(self.id, replica, ttl, held).await,
         }
     }
 
@@ -96,7 +101,11 @@ impl Application {
     /// When the store is away or holds something that is not ours.
     pub async fn leave(&self, replica: &str) -> Result<(), Error> {
         match &self.kind {
-            Kind::Memory(memory) => Ok(memory.leave(self.id, replica)),
+            Kind::Memory(memory) => {
+                memory.leave(self.id, replica);
+                Ok(())
+            }
+            Kind::Redis(redis) => redis.leave(self.id, replica).await,
         }
     }
 
@@ -108,6 +117,7 @@ impl Application {
     pub async fn version(&self) -> Result<u64, Error> {
         match &self.kind {
             Kind::Memory(memory) => Ok(memory.version(self.id)),
+            Kind::Redis(redis) => redis.version(self.id).await,
         }
     }
 
@@ -124,11 +134,12 @@ impl Application {
     ) -> Result<Acquired, Error> {
         match &self.kind {
             Kind::Memory(memory) => Ok(memory.acquire(self.id, shard, replica, ttl)),
+            Kind::Redis(redis) => redis.acquire(self.id, shard, replica, ttl).await,
         }
     }
 
-    /// Saves the session and gives the shard back, both or nothing. Without a session what is
-    /// saved stays as it is. The token is spent then; to release it once more does no harm.
+    /// Saves the session, or deletes it (`None`), and gives the shard back: both or nothing. The
+    /// token is spent then; to release it once more does no harm.
     ///
     /// # Errors
     /// When the store is away or holds something that is not ours.
@@ -140,6 +151,7 @@ impl Application {
     ) -> Result<Written, Error> {
         match &self.kind {
             Kind::Memory(memory) => memory.release(self.id, shard, token, session).await,
+            Kind::Redis(redis) => redis.release(self.id, shard, token, session).await,
         }
     }
 
@@ -154,6 +166,7 @@ impl Application {
     ) -> Result<Vec<Shard>, Error> {
         match &self.kind {
             Kind::Memory(memory) => memory.save(self.id, sessions).await,
+            Kind::Redis(redis) => redis.save(self.id, sessions).await,
         }
     }
 
@@ -164,6 +177,7 @@ impl Application {
     pub async fn identify(&self, shard_id: u32, limit: &Limit) -> Result<Permit, Error> {
         match &self.kind {
             Kind::Memory(memory) => memory.identify(self.id, shard_id, limit).await,
+            Kind::Redis(redis) => redis.identify(self.id, shard_id, limit).await,
         }
     }
 
@@ -175,6 +189,7 @@ impl Application {
     pub async fn plan(&self, expected_revision: u64, plan: &Plan) -> Result<Plan, Error> {
         match &self.kind {
             Kind::Memory(memory) => memory.plan(self.id, expected_revision, plan).await,
+            Kind::Redis(redis) => redis.plan(self.id, expected_revision, plan).await,
         }
     }
 
@@ -191,6 +206,7 @@ impl Application {
     ) -> Result<Written, Error> {
         match &self.kind {
             Kind::Memory(memory) => Ok(memory.put_tail(self.id, shard, token, tail, ttl)),
+            Kind::Redis(redis) => redis.put_tail(self.id, shard, token, tail, ttl).await,
         }
     }
 
@@ -201,6 +217,7 @@ impl Application {
     pub async fn tails(&self, count: u32) -> Result<BTreeMap<u32, Bytes>, Error> {
         match &self.kind {
             Kind::Memory(memory) => Ok(memory.tails(self.id, count)),
+            Kind::Redis(redis) => redis.tails(self.id, count).await,
         }
     }
 
@@ -211,6 +228,7 @@ impl Application {
     pub async fn forget(&self, count: u32) -> Result<(), Error> {
         match &self.kind {
             Kind::Memory(memory) => memory.forget(self.id, count).await,
+            Kind::Redis(redis) => redis.forget(self.id, count).await,
         }
     }
 }

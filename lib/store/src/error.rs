@@ -9,7 +9,7 @@ pub enum Error {
     #[error("Redis (REDIS_URL) is away")]
     Away {
         /// What happened.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: redis::RedisError,
     },
     /// A key holds something else than what we write.
     #[error(

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::{Shard, Status};
 
 /// One process that runs shards of an application.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Replica {
     /// What no other process is called, not even this one after a restart.
+    #[serde(skip)]
     pub id: String,
     /// When it was started, in milliseconds since 1970.
     pub started_at_ms: u64,

@@ -16,8 +16,8 @@ use tokio::{sync, task, time::Instant};
 
 use crate::{
     Acquired, Error, Fleet, Held, Limit, Pace, Permit, Plan, Replica, Session, Shard, Written,
+    millis,
 };
-use ledger::millis;
 use state::State;
 
 /// The states of all applications.

@@ -9,7 +9,6 @@ use super::{
     payload::Payload,
     question::Question,
 };
-use ::store::Shard;
 use broker::{CallError, Request};
 use bytes::Bytes;
 use futures_util::{
@@ -19,6 +18,7 @@ use futures_util::{
 };
 use prost::{Message, Name};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use store::Shard;
 use tokio::time::Instant;
 use wire::gateway::v1::{
     Code, Error as Failure, RequestChannelInfoResponse, RequestGuildMembersResponse,

@@ -6,9 +6,9 @@ use super::{
     question::{Question, set},
 };
 use crate::session::shard_of;
-use ::store::Shard;
 use broker::{Call, Request};
 use std::collections::{BTreeMap, BTreeSet};
+use store::Shard;
 use transcode::Schema;
 use wire::gateway::v1::{
     Code, Error as Failure, RequestChannelInfoRequest, SendRequest, UpdatePresenceRequest,

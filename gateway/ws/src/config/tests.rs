@@ -1,9 +1,9 @@
 //! Every key, right and wrong, without touching the environment.
 
 use super::{Config, KEYS};
-use crate::store::Place;
 use boot::{Mistakes, Reader};
 use std::time::Duration;
+use store::Place;
 use twilight_model::gateway::presence::Status;
 
 const TOKEN: &str = "not-a.real.token-0123456789";
@@ -33,7 +33,7 @@ fn token_and_intents_are_enough() {
     assert_eq!(config.lease_ttl, Duration::from_secs(10));
     assert_eq!(config.identify_reserve, 10);
     assert_eq!(config.stall_timeout, Duration::from_secs(5));
-    assert!(matches!(config.sessions, Place::Memory));
+    assert!(matches!(config.store.place, Place::Memory));
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn every_key_is_read() {
     .unwrap();
     assert_eq!(config.lease_ttl, Duration::from_secs(2));
     assert_eq!(config.identify_reserve, 0);
-    assert!(matches!(config.sessions, Place::File(_)));
+    assert!(matches!(config.store.place, Place::File(_)));
     let application = config.applications.into_iter().next().unwrap();
     assert_eq!(application.id, Some(1_234_567_890));
     assert_eq!(application.shard_count, Some(16));

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{Limit, Pace, Permit};
+use crate::{Limit, Pace, Permit, millis};
 
 /// What of an application's identifies must not be forgotten.
 #[derive(Debug, Default)]
@@ -91,11 +91,6 @@ impl Ledger {
         end.map_or(millis(limit.reset_after), |end| end.saturating_sub(now))
             .max(1)
     }
-}
-
-/// A duration in whole milliseconds.
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn count(length: usize) -> u32 {

@@ -6,8 +6,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 
-use super::ledger::{Ledger, millis};
-use crate::{Acquired, Fleet, Held, Lease, Plan, Replica, Saved, Session, Shard, Status, Written};
+use super::ledger::Ledger;
+use crate::{
+    Acquired, Fleet, Held, Lease, Plan, Replica, Saved, Session, Shard, Status, Written, millis,
+};
 
 /// An application's state. Times are in milliseconds since 1970.
 #[derive(Debug, Default)]
@@ -126,7 +128,7 @@ impl State {
                     by: record.replica.clone(),
                 };
             }
-            token = token.max(record.token + 1);
+            token = token.max(record.token.saturating_add(1));
         }
         let record = Record {
             token,
@@ -163,9 +165,7 @@ impl State {
             replica,
         };
         self.records.insert(shard, record);
-        if let Some(session) = session {
-            self.sessions.insert(shard, session.clone());
-        }
+        self.put_session(shard, session);
         self.bump(now);
         Written::Done
     }
@@ -177,10 +177,7 @@ impl State {
                 refused.push(*shard);
                 continue;
             }
-            match session {
-                Some(session) => self.sessions.insert(*shard, session.clone()),
-                None => self.sessions.remove(shard),
-            };
+            self.put_session(*shard, session.as_ref());
         }
         refused
     }
@@ -189,7 +186,7 @@ impl State {
         match &self.plan {
             Some(plan) if plan.revision != expected => plan.clone(),
             _ => {
-                let revision = now.max(expected + 1);
+                let revision = now.max(expected.saturating_add(1));
                 let plan = Plan {
                     revision,
                     ..plan.clone()
@@ -232,6 +229,13 @@ impl State {
         self.tails.retain(|shard, _| shard.count != count);
     }
 
+    fn put_session(&mut self, shard: Shard, session: Option<&Session>) {
+        match session {
+            Some(session) => self.sessions.insert(shard, session.clone()),
+            None => self.sessions.remove(&shard),
+        };
+    }
+
     /// Whether what shows this token for the shard is refused.
     fn fenced(&self, shard: Shard, token: u64) -> bool {
         self.records
@@ -255,6 +259,6 @@ impl State {
 
     /// Tells everybody to beat.
     fn bump(&mut self, now: u64) {
-        self.version = now.max(self.version + 1);
+        self.version = now.max(self.version.saturating_add(1));
     }
 }
