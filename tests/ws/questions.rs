@@ -245,7 +245,7 @@ async fn questions_that_discord_would_not_answer_are_refused_and_not_asked() -> 
     stage.set("DISCORD_INTENTS", "129");
     let mut service = stage.start_ready().await?;
     let guild = stage.sim.guild_ids()[0].to_string();
-    let unknown = (stage.sim.guild_ids()[0] + (1 << 22)).to_string();
+    let unknown = (stage.sim.guild_ids()[0] + (1 << 32)).to_string();
     let strangers: Vec<String> = (1..=300_u64).map(|id| (id << 40).to_string()).collect();
     let table = [
         (

@@ -71,7 +71,7 @@ impl Broker {
     /// The requests to a service, such as `ws`, of one application; the check `requests` of
     /// `/readyz` says why none are taken. It keeps the broker open until it is dropped.
     ///
-    /// Over stdio there is one stdin: only one consumer can read it.
+    /// Over stdio there is one stdin: the first consumer reads it, and others get nothing.
     #[must_use]
     pub fn requests(&self, service: &str, application_id: u64) -> Requests {
         let source = match &self.transport {
@@ -84,7 +84,10 @@ impl Broker {
                 let consumer = Consumer::new(links.clone(), check, queue, bindings.watch());
                 Source::Amqp(Box::new(consumer))
             }
-            Transport::Stdio(stdio) => Source::Stdio(stdio.input(service, application_id)),
+            Transport::Stdio(stdio) => match stdio.input(service, application_id) {
+                Some(input) => Source::Stdio(input),
+                None => Source::Nothing,
+            },
         };
         Requests::new(source, User::new(&self.queue))
     }
