@@ -152,6 +152,7 @@ impl Application {
             self.config.intents,
             &me.id,
             Arc::clone(&self.common.transcoder),
+            Arc::clone(&shared.metrics),
         );
         let (shutdown, stop_taking) = (context.shutdown.clone(), stop.clone());
         context.tasks.spawn("commands", async move {

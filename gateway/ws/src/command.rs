@@ -20,6 +20,7 @@ use self::{
     failure::{exhausted, failure, too_late, unavailable},
     job::{Job, Method, SERVICE, To, binding},
 };
+use crate::metrics::Metrics;
 use broker::{Bindings, Broker, Client, Forwarded, Owned, Request, Requests};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
@@ -60,6 +61,7 @@ struct Inner {
     /// How many shards there are in all; 0 while that is not known.
     count: AtomicU32,
     transcoder: Arc<Transcoder>,
+    metrics: Arc<Metrics>,
     /// To other replicas.
     client: Client,
     /// By what requests for our shards reach us.
@@ -95,6 +97,7 @@ impl Commands {
         intents: u64,
         replica: &str,
         transcoder: Arc<Transcoder>,
+        metrics: Arc<Metrics>,
     ) -> (Self, Door) {
         let owned = broker.owned(SERVICE, application_id, replica);
         let commands = Self(Arc::new(Inner {
@@ -102,6 +105,7 @@ impl Commands {
             intents,
             count: AtomicU32::new(0),
             transcoder,
+            metrics,
             client: broker.client(&application_id.to_string()),
             bindings: owned.bindings(),
             lines: Mutex::default(),
@@ -168,7 +172,14 @@ impl Door {
 impl Inner {
     /// Carries a request out, and says how that went.
     async fn answer(&self, mut request: Request) {
-        let answered = match self.outcome(&mut request).await {
+        let done = self.outcome(&mut request).await;
+        self.metrics.command(match &done {
+            Ok(Done::Elsewhere(..)) => "forwarded",
+            Ok(Done::Gone(_)) => "unanswered",
+            Ok(Done::End(..) | Done::Reply(..)) => "done",
+            Err(failure) => failure.code().as_str_name(),
+        });
+        let answered = match done {
             Ok(Done::Elsewhere(shard, key)) => match request.forward(&key).await {
                 Ok(Forwarded::Nobody(request)) => request.fail(&nobodys(shard)).await,
                 Ok(Forwarded::Taken) => Ok(()),
