@@ -6,6 +6,8 @@ mod every;
 mod fleet;
 mod lifecycle;
 mod odd_input;
+mod questions;
 mod refusals;
+mod replicas;
 mod stage;
 mod system;

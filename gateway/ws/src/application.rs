@@ -135,6 +135,7 @@ impl Application {
         let Common { context, .. } = &self.common;
         let store = self.common.store.application(id);
         let shared = Arc::new(self.shared(rest.clone(), gateway, id));
+        let me = self.replica(gateway);
         let issuer = Issuer::new(
             shared.permits.clone(),
             store.clone(),
@@ -145,13 +146,17 @@ impl Application {
             Arc::clone(&shared.metrics),
         );
         context.tasks.spawn("identify", issuer.run(stop.clone()));
-        let commands = Commands::new(Arc::clone(&self.common.transcoder));
-        let taking = commands
-            .clone()
-            .run(self.common.broker.clone(), id, stop.clone());
-        let shutdown = context.shutdown.clone();
+        let (commands, door) = Commands::open(
+            &self.common.broker,
+            id,
+            self.config.intents,
+            &me.id,
+            Arc::clone(&self.common.transcoder),
+            Arc::clone(&shared.metrics),
+        );
+        let (shutdown, stop_taking) = (context.shutdown.clone(), stop.clone());
         context.tasks.spawn("commands", async move {
-            shutdown.run_until_cancelled(taking).await;
+            shutdown.run_until_cancelled(door.run(stop_taking)).await;
         });
         let (reports, received) = mpsc::channel(REPORTS);
         let (refused, fenced) = mpsc::channel(REPORTS);
@@ -175,7 +180,7 @@ impl Application {
         Owner::new(Parts {
             store,
             is_shared: self.common.store.is_shared(),
-            me: self.replica(gateway),
+            me,
             ttl: self.common.config.lease_ttl,
             recommended: gateway.shards,
             crew,

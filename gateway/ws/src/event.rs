@@ -114,6 +114,12 @@ impl Encoder {
         }
     }
 
+    /// The payload of an event as the contract has it, without its envelope.
+    pub(crate) fn data(&mut self, name: &str, payload: Payload<'_>) -> Option<Bytes> {
+        let data = self.transcoder.data(name, payload, &mut self.scratch)?;
+        Some(Bytes::copy_from_slice(data))
+    }
+
     /// The interaction in a payload that is published as JSON: its key needs its name all the same.
     fn interaction(&mut self, payload: Payload<'_>) -> Option<Interaction> {
         let data = self

@@ -2,20 +2,25 @@
 #![doc = include_str!("../README.md")]
 
 mod amqp;
+mod body;
 mod broker;
+mod client;
 mod config;
 mod error;
 mod lane;
 mod message;
 mod metrics;
+mod owned;
 mod queue;
 mod requests;
 mod ring;
 mod stdio;
 
 pub use broker::Broker;
+pub use client::{Client, Replies};
 pub use config::{Config, KEYS, Kind};
-pub use error::{Closed, Error};
+pub use error::{CallError, Closed, Error};
 pub use lane::Lane;
 pub use message::{Exchange, Message, Value};
-pub use requests::{Call, Request, Requests};
+pub use owned::{Bindings, Owned};
+pub use requests::{Call, Forwarded, Reply, Request, Requests};
