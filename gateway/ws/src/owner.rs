@@ -240,6 +240,7 @@ impl Owner {
             );
         }
         self.is_away = true;
+        self.vacancies.forget();
         self.parts.leases.down(reason);
     }
 
