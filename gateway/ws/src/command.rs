@@ -247,7 +247,7 @@ impl Inner {
     /// Requests for a shard no longer come here; what was asked of it is not answered any more.
     fn close(&self, shard: Shard, line: &line::Line) {
         self.bindings.unbind(&binding(self.application_id, shard));
-        line.session_lost();
+        line.moved();
     }
 
     fn line(&self, shard: Shard) -> Option<Arc<line::Line>> {

@@ -199,10 +199,20 @@ impl Line {
 
     /// The session is gone, and what was asked with it.
     pub(super) fn session_lost(&self) {
+        self.end(&session_lost(self.shard_id));
+    }
+
+    /// The shard is no longer here.
+    pub(super) fn moved(&self) {
+        let text = format!("shard {} is changing hands; try again", self.shard_id);
+        self.end(&failure(Code::Unavailable, text));
+    }
+
+    fn end(&self, why: &Failure) {
         self.disconnected();
         let mut state = self.lock();
         state.guilds = None;
-        state.flights.fail_all(&session_lost(self.shard_id));
+        state.flights.fail_all(why);
         drop(state);
         self.answered.notify_waiters();
     }
