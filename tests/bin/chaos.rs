@@ -1,4 +1,4 @@
-//! Plays the scenarios in full length and prints a table: `chaos SECONDS [NAME…]`.
+//! Plays the scenarios and prints a table: `chaos SECONDS [NAME…]` in full, `chaos short [NAME…]` as the tests do.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,10 @@ use tests::{
 async fn main() -> Result<ExitCode> {
     let mut arguments = std::env::args().skip(1);
     let seconds = arguments.next().context("for how many seconds?")?;
-    let length = Length::full(seconds.parse().context("seconds are a number")?);
+    let length = match seconds.as_str() {
+        "short" => Length::short(),
+        seconds => Length::full(seconds.parse().context("seconds are a number")?),
+    };
     let names: Vec<String> = arguments.collect();
     let scenarios = match names.as_slice() {
         [] => SCENARIOS.iter().collect(),

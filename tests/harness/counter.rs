@@ -66,7 +66,7 @@ impl Counter {
             name: prefix.to_owned(),
             queue,
         };
-        let (connection, _) = declare(&place).await?;
+        let (connection, _channel) = declare(&place).await?;
         connection.close(200, "declared".into()).await?;
         let tally = Arc::<Mutex<Tally>>::default();
         let mut task = JoinSet::new();
