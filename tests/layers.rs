@@ -14,6 +14,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("sim", &[]),
     ("transcode", &["wire"]),
     ("rabbitmq", &[]),
+    ("store", &["backoff", "boot"]),
     ("broker", &["boot", "rabbitmq", "wire"]),
 ];
 
@@ -24,7 +25,7 @@ const CLIENTS: &[(&str, &[&str])] = &[(
 )];
 
 /// What a service stands on. Services meet in the contract alone, and have the simulator in tests.
-const UNDER_SERVICES: &[&str] = &["boot", "broker", "discord", "transcode", "wire"];
+const UNDER_SERVICES: &[&str] = &["boot", "broker", "discord", "store", "transcode", "wire"];
 
 /// What stands on top of everything.
 const TOP: &[&str] = &["bench", "fuzz", "tests"];

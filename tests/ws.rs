@@ -3,6 +3,7 @@
 mod commands;
 mod events;
 mod every;
+mod fleet;
 mod lifecycle;
 mod odd_input;
 mod refusals;

@@ -9,9 +9,10 @@ use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
 use prost::{Message, Name};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
+use store::Shard;
 use tokio::{
     sync::{mpsc, oneshot},
     time,
@@ -55,15 +56,20 @@ pub(crate) struct Command {
     pub(crate) sent: oneshot::Sender<()>,
 }
 
-/// The way to each shard of this process.
-#[derive(Debug)]
+/// The way to each shard of this process; cheap to clone.
+#[derive(Clone, Debug)]
 pub(crate) struct Commands {
-    /// By shard id.
-    shards: BTreeMap<u32, mpsc::Sender<Command>>,
-    /// How many shards there are in all.
-    count: u32,
+    shards: Arc<Mutex<Shards>>,
     /// Knows the objects that payloads consist of.
     transcoder: Arc<Transcoder>,
+}
+
+/// The shards of this process.
+#[derive(Debug, Default)]
+struct Shards {
+    senders: BTreeMap<Shard, mpsc::Sender<Command>>,
+    /// How many shards there are in all.
+    count: u32,
 }
 
 /// The reply to a request that was carried out.
@@ -74,17 +80,35 @@ struct Reply {
 }
 
 impl Commands {
-    /// Commands to these shards, of `count` in all.
-    pub(crate) const fn new(
-        shards: BTreeMap<u32, mpsc::Sender<Command>>,
-        count: u32,
-        transcoder: Arc<Transcoder>,
-    ) -> Self {
+    /// Commands to no shard yet.
+    pub(crate) fn new(transcoder: Arc<Transcoder>) -> Self {
         Self {
-            shards,
-            count,
+            shards: Arc::default(),
             transcoder,
         }
+    }
+
+    /// How many shards there are in all.
+    pub(crate) fn set_count(&self, count: u32) {
+        self.lock().count = count;
+    }
+
+    /// A shard runs here from now on, and takes its commands from this channel.
+    pub(crate) fn attach(&self, shard: Shard, commands: mpsc::Sender<Command>) {
+        self.lock().senders.insert(shard, commands);
+    }
+
+    /// A shard no longer runs here.
+    pub(crate) fn detach(&self, shard: Shard) {
+        self.lock().senders.remove(&shard);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shards> {
+        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self) -> u32 {
+        self.lock().count
     }
 
     /// Takes requests until the shutdown. A shard that is slow to send holds up nobody else's.
@@ -138,7 +162,7 @@ impl Commands {
     async fn send_payload(&self, request: SendRequest) -> Result<Reply, Failure> {
         let payload = payload::raw(request.payload)?;
         let shard_id = match request.connection {
-            Some(Connection::GuildId(guild_id)) => session::shard_of(guild_id, self.count),
+            Some(Connection::GuildId(guild_id)) => session::shard_of(guild_id, self.count()),
             Some(Connection::ShardId(id)) => id,
             None => return Err(invalid("neither guild_id nor shard_id is set".to_owned())),
         };
@@ -150,7 +174,7 @@ impl Commands {
         let presence = request.presence.unwrap_or_default();
         let payload = payload::presence(self.transcoder.schema(), &presence)?;
         let shard_ids: BTreeSet<u32> = if request.shard_ids.is_empty() {
-            (0..self.count).collect()
+            (0..self.count()).collect()
         } else {
             request.shard_ids.into_iter().collect()
         };
@@ -172,7 +196,7 @@ impl Commands {
         request: &UpdateVoiceStateRequest,
     ) -> Result<Reply, Failure> {
         let payload = payload::voice_state(request)?;
-        let shard_id = session::shard_of(request.guild_id, self.count);
+        let shard_id = session::shard_of(request.guild_id, self.count());
         self.send(shard_id, payload).await?;
         Ok(reply(&UpdateVoiceStateResponse { shard_id }))
     }
@@ -191,12 +215,13 @@ impl Commands {
         done.await.map_err(|_| unavailable(id))
     }
 
-    fn shard(&self, id: u32) -> Result<&mpsc::Sender<Command>, Failure> {
-        self.shards.get(&id).ok_or_else(|| {
-            failure(
-                Code::NotFound,
-                format!("shard {id} of {} does not run here", self.count),
-            )
+    fn shard(&self, id: u32) -> Result<mpsc::Sender<Command>, Failure> {
+        let shards = self.lock();
+        let count = shards.count;
+        let sender = shards.senders.get(&Shard { count, id });
+        sender.cloned().ok_or_else(|| {
+            let text = format!("shard {id} of {count} does not run here");
+            failure(Code::NotFound, text)
         })
     }
 }

@@ -1,7 +1,5 @@
 //! What ends the service, or keeps it waiting.
 
-use std::path::PathBuf;
-
 /// A failure of `gateway-ws`. Those that reach the operator say what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -61,31 +59,9 @@ pub enum Error {
         /// The shard count.
         count: u32,
     },
-    /// The store of sessions cannot be used.
-    #[error("Redis (REDIS_URL) cannot be used")]
-    Redis(#[source] redis::RedisError),
-    /// The session file cannot be read or written.
-    #[error("cannot {what} the session file {} (WS_SESSION_FILE)", path.display())]
-    SessionFile {
-        /// What was tried.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why it failed.
-        source: std::io::Error,
-    },
-    /// The session file holds something else.
-    #[error(
-        "the session file {} (WS_SESSION_FILE) holds something else than sessions: delete it if \
-         it is no longer needed, or name another",
-        path.display()
-    )]
-    SessionFileContent {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] store::Error),
     /// One connection would carry too many guilds.
     #[error(
         "Discord refused {count} shards (close code 4011): one shard would have more than 2,500 \

@@ -1,6 +1,6 @@
 //! From a gateway frame to the message that the broker carries.
 
-use crate::{Config, shared::Shared};
+use crate::{config::Application, shared::Shared};
 use broker::{Exchange, Message, Value};
 use bytes::Bytes;
 use prost::Message as _;
@@ -9,8 +9,8 @@ use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
+use store::Shard;
 use transcode::{Envelope, Ids, Lane, Lanes, Payload, Scratch, Transcoder};
-use twilight_gateway::ShardId;
 use wire::{
     discord::v1::Interaction,
     gateway::v1::Source,
@@ -23,7 +23,7 @@ const INTERACTION: &str = "INTERACTION_CREATE";
 /// Makes messages of a shard's events.
 pub(crate) struct Encoder {
     /// The shard whose events these are.
-    shard: ShardId,
+    shard: Shard,
     /// The application's id.
     application_id: u64,
     /// The same, as AMQP's property.
@@ -41,17 +41,17 @@ pub(crate) struct Encoder {
 impl Encoder {
     /// An encoder for one shard's events.
     pub(crate) fn new(
-        shard: ShardId,
+        shard: Shard,
         application_id: u64,
-        config: &Config,
+        application: &Application,
         transcoder: &Arc<Transcoder>,
     ) -> Self {
         Self {
             shard,
             application_id,
             app_id: application_id.to_string().into(),
-            lanes: config.lanes,
-            events: config.events.clone(),
+            lanes: application.lanes,
+            events: application.events.clone(),
             transcoder: Arc::clone(transcoder),
             scratch: Scratch::default(),
         }
@@ -80,7 +80,7 @@ impl Encoder {
             application_id: self.application_id,
             name,
             source: Source::Ws,
-            shard: Some((self.shard.number(), self.shard.total())),
+            shard: Some((self.shard.id, self.shard.count)),
             sequence: Some(sequence),
             received_at,
             lanes: self.lanes,
@@ -104,7 +104,7 @@ impl Encoder {
                 .map_or(0, |since| since.as_secs()),
             headers: vec![
                 ("event", Value::Text(name.to_owned())),
-                ("shard", Value::Number(self.shard.number().into())),
+                ("shard", Value::Number(self.shard.id.into())),
                 (
                     "sequence",
                     Value::Number(i64::try_from(sequence).unwrap_or(i64::MAX)),

@@ -1,0 +1,164 @@
+//! The connection: made when it is needed, thrown away when it fails, never waited for without end.
+
+use std::{io, time::Duration};
+
+use boot::{Backoff, ExposeSecret, SecretString};
+use redis::{
+    AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, ServerErrorKind,
+    aio::MultiplexedConnection,
+};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout_at},
+};
+
+use crate::Error;
+
+/// How long a call may take, with all that it has to wait for.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long to wait before connecting again. Whoever was cut off has to be back long before leases
+/// run out.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(500));
+
+/// The way to the server. All calls share one connection.
+pub(super) struct Link {
+    client: Client,
+    state: Mutex<State>,
+}
+
+struct State {
+    connection: Option<MultiplexedConnection>,
+    /// Which connection this is, counted from the first.
+    number: u64,
+    backoff: Backoff,
+    /// When to connect again, and why not now.
+    pause: Option<(Instant, RedisError)>,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The client would show the password of its URL.
+        f.debug_struct("Link").finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// Names the server; nothing is connected yet.
+    pub(super) fn new(url: &SecretString) -> Result<Self, Error> {
+        let client = Client::open(url.expose_secret()).map_err(|source| Error::Url { source })?;
+        let state = State {
+            connection: None,
+            number: 0,
+            backoff: Backoff::new(BACKOFF.0, BACKOFF.1),
+            pause: None,
+        };
+        Ok(Self {
+            client,
+            state: Mutex::new(state),
+        })
+    }
+
+    /// Makes one call, on a connection that stands or a new one.
+    pub(super) async fn call<T>(
+        &self,
+        call: impl AsyncFnOnce(MultiplexedConnection) -> RedisResult<T>,
+    ) -> Result<T, Error> {
+        let deadline = Instant::now() + TIMEOUT;
+        let (connection, number) = match timeout_at(deadline, self.connection(deadline)).await {
+            Ok(connection) => connection.map_err(error)?,
+            Err(_) => return Err(error(too_late())),
+        };
+        let result = timeout_at(deadline, call(connection)).await;
+        let result = result.unwrap_or_else(|_| Err(too_late()));
+        if let Err(cause) = &result
+            && is_the_connections(cause)
+        {
+            self.state.lock().await.lose(number, cause);
+        }
+        result.map_err(error)
+    }
+
+    /// The connection. While it is made, all others wait for it too.
+    async fn connection(&self, deadline: Instant) -> RedisResult<(MultiplexedConnection, u64)> {
+        let mut state = self.state.lock().await;
+        if let Some(connection) = &state.connection {
+            return Ok((connection.clone(), state.number));
+        }
+        if let Some((until, cause)) = &state.pause
+            && *until > Instant::now()
+        {
+            return Err(cause.clone());
+        }
+        state.number += 1;
+        let number = state.number;
+        // Our deadline is the only one.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None);
+        let connect = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config);
+        let made = timeout_at(deadline, connect).await;
+        match made.unwrap_or_else(|_| Err(too_late())) {
+            Ok(connection) => {
+                state.connection = Some(connection.clone());
+                state.backoff.reset();
+                Ok((connection, number))
+            }
+            Err(cause) => {
+                state.lose(number, &cause);
+                Err(cause)
+            }
+        }
+    }
+}
+
+impl State {
+    /// Throws this connection away, unless there is a newer one.
+    fn lose(&mut self, number: u64, cause: &RedisError) {
+        if self.number == number {
+            self.connection = None;
+            self.pause = Some((Instant::now() + self.backoff.next(), cause.clone()));
+        }
+    }
+}
+
+fn too_late() -> RedisError {
+    let reason = format!("no answer within {TIMEOUT:?}");
+    io::Error::new(io::ErrorKind::TimedOut, reason).into()
+}
+
+/// Whether another connection may do better: this one is broken, or leads to a server that may not
+/// write any more.
+fn is_the_connections(error: &RedisError) -> bool {
+    use ServerErrorKind::{MasterDown, ReadOnly};
+    match error.kind() {
+        ErrorKind::Server(kind) => matches!(kind, MasterDown | ReadOnly),
+        ErrorKind::Extension => false,
+        _ => true,
+    }
+}
+
+/// What an error of the client library means for us.
+fn error(source: RedisError) -> Error {
+    let text = source.to_string();
+    if let Some((_, told)) = text.split_once("CORRUPT ") {
+        let mut told = serde_json::Deserializer::from_str(told).into_iter::<[String; 3]>();
+        if let Some(Ok([key, field, reason])) = told.next() {
+            return Error::Corrupt { key, field, reason };
+        }
+    }
+    match source.kind() {
+        ErrorKind::AuthenticationFailed | ErrorKind::Server(ServerErrorKind::NoPerm) => {
+            Error::Refused { source }
+        }
+        ErrorKind::Extension if matches!(source.code(), Some("NOAUTH" | "WRONGPASS")) => {
+            Error::Refused { source }
+        }
+        ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::UnexpectedReturnType => {
+            Error::Failed { source }
+        }
+        _ => Error::Away { source },
+    }
+}

@@ -1,0 +1,46 @@
+//! The scripts: what has to happen at once, or not at all, happens inside of Redis.
+
+use redis::Script;
+
+macro_rules! script {
+    ($($file:literal)*) => {
+        Script::new(concat!(include_str!("common.lua"), $(include_str!($file)),*))
+    };
+}
+
+/// All of them.
+pub(super) struct Scripts {
+    pub(super) acquire: Script,
+    pub(super) beat: Script,
+    pub(super) forget: Script,
+    pub(super) identify: Script,
+    pub(super) leave: Script,
+    pub(super) plan: Script,
+    pub(super) put_tail: Script,
+    pub(super) release: Script,
+    pub(super) save: Script,
+    pub(super) tails: Script,
+}
+
+impl Scripts {
+    pub(super) fn new() -> Self {
+        Self {
+            acquire: script!("leases.lua" "acquire.lua"),
+            beat: script!("leases.lua" "beat.lua"),
+            forget: script!("forget.lua"),
+            identify: script!("identify.lua"),
+            leave: script!("leave.lua"),
+            plan: script!("plan.lua"),
+            put_tail: script!("leases.lua" "put_tail.lua"),
+            release: script!("leases.lua" "release.lua"),
+            save: script!("leases.lua" "save.lua"),
+            tails: script!("tails.lua"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Scripts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scripts").finish_non_exhaustive()
+    }
+}
