@@ -70,7 +70,7 @@ pub struct Config {
 impl Config {
     /// Reads the configuration; every mistake is noted in the reader.
     pub fn read(reader: &mut Reader) -> Option<Self> {
-        let application = Application::read(reader);
+        let applications = reader.each(application::LIST, Application::read);
         let api_url = reader.or_default::<ApiUrl>(&API_URL);
         let file = reader.optional::<PathBuf>(&SESSION_FILE);
         let store = store::Config::read(reader, file);
@@ -83,7 +83,7 @@ impl Config {
         );
         let broker = broker::Config::read(reader);
         Some(Self {
-            applications: vec![application?],
+            applications: applications?,
             api_url: api_url?.0,
             store: store?,
             lease_ttl: lease_ttl?,

@@ -111,6 +111,8 @@ impl Encoder {
                 ),
             ],
             body,
+            group: ids.guild_id.unwrap_or_default(),
+            batch: None,
         }
     }
 

@@ -2,45 +2,57 @@
 
 use super::{
     presence::Presence,
-    values::{EventName, Payload, ShardCount, ShardRange, Token},
+    values::{EventName, Id, Payload, ShardCount, ShardRange, Token},
 };
 use crate::intents;
 use boot::{Key, Reader, SecretString};
 use std::{collections::BTreeSet, sync::Arc};
 
-const TOKEN: Key = Key::new("DISCORD_TOKEN", "The bot's token.").secret();
+/// The array of tables in which several applications stand.
+pub(super) const LIST: &str = "applications";
+
+const TOKEN: Key = Key::new("DISCORD_TOKEN", "The bot's token.")
+    .secret()
+    .unique_in_each(LIST, "token");
 const ID: Key = Key::new(
     "DISCORD_APPLICATION_ID",
     "The application's id. Asked from Discord when it is not set.",
-);
+)
+.unique_in_each(LIST, "application_id");
 const INTENTS: Key = Key::new(
     "DISCORD_INTENTS",
     "The gateway intents: names separated by commas, or the number of the bitfield.",
-);
+)
+.in_each(LIST, "intents");
 const EVENTS: Key = Key::new(
     "DISCORD_EVENTS",
     "The events to publish, by name, separated by commas. All when it is not set.",
-);
+)
+.in_each(LIST, "events");
 const SHARD_COUNT: Key = Key::new(
     "DISCORD_SHARD_COUNT",
     "How many shards there are: a number, or `auto` for what Discord recommends.",
 )
-.with_default("auto");
+.with_default("auto")
+.in_each(LIST, "shard_count");
 const SHARD_IDS: Key = Key::new(
     "DISCORD_SHARD_IDS",
     "The shards that this process runs, such as `0-3,8`. All when it is not set.",
-);
+)
+.in_each(LIST, "shard_ids");
 const PRESENCE: Key = Key::new(
     "DISCORD_PRESENCE",
     "The bot's status and activities when it connects, as the JSON of Discord's Update Presence, \
      such as `{\"status\":\"idle\"}`. Online when it is not set.",
-);
+)
+.in_each(LIST, "presence");
 const EVENT_PAYLOAD: Key = Key::new(
     "EVENT_PAYLOAD",
     "What an event carries: `typed`, `json` or `both`. Events that the schema does not know \
      always carry `json`.",
 )
-.with_default("typed");
+.with_default("typed")
+.in_each(LIST, "event_payload");
 
 /// The keys of an application.
 pub(super) const KEYS: &[Key] = &[
@@ -79,7 +91,7 @@ impl Application {
     /// Reads [`KEYS`]; mistakes stay with the reader.
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         let token = reader.required::<Token>(&TOKEN);
-        let id = reader.optional(&ID);
+        let id = reader.optional::<Id>(&ID);
         let intents = reader.required::<intents::Bits>(&INTENTS);
         let events = reader.optional::<Vec<EventName>>(&EVENTS);
         let shard_count = reader.or_default::<ShardCount>(&SHARD_COUNT);
@@ -97,7 +109,7 @@ impl Application {
         }
         Some(Self {
             token: token?.0,
-            id,
+            id: id.map(|id| id.0),
             intents: intents?.0,
             events: events.map(EventName::set),
             shard_count: shard_count?.0,
