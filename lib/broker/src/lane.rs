@@ -104,8 +104,12 @@ impl Lane {
     }
 
     /// Returns when [`Lane::confirmed`] has reached this sequence, or the broker has ended, after
-    /// which nothing more will be confirmed: look at `confirmed` to know which. Cancel safe.
+    /// which nothing more will be confirmed: look at `confirmed` to know which. Events of the lane
+    /// do not wait any longer to be batched with others. Cancel safe.
     pub async fn confirmed_past(&self, sequence: u64) {
+        if self.confirmed() < sequence {
+            self.queue().hurry(Some(self.confirmed.number));
+        }
         self.queue().until(|| self.confirmed() >= sequence).await;
     }
 

@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod amqp;
+mod batch;
 mod broker;
 mod config;
 mod error;
@@ -11,11 +12,13 @@ mod metrics;
 mod queue;
 mod requests;
 mod ring;
+mod spool;
 mod stdio;
 
+pub use batch::{Batch, EventBatch};
 pub use broker::Broker;
 pub use config::{Config, KEYS, Kind, Spool};
 pub use error::{Closed, Error};
 pub use lane::Lane;
-pub use message::{Batch, Exchange, Message, Value};
+pub use message::{Exchange, Message, Value};
 pub use requests::{Call, Request, Requests};

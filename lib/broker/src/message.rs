@@ -1,10 +1,12 @@
 //! A message on its way to the broker, whichever broker that is.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rabbitmq::SHORT_STRING;
 use wire::routing;
+
+use crate::Batch;
 
 /// What a message costs in memory beside its body and its texts: its place in the ring, the
 /// allocations' own overhead, and what the AMQP client keeps until the confirm is there.
@@ -46,15 +48,6 @@ impl Exchange {
             Self::Requests => routing::REQUESTS,
         }
     }
-}
-
-/// How events that have one routing key travel together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Batch {
-    /// How many events there are in a message at most.
-    pub count: u16,
-    /// How long the first of them may wait for the others.
-    pub linger: Duration,
 }
 
 /// What a header holds.

@@ -6,7 +6,11 @@ use super::{
 };
 use crate::intents;
 use boot::{Key, Reader, SecretString};
-use std::{collections::BTreeSet, sync::Arc};
+use broker::{Batch, EventBatch};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The array of tables in which several applications stand.
 pub(super) const LIST: &str = "applications";
@@ -53,6 +57,12 @@ const EVENT_PAYLOAD: Key = Key::new(
 )
 .with_default("typed")
 .in_each(LIST, "event_payload");
+const EVENT_BATCH: Key = Key::new(
+    "EVENT_BATCH",
+    "The events that travel together when they come together, as `EventBatch`: how many at most, \
+     and how long the first may wait, such as `PRESENCE_UPDATE=64/5ms,TYPING_START=32/2ms`.",
+)
+.in_each(LIST, "event_batch");
 
 /// The keys of an application.
 pub(super) const KEYS: &[Key] = &[
@@ -64,6 +74,7 @@ pub(super) const KEYS: &[Key] = &[
     SHARD_IDS,
     PRESENCE,
     EVENT_PAYLOAD,
+    EVENT_BATCH,
 ];
 
 /// One application, and how it connects to Discord.
@@ -85,6 +96,8 @@ pub(crate) struct Application {
     pub(crate) presence: Option<Presence>,
     /// Which lanes an event carries.
     pub(crate) lanes: transcode::Lanes,
+    /// The events that are batched, by name.
+    pub(crate) batches: Arc<BTreeMap<String, Batch>>,
 }
 
 impl Application {
@@ -98,6 +111,7 @@ impl Application {
         let shard_ids = reader.optional::<Vec<ShardRange>>(&SHARD_IDS);
         let presence = reader.optional(&PRESENCE);
         let lanes = reader.or_default::<Payload>(&EVENT_PAYLOAD);
+        let batches = read_batches(reader);
         let shard_ids = shard_ids.map(ShardRange::ids);
         if let (Some(ids), Some(ShardCount(Some(count)))) = (&shard_ids, shard_count)
             && let Some(id) = ids.iter().find(|id| **id >= count)
@@ -116,6 +130,19 @@ impl Application {
             shard_ids,
             presence,
             lanes: lanes?.0,
+            batches: Arc::new(batches),
         })
     }
+}
+
+/// The batches by event; one that is named twice is a mistake.
+fn read_batches(reader: &mut Reader) -> BTreeMap<String, Batch> {
+    let mut batches = BTreeMap::new();
+    for EventBatch { name, batch } in reader.optional::<Vec<_>>(&EVENT_BATCH).unwrap_or_default() {
+        if batches.contains_key(&name) {
+            reader.mistake(&EVENT_BATCH, format!("names {name} twice"));
+        }
+        batches.insert(name, batch);
+    }
+    batches
 }

@@ -38,6 +38,8 @@ fn token_and_intents_are_enough() {
     assert_eq!(config.lease_ttl, Duration::from_secs(10));
     assert_eq!(config.identify_reserve, 10);
     assert_eq!(config.stall_timeout, Duration::from_secs(5));
+    assert!(application.batches.is_empty());
+    assert_eq!(config.broker.spool, None);
     assert!(matches!(config.store.place, Place::Memory));
 }
 
@@ -53,6 +55,9 @@ fn every_key_is_read() {
         ("DISCORD_SHARD_IDS", "0-3, 8"),
         ("DISCORD_PRESENCE", r#"{"status":"idle"}"#),
         ("EVENT_PAYLOAD", "both"),
+        ("EVENT_BATCH", "PRESENCE_UPDATE=64/5ms, typing_start = 2/1s"),
+        ("WS_SPOOL_DIR", "/var/lib/gateway/spool"),
+        ("WS_SPOOL_SIZE", "2GiB"),
         ("WS_LEASE_TTL", "2s"),
         ("WS_IDENTIFY_RESERVE", "0"),
         ("WS_SESSION_FILE", "/var/lib/gateway/sessions.json"),
@@ -62,7 +67,15 @@ fn every_key_is_read() {
     assert_eq!(config.lease_ttl, Duration::from_secs(2));
     assert_eq!(config.identify_reserve, 0);
     assert!(matches!(config.store.place, Place::File(_)));
+    let spool = config.broker.spool.unwrap();
+    assert_eq!(spool.dir.to_str(), Some("/var/lib/gateway/spool"));
+    assert_eq!(spool.limit, 2 << 30);
     let application = config.applications.into_iter().next().unwrap();
+    assert_eq!(application.batches["PRESENCE_UPDATE"].count, 64);
+    assert_eq!(
+        application.batches["TYPING_START"].linger,
+        Duration::from_secs(1)
+    );
     assert_eq!(application.id, Some(1_234_567_890));
     assert_eq!(application.shard_count, Some(16));
     assert_eq!(application.presence.unwrap().0.status, Status::Idle);
@@ -85,6 +98,8 @@ fn all_mistakes_are_told_at_once_and_name_their_keys() {
         ("DISCORD_SHARD_IDS", "3-1"),
         ("DISCORD_PRESENCE", "idle"),
         ("EVENT_PAYLOAD", "xml"),
+        ("EVENT_BATCH", "PRESENCE_UPDATE=0/5ms"),
+        ("WS_SPOOL_SIZE", "1MiB"),
         ("WS_LEASE_TTL", "1s"),
         ("WS_IDENTIFY_RESERVE", "-1"),
         ("REDIS_URL", "http://localhost"),
@@ -104,6 +119,8 @@ fn all_mistakes_are_told_at_once_and_name_their_keys() {
         "DISCORD_SHARD_IDS",
         "DISCORD_PRESENCE",
         "EVENT_PAYLOAD",
+        "EVENT_BATCH",
+        "WS_SPOOL_SIZE",
         "WS_LEASE_TTL",
         "WS_IDENTIFY_RESERVE",
         "REDIS_URL",
@@ -125,6 +142,8 @@ fn contradictions_are_mistakes() {
         shards.contains("names shard 4, but DISCORD_SHARD_COUNT is 4"),
         "{shards}"
     );
+    let batches = with(&[("EVENT_BATCH", "TYPING_START=2/5ms,TYPING_START=4/5ms")]);
+    assert!(batches.contains("names TYPING_START twice"), "{batches}");
     let stores = with(&[("REDIS_URL", "redis://localhost"), ("WS_SESSION_FILE", "x")]);
     assert!(stores.contains("set only one"), "{stores}");
 }

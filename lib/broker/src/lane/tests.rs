@@ -2,12 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use boot::metrics::Gauge;
 use bytes::Bytes;
 use tokio::time;
 
 use super::Lane;
-use crate::{Closed, Exchange, Message, queue::Queue};
+use crate::{
+    Closed, Exchange, Message,
+    queue::{Counts, Queue},
+};
 
 fn message(size: usize) -> Message {
     Message {
@@ -26,7 +28,8 @@ fn message(size: usize) -> Message {
 
 /// A queue whose window holds this many empty messages.
 fn queue(messages: usize) -> Arc<Queue> {
-    Arc::new(Queue::new(messages * message(0).cost(), Gauge::default()))
+    let window = messages * message(0).cost();
+    Arc::new(Queue::new(window, true, Counts::default()))
 }
 
 fn write_all(queue: &Queue) -> usize {
