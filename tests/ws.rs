@@ -1,6 +1,7 @@
 //! `gateway-ws` as a process, against the simulated Discord.
 
 mod commands;
+mod encrypted;
 mod events;
 mod every;
 mod fleet;

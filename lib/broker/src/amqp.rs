@@ -1,7 +1,11 @@
 //! The task that keeps a connection to RabbitMQ and publishes over it.
 
+mod confirms;
 mod consumer;
 mod delivery;
+mod frames;
+mod heartbeat;
+mod link;
 mod pipe;
 mod session;
 mod topology;
