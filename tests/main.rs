@@ -1,6 +1,7 @@
 //! What holds for the tree and for the system as a whole.
 
 mod broker;
+mod chaos;
 mod client;
 mod contract;
 mod golden;
