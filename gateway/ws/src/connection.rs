@@ -4,11 +4,11 @@
 //! reconnects by itself, at once and for ever; so a connection here is used until it breaks and
 //! then thrown away, and the shard's task decides when the next one begins.
 
-use crate::session::Session;
+use crate::{config::Application, session::Session};
 use discord::close;
 use futures_util::StreamExt;
 use http::Uri;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use std::{
     env::consts::OS,
     error::Error as _,
@@ -42,23 +42,28 @@ type Received = Result<Message, ReceiveMessageError>;
 /// What every connection of the application has in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Dialer {
-    /// Token, intents, TLS and the identify queue.
+    /// Token, intents, presence, TLS and the identify queue.
     config: Config<InMemoryQueue>,
 }
 
 impl Dialer {
-    /// Connects to `url` (from `GET /gateway/bot`) with this token and these intents.
-    pub(crate) fn new(url: &str, token: &SecretString, intents: u64, queue: InMemoryQueue) -> Self {
+    /// Connects to `url` (from `GET /gateway/bot`) with the application's token, intents and
+    /// presence.
+    pub(crate) fn new(url: &str, application: &Application, queue: InMemoryQueue) -> Self {
         let name = env!("CARGO_PKG_NAME");
-        let config = ConfigBuilder::new(
-            token.expose_secret().to_owned(),
-            Intents::from_bits_retain(intents),
+        let mut config = ConfigBuilder::new(
+            application.token.expose_secret().to_owned(),
+            Intents::from_bits_retain(application.intents),
         )
         .identify_properties(IdentifyProperties::new(name, name, OS))
         .proxy_url(url.trim_end_matches('/').to_owned())
-        .queue(queue)
-        .build();
-        Self { config }
+        .queue(queue);
+        if let Some(presence) = &application.presence {
+            config = config.presence(presence.0.clone());
+        }
+        Self {
+            config: config.build(),
+        }
     }
 
     /// Begins a connection that identifies, or resumes the session from its sequence.

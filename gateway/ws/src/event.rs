@@ -1,6 +1,6 @@
 //! From a gateway frame to the message that the broker carries.
 
-use crate::{Config, shared::Shared};
+use crate::{config::Application, shared::Shared};
 use broker::{Exchange, Message, Value};
 use bytes::Bytes;
 use prost::Message as _;
@@ -43,15 +43,15 @@ impl Encoder {
     pub(crate) fn new(
         shard: ShardId,
         application_id: u64,
-        config: &Config,
+        application: &Application,
         transcoder: &Arc<Transcoder>,
     ) -> Self {
         Self {
             shard,
             application_id,
             app_id: application_id.to_string().into(),
-            lanes: config.lanes,
-            events: config.events.clone(),
+            lanes: application.lanes,
+            events: application.events.clone(),
             transcoder: Arc::clone(transcoder),
             scratch: Scratch::default(),
         }
@@ -111,6 +111,8 @@ impl Encoder {
                 ),
             ],
             body,
+            group: ids.guild_id.unwrap_or_default(),
+            batch: None,
         }
     }
 

@@ -4,6 +4,7 @@ use crate::{
     Config, Error,
     board::Board,
     command::{Commands, WAITING},
+    config::Application,
     connection::{Dialer, is_gateway_url},
     event::Encoder,
     keeper::{Keeper, Report},
@@ -43,13 +44,16 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     let broker = Broker::start(config.broker.clone(), &context);
     let discord = context.health.check("discord");
-    let rest = Rest::new(&config.api_url, &config.token)?;
+    let Some(application) = config.applications.first() else {
+        return Ok(());
+    };
+    let rest = Rest::new(&config.api_url, &application.token)?;
     let starting = async {
         let gateway = insist("ask Discord for the gateway", &discord, || {
             rest.gateway_bot()
         })
         .await?;
-        let id = match config.application_id {
+        let id = match application.id {
             Some(id) => id,
             None => {
                 insist("ask Discord for the application", &discord, || {
@@ -66,7 +70,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
         return Ok(());
     };
     let (gateway, application_id) = started?;
-    let plan = Plan::new(&config, &gateway)?;
+    let plan = Plan::new(application, &gateway)?;
     let saved = context.health.check("sessions");
     let mut store = Store::open(&config.sessions, application_id)?;
     let Some(loaded) = context
@@ -83,17 +87,16 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
         board: Board::new(&plan.ids, context.health.check("shards")),
         dialer: Dialer::new(
             &gateway.url,
-            &config.token,
-            config.intents,
+            application,
             queue(&gateway.session_start_limit),
         ),
-        intents: config.intents,
+        intents: application.intents,
         logged: Once::default(),
         metrics: Metrics::new(&context.metrics),
         rest,
         stall_timeout: config.stall_timeout,
     });
-    plan.spawn(&config, &loaded, keeper, &shared, &context);
+    plan.spawn(application, &loaded, keeper, &shared, &context);
     drop(shared);
     context.shutdown.cancelled().await;
     Ok(())
@@ -109,12 +112,12 @@ struct Plan {
 
 impl Plan {
     /// Decides, from what the operator and Discord say.
-    fn new(config: &Config, gateway: &GatewayBot) -> Result<Self, Error> {
+    fn new(application: &Application, gateway: &GatewayBot) -> Result<Self, Error> {
         if !is_gateway_url(&gateway.url) {
             return Err(Error::GatewayUrl(gateway.url.clone()));
         }
-        let count = config.shard_count.unwrap_or(gateway.shards).max(1);
-        let ids = config
+        let count = application.shard_count.unwrap_or(gateway.shards).max(1);
+        let ids = application
             .shard_ids
             .clone()
             .unwrap_or_else(|| (0..count).collect::<BTreeSet<_>>());
@@ -136,7 +139,7 @@ impl Plan {
     /// Starts the shards, and the keeper that outlives them.
     fn spawn(
         &self,
-        config: &Config,
+        application: &Application,
         loaded: &Sessions,
         keeper: Keeper,
         shared: &Arc<Shared>,
@@ -150,7 +153,7 @@ impl Plan {
             let fits = |session: &&Session| session.shard_count == self.count;
             let session = loaded.get(id).filter(fits).cloned();
             let shard_id = ShardId::new(*id, self.count);
-            let encoder = Encoder::new(shard_id, shared.application_id, config, &transcoder);
+            let encoder = Encoder::new(shard_id, shared.application_id, application, &transcoder);
             let (tx, rx) = mpsc::channel(WAITING);
             commands.insert(*id, tx);
             let shard = Shard::new(

@@ -14,8 +14,8 @@ mod ring;
 mod stdio;
 
 pub use broker::Broker;
-pub use config::{Config, KEYS, Kind};
+pub use config::{Config, KEYS, Kind, Spool};
 pub use error::{Closed, Error};
 pub use lane::Lane;
-pub use message::{Exchange, Message, Value};
+pub use message::{Batch, Exchange, Message, Value};
 pub use requests::{Call, Request, Requests};

@@ -1,6 +1,6 @@
 //! A message on its way to the broker, whichever broker that is.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use rabbitmq::SHORT_STRING;
@@ -48,6 +48,15 @@ impl Exchange {
     }
 }
 
+/// How events that have one routing key travel together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// How many events there are in a message at most.
+    pub count: u16,
+    /// How long the first of them may wait for the others.
+    pub linger: Duration,
+}
+
 /// What a header holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -78,6 +87,12 @@ pub struct Message {
     pub headers: Vec<(&'static str, Value)>,
     /// The encoded protobuf message.
     pub body: Bytes,
+    /// What belongs together: a guild's id, or 0. Messages of one lane and group reach queues in
+    /// the order in which they were published, batched or not.
+    pub group: u64,
+    /// Whether the message, an event, may travel in one message with others that have the same
+    /// routing key, and how long it may wait for them.
+    pub batch: Option<Batch>,
 }
 
 impl Message {
@@ -152,6 +167,8 @@ mod tests {
             timestamp: 0,
             headers: Vec::new(),
             body: Bytes::from_static(&[0; 1_000]),
+            group: 0,
+            batch: None,
         };
         assert_eq!(message.cost(), OVERHEAD + 1_010);
     }

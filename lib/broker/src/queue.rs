@@ -4,7 +4,7 @@ use std::{
     mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -26,6 +26,8 @@ pub(crate) struct Queue {
     progress: Notify,
     /// How many lanes and consumers exist.
     users: AtomicUsize,
+    /// The number of the next lane.
+    lanes: AtomicU64,
     closed: AtomicBool,
     /// Shows how much of the window is in use.
     used: Gauge,
@@ -38,9 +40,15 @@ impl Queue {
             work: Notify::new(),
             progress: Notify::new(),
             users: AtomicUsize::new(0),
+            lanes: AtomicU64::new(1),
             closed: AtomicBool::new(false),
             used,
         }
+    }
+
+    /// A number for a new lane.
+    pub(crate) fn next_lane(&self) -> u64 {
+        self.lanes.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Puts the message into the ring, or gives it back when the window is full.
@@ -58,6 +66,7 @@ impl Queue {
         if !ring.admits(cost) {
             return Ok(Some(message));
         }
+        lane.publish(sequence);
         ring.push(Arc::clone(lane), sequence, message, cost);
         self.observe(&ring);
         drop(ring);
@@ -69,7 +78,7 @@ impl Queue {
     pub(crate) fn confirm(&self, count: usize) {
         let mut ring = self.ring();
         for entry in (0..count).map_while(|_| ring.confirm()) {
-            entry.lane.advance(entry.sequence);
+            entry.lane.confirm(entry.sequence);
         }
         self.observe(&ring);
         drop(ring);

@@ -4,6 +4,7 @@ use super::{Config, KEYS};
 use crate::store::Place;
 use boot::{Mistakes, Reader};
 use std::time::Duration;
+use twilight_model::gateway::presence::Status;
 
 const TOKEN: &str = "not-a.real.token-0123456789";
 
@@ -20,11 +21,17 @@ fn read(variables: &[(&str, &str)]) -> Result<Config, Mistakes> {
 fn token_and_intents_are_enough() {
     let config = read(&[("DISCORD_TOKEN", TOKEN), ("DISCORD_INTENTS", "GUILDS")]).unwrap();
     assert_eq!(config.api_url, "https://discord.com/api/v10");
-    assert_eq!(config.intents, 1);
-    assert_eq!(config.application_id, None);
-    assert_eq!(config.shard_count, None);
-    assert_eq!(config.shard_ids, None);
-    assert_eq!(config.events, None);
+    let [application] = &*config.applications else {
+        panic!("one application is configured")
+    };
+    assert_eq!(application.intents, 1);
+    assert_eq!(application.id, None);
+    assert_eq!(application.shard_count, None);
+    assert_eq!(application.shard_ids, None);
+    assert_eq!(application.events, None);
+    assert_eq!(application.presence, None);
+    assert_eq!(config.lease_ttl, Duration::from_secs(10));
+    assert_eq!(config.identify_reserve, 10);
     assert_eq!(config.stall_timeout, Duration::from_secs(5));
     assert!(matches!(config.sessions, Place::Memory));
 }
@@ -39,19 +46,26 @@ fn every_key_is_read() {
         ("DISCORD_EVENTS", "message_create, PRESENCE_UPDATE"),
         ("DISCORD_SHARD_COUNT", "16"),
         ("DISCORD_SHARD_IDS", "0-3, 8"),
+        ("DISCORD_PRESENCE", r#"{"status":"idle"}"#),
         ("EVENT_PAYLOAD", "both"),
+        ("WS_LEASE_TTL", "2s"),
+        ("WS_IDENTIFY_RESERVE", "0"),
         ("WS_SESSION_FILE", "/var/lib/gateway/sessions.json"),
         ("WS_STALL_TIMEOUT", "250ms"),
     ])
     .unwrap();
-    assert_eq!(config.application_id, Some(1_234_567_890));
-    assert_eq!(config.shard_count, Some(16));
-    let shards: Vec<u32> = config.shard_ids.unwrap().into_iter().collect();
-    assert_eq!(shards, [0, 1, 2, 3, 8]);
-    let events: Vec<String> = config.events.unwrap().iter().cloned().collect();
-    assert_eq!(events, ["MESSAGE_CREATE", "PRESENCE_UPDATE"]);
-    assert_eq!(config.lanes, transcode::Lanes::Both);
+    assert_eq!(config.lease_ttl, Duration::from_secs(2));
+    assert_eq!(config.identify_reserve, 0);
     assert!(matches!(config.sessions, Place::File(_)));
+    let application = config.applications.into_iter().next().unwrap();
+    assert_eq!(application.id, Some(1_234_567_890));
+    assert_eq!(application.shard_count, Some(16));
+    assert_eq!(application.presence.unwrap().0.status, Status::Idle);
+    let shards: Vec<u32> = application.shard_ids.unwrap().into_iter().collect();
+    assert_eq!(shards, [0, 1, 2, 3, 8]);
+    let events: Vec<String> = application.events.unwrap().iter().cloned().collect();
+    assert_eq!(events, ["MESSAGE_CREATE", "PRESENCE_UPDATE"]);
+    assert_eq!(application.lanes, transcode::Lanes::Both);
 }
 
 #[test]
@@ -64,7 +78,10 @@ fn all_mistakes_are_told_at_once_and_name_their_keys() {
         ("DISCORD_EVENTS", "MESSAGE CREATE"),
         ("DISCORD_SHARD_COUNT", "0"),
         ("DISCORD_SHARD_IDS", "3-1"),
+        ("DISCORD_PRESENCE", "idle"),
         ("EVENT_PAYLOAD", "xml"),
+        ("WS_LEASE_TTL", "1s"),
+        ("WS_IDENTIFY_RESERVE", "-1"),
         ("REDIS_URL", "http://localhost"),
         ("WS_STALL_TIMEOUT", "5"),
         ("AMQP_URL", "http://localhost"),
@@ -80,7 +97,10 @@ fn all_mistakes_are_told_at_once_and_name_their_keys() {
         "DISCORD_EVENTS",
         "DISCORD_SHARD_COUNT",
         "DISCORD_SHARD_IDS",
+        "DISCORD_PRESENCE",
         "EVENT_PAYLOAD",
+        "WS_LEASE_TTL",
+        "WS_IDENTIFY_RESERVE",
         "REDIS_URL",
         "WS_STALL_TIMEOUT",
         "BROKER_TYPE",

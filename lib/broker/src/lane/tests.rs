@@ -19,6 +19,8 @@ fn message(size: usize) -> Message {
         timestamp: 0,
         headers: Vec::new(),
         body: Bytes::from(vec![0; size]),
+        group: 0,
+        batch: None,
     }
 }
 

@@ -61,6 +61,8 @@ fn message(number: u64) -> Message {
         timestamp: 0,
         headers: Vec::new(),
         body: Bytes::from_static(&[0; 300]),
+        group: 0,
+        batch: None,
     }
 }
 
