@@ -379,10 +379,10 @@ impl ::prost::Name for ShardStatus {
 pub struct Reshard {
     /// How many shards the old set has.
     #[prost(uint32, tag = "1")]
-    pub from: u32,
+    pub from_count: u32,
     /// How many the new one has.
     #[prost(uint32, tag = "2")]
-    pub to: u32,
+    pub to_count: u32,
     /// How far it is.
     #[prost(enumeration = "ReshardPhase", tag = "3")]
     pub phase: i32,
