@@ -2977,10 +2977,11 @@ pub struct RequestGuildMembersRequest {
     /// The guild.
     #[prost(fixed64, tag = "1")]
     pub guild_id: u64,
-    /// Ids of the members, at most 100.
+    /// Ids of the members, at most 100; with neither `query` nor `limit`.
     #[prost(fixed64, repeated, tag = "2")]
     pub user_ids: ::prost::alloc::vec::Vec<u64>,
-    /// What the names begin with. Empty: all members; that needs the intent GUILD_MEMBERS.
+    /// What the names begin with. Empty, with a `limit` of 0: all members; that needs the intent
+    /// GUILD_MEMBERS.
     #[prost(string, tag = "3")]
     pub query: ::prost::alloc::string::String,
     /// How many at most, 1 to 100. 0: all; only with an empty `query`.
