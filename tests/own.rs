@@ -5,6 +5,7 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use prost::Message as _;
@@ -26,10 +27,7 @@ fn own() -> [Event; 2] {
         name: name.to_owned(),
         source: Source::Gateway.into(),
         shard,
-        received_at: Some(prost_types::Timestamp {
-            seconds: 1_778_088_001,
-            nanos: 987_654_321,
-        }),
+        received_at: Some((UNIX_EPOCH + Duration::new(1_778_088_001, 987_654_321)).into()),
         data: Some(data),
         ..Event::default()
     };

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use broker::Message;
+use broker::{Message, Value};
 use discord_gateway_client::{
     Envelope, EventHandler, HandlerResult, serenity::model::event::MessageCreateEvent,
     wire::gateway::v1::Event,
@@ -15,6 +15,9 @@ use tokio::sync::Notify;
 
 use super::{Notes, WINDOW, connected, message, next, options};
 use crate::broker::service::{Service, Worker, id};
+
+/// The trace of a batch.
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// The message whose handler fails.
 const FAILS: u64 = 20;
@@ -48,7 +51,10 @@ async fn the_events_of_a_batch_come_one_by_one_and_what_was_dealt_with_does_not_
     let mut consumer = connected(options(rabbit, "batch").drop_duplicates(10)).await?;
     let service = Service::start(rabbit.url(), "batch", WINDOW);
     let mut lane = service.broker.lane();
-    lane.publish(1, batch(10, &bodies(&[10, 20, 30]))).await?;
+    let mut traced = batch(10, &bodies(&[10, 20, 30]));
+    let trace = Value::Text(TRACE.to_owned());
+    traced.headers.push(("traceparent", trace));
+    lane.publish(1, traced).await?;
     lane.publish(2, message(40)).await?;
 
     let mut given_back = None;
@@ -58,6 +64,7 @@ async fn the_events_of_a_batch_come_one_by_one_and_what_was_dealt_with_does_not_
         ensure!(envelope.id == id(sequence), "{}", envelope.id);
         ensure!(envelope.sequence == Some(sequence) && !delivery.redelivered());
         ensure!(delivery.wire()?.id == id(sequence));
+        ensure!(envelope.traceparent.as_deref() == Some(TRACE));
         match sequence {
             20 => given_back = Some(delivery),
             _ => delivery.ack().await?,

@@ -173,8 +173,14 @@ pub(crate) struct Taken {
 
 impl Taken {
     fn new(receipt: Receipt, broken: Option<String>) -> Self {
+        let read = || {
+            Envelope::read(receipt.body()).map(|envelope| Envelope {
+                traceparent: receipt.traceparent(),
+                ..envelope
+            })
+        };
         let envelope = match broken {
-            None => Envelope::read(receipt.body()).map_err(|error| no_event(&error)),
+            None => read().map_err(|error| no_event(&error)),
             Some(reason) => Err(reason),
         };
         Self { envelope, receipt }

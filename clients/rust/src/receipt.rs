@@ -109,6 +109,16 @@ impl Receipt {
         Some(id.as_str())
     }
 
+    /// The trace that the event is a part of, if its message says so.
+    pub(crate) fn traceparent(&self) -> Option<String> {
+        let headers = self.message.message.properties.headers().as_ref()?;
+        match headers.inner().get("traceparent")? {
+            AMQPValue::LongString(text) => Some(text.to_string()),
+            AMQPValue::ShortString(text) => Some(text.to_string()),
+            _ => None,
+        }
+    }
+
     /// Whether it can still be settled. If not, it comes again by itself.
     pub(crate) fn usable(&self) -> bool {
         self.message.message.acker.usable()
@@ -230,8 +240,10 @@ fn unpack(body: Bytes) -> Result<Vec<Bytes>, String> {
 fn alone(properties: BasicProperties, envelope: Option<&Envelope>) -> BasicProperties {
     let headers = properties.headers().clone().unwrap_or_default();
     let mut headers = headers.inner().clone();
-    headers.remove("count");
-    headers.remove("sequence");
+    // They are those of the whole, or of its first event.
+    for name in ["count", "sequence", "traceparent", "tracestate"] {
+        headers.remove(name);
+    }
     let sequence = envelope.and_then(|envelope| i64::try_from(envelope.sequence?).ok());
     if let Some(sequence) = sequence {
         headers.insert("sequence".into(), AMQPValue::LongLongInt(sequence));
@@ -288,6 +300,7 @@ mod tests {
             ("count", AMQPValue::LongLongInt(3)),
             ("event", AMQPValue::LongString("PRESENCE_UPDATE".into())),
             ("sequence", AMQPValue::LongLongInt(1)),
+            ("traceparent", AMQPValue::LongString("00-1-2-01".into())),
         ];
         let headers = headers.map(|(name, value)| (ShortString::from(name), value));
         let batch = BasicProperties::default()
