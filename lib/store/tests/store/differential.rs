@@ -7,7 +7,8 @@ use tokio::time::sleep;
 
 use crate::bench::{Bench, LONG, limit, replica, session};
 
-/// Something to do, with the number of a token instead of the token: each store gives its own.
+/// Something to do. Instead of a token it has how many times ago it was given: each store gives its
+/// own.
 #[derive(Clone, Debug)]
 enum Step {
     Acquire(Shard, u8, bool),
@@ -25,8 +26,8 @@ enum Step {
 /// One of the two stores, with the tokens that it has given.
 struct Side {
     application: Application,
-    tokens: Vec<u64>,
-    numbers: HashMap<u64, usize>,
+    /// By shard, oldest first.
+    tokens: HashMap<Shard, Vec<u64>>,
     version: u64,
     revision: u64,
 }
@@ -35,8 +36,7 @@ impl Side {
     fn new(application: Application) -> Self {
         Self {
             application,
-            tokens: vec![0],
-            numbers: HashMap::from([(0, 0)]),
+            tokens: HashMap::new(),
             version: 0,
             revision: 0,
         }
@@ -53,29 +53,13 @@ impl Side {
 
     async fn outcome(&mut self, step: &Step) -> String {
         let a = self.application.clone();
-        let token = |number: usize| self.tokens[number % self.tokens.len()];
         let saved = |it: Option<u64>| it.map(|sequence| session("s", sequence));
         match step.clone() {
             Step::Acquire(shard, who, long) => {
                 let acquired = a.acquire(shard, &name(who), ttl(long)).await.unwrap();
-                self.acquired(&acquired)
+                self.acquired(shard, &acquired)
             }
-            Step::Beat(who, leaving, long, held) => {
-                let replica = Replica {
-                    leaving,
-                    ..replica(&name(who))
-                };
-                let held: Vec<_> = held
-                    .into_iter()
-                    .map(|(shard, number, status)| Held {
-                        shard,
-                        token: token(number),
-                        status,
-                    })
-                    .collect();
-                let fleet = a.beat(&replica, ttl(long), &held).await.unwrap();
-                self.fleet(&fleet)
-            }
+            Step::Beat(who, leaving, long, held) => self.beat(who, leaving, long, &held).await,
             Step::Forget(count) => {
                 a.forget(count).await.unwrap();
                 // So that tokens made of the time grow.
@@ -90,31 +74,26 @@ impl Side {
                 }
             }
             Step::Leave(who) => format!("{:?}", a.leave(&name(who)).await),
-            Step::Plan(known, current) => {
-                let plan = Plan {
-                    current,
-                    next: (current % 2 == 0).then_some(current + 1),
-                    phase: [Phase::Steady, Phase::Warming][current as usize % 2],
-                    revision: 0,
-                };
-                let expected = if known { self.revision } else { 1 };
-                let now = a.plan(expected, &plan).await.unwrap();
-                self.revision = now.revision;
-                format!("{} {:?} {:?}", now.current, now.next, now.phase)
-            }
+            Step::Plan(known, current) => self.plan(known, current).await,
             Step::PutTail(shard, number, long) => {
-                let left = a.put_tail(shard, token(number), b"t", ttl(long)).await;
+                let left = a
+                    .put_tail(shard, self.token(shard, number), b"t", ttl(long))
+                    .await;
                 format!("{left:?}")
             }
             Step::Release(shard, number, session) => {
                 let session = saved(session);
-                let released = a.release(shard, token(number), session.as_ref()).await;
+                let released = a
+                    .release(shard, self.token(shard, number), session.as_ref())
+                    .await;
                 format!("{released:?}")
             }
             Step::Save(sessions) => {
                 let sessions: Vec<_> = sessions
                     .into_iter()
-                    .map(|(shard, number, session)| (shard, token(number), saved(session)))
+                    .map(|(shard, number, session)| {
+                        (shard, self.token(shard, number), saved(session))
+                    })
                     .collect();
                 format!("{:?}", a.save(&sessions).await)
             }
@@ -122,19 +101,60 @@ impl Side {
         }
     }
 
-    fn acquired(&mut self, acquired: &Acquired) -> String {
+    /// The token that was given for this shard so many times ago; 0 before the first.
+    fn token(&self, shard: Shard, ago: usize) -> u64 {
+        let tokens = self.tokens.get(&shard).map_or(&[][..], Vec::as_slice);
+        let token = tokens.len().checked_sub(ago + 1);
+        token.map_or(0, |index| tokens[index])
+    }
+
+    async fn beat(
+        &self,
+        who: u8,
+        leaving: bool,
+        long: bool,
+        held: &[(Shard, usize, Status)],
+    ) -> String {
+        let replica = Replica {
+            leaving,
+            ..replica(&name(who))
+        };
+        let held = held.iter().map(|(shard, number, status)| Held {
+            shard: *shard,
+            token: self.token(*shard, *number),
+            status: *status,
+        });
+        let held: Vec<_> = held.collect();
+        let fleet = self.application.beat(&replica, ttl(long), &held).await;
+        self.fleet(&fleet.unwrap())
+    }
+
+    async fn plan(&mut self, known: bool, current: u32) -> String {
+        let plan = Plan {
+            current,
+            next: current.is_multiple_of(2).then_some(current + 1),
+            phase: [Phase::Steady, Phase::Warming][current as usize % 2],
+            revision: 0,
+        };
+        let expected = if known { self.revision } else { 1 };
+        let now = self.application.plan(expected, &plan).await.unwrap();
+        self.revision = now.revision;
+        format!("{} {:?} {:?}", now.current, now.next, now.phase)
+    }
+
+    fn acquired(&mut self, shard: Shard, acquired: &Acquired) -> String {
         let Acquired::Taken { token, session } = acquired else {
             return format!("{acquired:?}");
         };
-        self.numbers.insert(*token, self.tokens.len());
-        self.tokens.push(*token);
+        self.tokens.entry(shard).or_default().push(*token);
         format!("taken {session:?}")
     }
 
     fn fleet(&self, fleet: &Fleet) -> String {
         let leases = fleet.leases.iter().map(|lease| {
             let remains = lease.remaining.is_some();
-            let number = self.numbers[&lease.token];
+            let tokens = self.tokens.get(&lease.shard).into_iter().flatten();
+            let number = tokens.copied().position(|token| token == lease.token);
             (lease.shard, &lease.replica, number, lease.status, remains)
         });
         let leases: Vec<_> = leases.collect();
@@ -158,13 +178,13 @@ const fn ttl(long: bool) -> Duration {
     if long { LONG } else { Duration::ZERO }
 }
 
-/// Something to do at random; tokens are mostly recent ones.
-fn step(random: &mut fastrand::Rng, tokens: usize) -> Step {
+/// Something to do at random; tokens are recent ones.
+fn step(random: &mut fastrand::Rng) -> Step {
     let shard = |random: &mut fastrand::Rng| Shard {
         count: [2, 4][random.usize(..2)],
         id: random.u32(..2),
     };
-    let token = |random: &mut fastrand::Rng| tokens.saturating_sub(random.usize(..12));
+    let token = |random: &mut fastrand::Rng| random.usize(..3);
     let status = [
         Status::Away,
         Status::Connecting,
@@ -190,7 +210,7 @@ fn step(random: &mut fastrand::Rng, tokens: usize) -> Step {
         13 => Step::PutTail(shard(random), token(random), long),
         14..17 => Step::Release(shard(random), token(random), some(random)),
         17..19 => {
-            let sessions = (0..random.u8(..4));
+            let sessions = 0..random.u8(..4);
             let save = sessions.map(|_| (shard(random), token(random), some(random)));
             Step::Save(save.collect())
         }
@@ -208,7 +228,7 @@ async fn both_stores_agree() {
         let mut redis = Side::new(Bench::redis().paced(bucket, LONG).application());
         let mut done = Vec::new();
         for _ in 0..250 {
-            let step = step(&mut random, memory.tokens.len());
+            let step = step(&mut random);
             let outcomes = (memory.act(&step).await, redis.act(&step).await);
             done.push(step);
             assert_eq!(outcomes.0, outcomes.1, "seed {seed}, after {done:?}");

@@ -165,26 +165,21 @@ async fn a_dead_server_is_not_hammered() {
             accepted.fetch_add(1, Ordering::Relaxed);
         }
     };
+    let began = Instant::now();
     let ask = async {
-        let end = Instant::now() + Duration::from_secs(2);
-        let mut asked = 0_u32;
-        while Instant::now() < end {
+        while began.elapsed() < Duration::from_secs(2) {
             assert!(a.version().await.is_err());
-            asked += 1;
             sleep(Duration::from_millis(1)).await;
         }
-        asked
     };
-    let asked = tokio::select! {
-        asked = ask => asked,
+    tokio::select! {
+        () = ask => {}
         () = die => unreachable!("it accepts for ever"),
-    };
+    }
+    // Waits of at least 50, 100, 200 and then 250 ms.
+    let at_most = 4 + began.elapsed().as_millis() / 250;
     let accepted = accepted.load(Ordering::Relaxed);
-    assert!(
-        asked > accepted * 3,
-        "{asked} calls, {accepted} connections"
-    );
-    assert!(accepted <= 25, "{accepted}");
+    assert!(u128::from(accepted) <= at_most, "{accepted}, not {at_most}");
 }
 
 #[tokio::test]
