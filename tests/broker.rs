@@ -2,5 +2,5 @@
 
 mod failures;
 mod publishing;
-mod requests;
+pub(crate) mod requests;
 pub(crate) mod service;

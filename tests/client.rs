@@ -1,5 +1,6 @@
 //! The Rust library for workers, against a real RabbitMQ.
 
+mod batches;
 mod events;
 mod failures;
 mod requests;

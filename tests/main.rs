@@ -1,10 +1,12 @@
 //! What holds for the tree and for the system as a whole.
 
 mod broker;
+mod chaos;
 mod client;
 mod contract;
 mod golden;
 mod layers;
+mod own;
 mod readme;
 mod tree;
 mod ws;

@@ -17,7 +17,7 @@ fn the_table_has_every_key() {
 
 fn table() -> String {
     let mut table = String::from("| key | default | |\n|---|---|---|\n");
-    for key in gateway_ws::KEYS.iter().copied().flatten().chain(boot::KEYS) {
+    for key in gateway_ws::KEYS.iter().chain(boot::KEYS).copied().flatten() {
         let (name, default, help) = (names(key), default(key), key.help.trim_end_matches('.'));
         writeln!(table, "| {name} | {default} | {help} |").expect("a string takes all");
     }

@@ -1,10 +1,14 @@
 //! `gateway-ws` as a process, against the simulated Discord.
 
 mod commands;
+mod encrypted;
 mod events;
 mod every;
+mod fleet;
 mod lifecycle;
 mod odd_input;
+mod questions;
 mod refusals;
+mod replicas;
 mod stage;
 mod system;

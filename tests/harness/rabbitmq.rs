@@ -37,7 +37,8 @@ pub struct Rabbit {
     ports: Ports,
     /// The script that waits for the node, while there is one.
     script: Option<Child>,
-    epmd: Child,
+    /// The process that knows the names of nodes; those that have joined another node use that one's.
+    epmd: Option<Child>,
     den: Den,
 }
 
@@ -62,33 +63,61 @@ impl Rabbit {
             distribution,
             epmd,
         };
+        let mut rabbit = Self::prepared(ports, lines)?;
+        rabbit.start_epmd()?;
+        rabbit.restart()?;
+        Ok(rabbit)
+    }
+
+    /// Starts a node and lets it join the cluster of this one. It must not outlive it.
+    pub fn joined(&self) -> Result<Self> {
+        let [amqp, distribution] = free_ports()?;
+        let ports = Ports {
+            amqp,
+            distribution,
+            ..self.ports
+        };
+        let mut rabbit = Self::prepared(ports, "")?;
+        rabbit.restart()?;
+        rabbit.ctl(&["stop_app"])?;
+        rabbit.ctl(&["join_cluster", &self.name()])?;
+        rabbit.ctl(&["start_app"])?;
+        Ok(rabbit)
+    }
+
+    /// A node that is not started yet, with its folder.
+    fn prepared(ports: Ports, lines: &str) -> Result<Self> {
         let den = Den::new("rabbitmq-")?;
         let cookie = den.path().join(".erlang.cookie");
-        fs::write(&cookie, format!("COOKIE{amqp}"))?;
+        // All nodes of a cluster have one, as they have one epmd.
+        fs::write(&cookie, format!("COOKIE{}", ports.epmd))?;
         fs::set_permissions(&cookie, fs::Permissions::from_mode(0o400))?;
         fs::write(
             den.path().join("rabbitmq.conf"),
             format!("{CONFIG}{lines}\n"),
         )?;
         fs::write(den.path().join("plugins"), "[].\n")?;
-        // The node would start an epmd of its own, which would outlive it.
+        Ok(Self {
+            ports,
+            script: None,
+            epmd: None,
+            den,
+        })
+    }
+
+    /// The node would start an epmd of its own, which would outlive it.
+    fn start_epmd(&mut self) -> Result<()> {
+        let port = self.ports.epmd;
         let epmd = Command::new("epmd")
-            .args(["-address", "127.0.0.1", "-port", &epmd.to_string()])
+            .args(["-address", "127.0.0.1", "-port", &port.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .context("cannot start epmd: is rabbitmq-server installed?")?;
-        den.watch(EPMD, epmd.id())?;
-        let mut rabbit = Self {
-            ports,
-            script: None,
-            epmd,
-            den,
-        };
-        wait_for("epmd", || Ok(answers(ports.epmd, NAMES).then_some(())))?;
-        rabbit.restart()?;
-        Ok(rabbit)
+        self.den.watch(EPMD, epmd.id())?;
+        self.epmd = Some(epmd);
+        wait_for("epmd", || Ok(answers(port, NAMES).then_some(())))
     }
 
     /// One node for all tests of this process that leave it alone.
@@ -110,6 +139,11 @@ impl Rabbit {
     /// The port of the AMQP listener.
     pub fn port(&self) -> u16 {
         self.ports.amqp
+    }
+
+    /// The node's name in its cluster.
+    fn name(&self) -> String {
+        format!("test{}@localhost", self.ports.amqp)
     }
 
     /// Starts the node again after [`Rabbit::kill`] or [`Rabbit::stop`]: same port, same data.
@@ -192,7 +226,7 @@ impl Rabbit {
             .env("HOME", path)
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
             .env("ERL_EPMD_PORT", ports.epmd.to_string())
-            .env("RABBITMQ_NODENAME", format!("test{}@localhost", ports.amqp))
+            .env("RABBITMQ_NODENAME", self.name())
             .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_NODE_PORT", ports.amqp.to_string())
             .env("RABBITMQ_DIST_PORT", ports.distribution.to_string())
@@ -221,8 +255,10 @@ impl Drop for Rabbit {
             if self.script.is_some() {
                 self.kill()?;
             }
-            self.epmd.kill()?;
-            self.epmd.wait()?;
+            if let Some(mut epmd) = self.epmd.take() {
+                epmd.kill()?;
+                epmd.wait()?;
+            }
             self.den.forget(EPMD)
         };
         if let Err(error) = end() {

@@ -71,6 +71,12 @@ impl Redis {
         )
     }
 
+    /// Forgets everything, as a cache does whose operator has lost patience.
+    pub fn flush(&self) -> Result<()> {
+        ensure!(answers(self.port, b"FLUSHALL\r\n"), "Redis does not answer");
+        Ok(())
+    }
+
     /// Ends the server as a power cut would.
     pub fn kill(&mut self) -> Result<()> {
         self.end("KILL")

@@ -21,13 +21,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often we look.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Where cargo puts programs of the profile that the tests were built with.
-fn programs() -> Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let folder = test.parent().and_then(Path::parent);
-    Ok(folder
-        .context("a test lies in a folder of target")?
-        .to_owned())
+/// Where cargo puts programs of the profile that this one was built with.
+pub fn programs() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let folder = program.parent().context("a program lies in a folder")?;
+    // Tests lie one folder deeper.
+    let deps = folder.parent().filter(|_| folder.ends_with("deps"));
+    Ok(deps.unwrap_or(folder).to_owned())
 }
 
 /// The program `gateway-ws`. Cargo builds it for the tests of its own package, with the same
@@ -175,10 +175,24 @@ impl Service {
 
     /// Bytes of memory that it has resident.
     pub fn resident(&self) -> Result<u64> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most bytes of memory that it ever had resident.
+    pub fn peak(&self) -> Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, key: &str) -> Result<u64> {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = text.lines().find_map(|line| line.strip_prefix(key));
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        Ok(kilobytes.context("VmRSS is there")?.parse::<u64>()? * 1024)
+        Ok(kilobytes.context("it is there")?.parse::<u64>()? * 1024)
+    }
+
+    /// How it ended, if it has.
+    pub fn status(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
     }
 
     /// Waits until the condition holds; gives up when the process has ended, or it takes too long.

@@ -25,7 +25,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// A stage on which the service writes to stdout.
     pub(crate) async fn new(config: Config) -> Result<Self> {
-        boot_crypto();
+        tests::crypto();
         let sim = Sim::start(config).await?;
         let mut stage = Self {
             variables: BTreeMap::new(),
@@ -111,14 +111,6 @@ impl Stage {
         ensure!(violations.is_empty(), "{violations:#?}");
         Ok(())
     }
-}
-
-/// Lets this process use TLS, which a client needs also where it speaks plain HTTP.
-fn boot_crypto() {
-    // It fails when there is a default already.
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .ok();
 }
 
 /// The ids of messages.

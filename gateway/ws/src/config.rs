@@ -6,22 +6,16 @@ mod values;
 
 pub(crate) use application::Application;
 
-use crate::store::Place;
 use boot::{Key, Reader, Size};
 use broker::Spool;
 use std::{path::PathBuf, time::Duration};
-use values::{ApiUrl, RedisUrl};
+use values::ApiUrl;
 
 const API_URL: Key = Key::new(
     "DISCORD_API_URL",
     "Base of Discord's HTTP API, version included.",
 )
 .with_default("https://discord.com/api/v10");
-const REDIS_URL: Key = Key::new(
-    "REDIS_URL",
-    "Redis or Valkey, where sessions outlive the process.",
-)
-.secret();
 const SESSION_FILE: Key = Key::new(
     "WS_SESSION_FILE",
     "A file where sessions outlive the process; for one process without Redis.",
@@ -52,7 +46,6 @@ const SPOOL_SIZE: Key =
 /// The keys of this service alone.
 const OWN: &[Key] = &[
     API_URL,
-    REDIS_URL,
     SESSION_FILE,
     LEASE_TTL,
     IDENTIFY_RESERVE,
@@ -63,7 +56,7 @@ const OWN: &[Key] = &[
 
 /// All keys of this service, in the order of the documentation; `boot` adds those of every
 /// service.
-pub const KEYS: &[&[Key]] = &[application::KEYS, OWN, broker::KEYS];
+pub const KEYS: &[&[Key]] = &[application::KEYS, OWN, store::KEYS, broker::KEYS];
 
 /// The configuration of `gateway-ws`.
 #[derive(Clone, Debug)]
@@ -72,8 +65,8 @@ pub struct Config {
     pub(crate) applications: Vec<Application>,
     /// Base of Discord's HTTP API.
     pub(crate) api_url: String,
-    /// Where sessions are kept.
-    pub(crate) sessions: Place,
+    /// Where the state is kept that outlives a process.
+    pub(crate) store: store::Config,
     /// How long a shard stays with a process that is not heard of.
     pub lease_ttl: Duration,
     /// How many identifies of the day are left unused.
@@ -89,7 +82,8 @@ impl Config {
     pub fn read(reader: &mut Reader) -> Option<Self> {
         let applications = reader.each(application::LIST, Application::read);
         let api_url = reader.or_default::<ApiUrl>(&API_URL);
-        let sessions = place(reader);
+        let file = reader.optional::<PathBuf>(&SESSION_FILE);
+        let store = store::Config::read(reader, file);
         let lease_ttl =
             reader.in_range(&LEASE_TTL, Duration::from_secs(2)..=Duration::from_secs(60));
         let identify_reserve = reader.in_range(&IDENTIFY_RESERVE, 0..=100_000);
@@ -103,7 +97,7 @@ impl Config {
         Some(Self {
             applications: applications?,
             api_url: api_url?.0,
-            sessions: sessions?,
+            store: store?,
             lease_ttl: lease_ttl?,
             identify_reserve: identify_reserve?,
             stall_timeout: stall_timeout?,
@@ -112,21 +106,6 @@ impl Config {
                 ..broker?
             },
         })
-    }
-}
-
-/// Where sessions are kept, by whichever of the two keys is set.
-fn place(reader: &mut Reader) -> Option<Place> {
-    let redis = reader.optional::<RedisUrl>(&REDIS_URL);
-    let file = reader.optional::<PathBuf>(&SESSION_FILE);
-    match (redis, file) {
-        (Some(_), Some(_)) => {
-            reader.mistake(&SESSION_FILE, "is set as well as REDIS_URL; set only one");
-            None
-        }
-        (Some(url), None) => Some(Place::Redis(url.0)),
-        (None, Some(path)) => Some(Place::File(path)),
-        (None, None) => Some(Place::Memory),
     }
 }
 

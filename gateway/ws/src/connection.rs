@@ -4,9 +4,12 @@
 //! reconnects by itself, at once and for ever; so a connection here is used until it breaks and
 //! then thrown away, and the shard's task decides when the next one begins.
 
-use crate::{config::Application, session::Session};
+use crate::{
+    config::Application,
+    identify::{Permits, Ticket},
+};
 use discord::close;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, future::poll_immediate};
 use http::Uri;
 use secrecy::ExposeSecret;
 use std::{
@@ -16,13 +19,13 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
+use store::{Session, Shard};
 use tokio::time;
 use twilight_gateway::{
-    CloseFrame, Config, ConfigBuilder, Intents, Message, Session as Resumption, Shard, ShardId,
+    CloseFrame, Config, ConfigBuilder, Intents, Message, Session as Resumption, ShardId,
     ShardState,
     error::{ReceiveMessageError, ReceiveMessageErrorType},
 };
-use twilight_gateway_queue::InMemoryQueue;
 use twilight_model::gateway::payload::outgoing::identify::IdentifyProperties;
 
 /// How many polls it may take to open a websocket. TCP, TLS and HTTP need about a dozen, the shard's
@@ -31,7 +34,7 @@ use twilight_model::gateway::payload::outgoing::identify::IdentifyProperties;
 const CONNECTING_POLLS: u32 = 40;
 
 /// How long a close handshake may take before the connection is simply dropped.
-const CLOSING: Duration = Duration::from_secs(1);
+const CLOSING: Duration = Duration::from_millis(500);
 
 /// The close code of ours: any but 1000 and 1001 leaves the session resumable.
 const RESUMABLE: CloseFrame<'static> = CloseFrame::new(4000, "resuming later");
@@ -42,33 +45,36 @@ type Received = Result<Message, ReceiveMessageError>;
 /// What every connection of the application has in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Dialer {
-    /// Token, intents, presence, TLS and the identify queue.
-    config: Config<InMemoryQueue>,
+    /// Token, intents, presence and TLS.
+    config: Config<twilight_gateway_queue::InMemoryQueue>,
+    /// Where permits to identify come from.
+    permits: Permits,
 }
 
 impl Dialer {
     /// Connects to `url` (from `GET /gateway/bot`) with the application's token, intents and
     /// presence.
-    pub(crate) fn new(url: &str, application: &Application, queue: InMemoryQueue) -> Self {
+    pub(crate) fn new(url: &str, application: &Application, permits: Permits) -> Self {
         let name = env!("CARGO_PKG_NAME");
         let mut config = ConfigBuilder::new(
             application.token.expose_secret().to_owned(),
             Intents::from_bits_retain(application.intents),
         )
         .identify_properties(IdentifyProperties::new(name, name, OS))
-        .proxy_url(url.trim_end_matches('/').to_owned())
-        .queue(queue);
+        .proxy_url(url.trim_end_matches('/').to_owned());
         if let Some(presence) = &application.presence {
             config = config.presence(presence.0.clone());
         }
         Self {
             config: config.build(),
+            permits,
         }
     }
 
     /// Begins a connection that identifies, or resumes the session from its sequence.
-    pub(crate) fn dial(&self, shard: ShardId, resume: Option<&Session>) -> Connection {
-        let mut builder = ConfigBuilder::from(self.config.clone());
+    pub(crate) fn dial(&self, shard: Shard, resume: Option<&Session>) -> Connection {
+        let ticket = self.permits.queue(shard);
+        let mut builder = ConfigBuilder::from(self.config.clone()).queue(ticket.clone());
         if let Some(session) = resume {
             builder = builder.session(Resumption::new(session.sequence, session.id.clone()));
             if is_gateway_url(&session.resume_url) {
@@ -76,7 +82,11 @@ impl Dialer {
             }
         }
         Connection {
-            shard: Shard::with_config(shard, builder.build()),
+            shard: twilight_gateway::Shard::with_config(
+                ShardId::new(shard.id, shard.count),
+                builder.build(),
+            ),
+            ticket,
             opened: false,
             polls: 0,
         }
@@ -105,7 +115,9 @@ pub(crate) enum Input {
 #[derive(Debug)]
 pub(crate) struct Connection {
     /// twilight's half of the work.
-    shard: Shard<InMemoryQueue>,
+    shard: twilight_gateway::Shard<Ticket>,
+    /// Its place in the queue for permits to identify.
+    ticket: Ticket,
     /// Whether the websocket was seen open.
     opened: bool,
     /// How often the shard was polled before that.
@@ -182,6 +194,17 @@ impl Connection {
         )
     }
 
+    /// Whether it waits for a permit to identify.
+    pub(crate) fn awaits_permit(&self) -> bool {
+        self.shard.state() == ShardState::Identifying && !self.ticket.is_granted()
+    }
+
+    /// Whether it was told to identify a moment ago and has no session yet: Discord has counted
+    /// that, so the connection is worth waiting for.
+    pub(crate) fn awaits_ready(&self) -> bool {
+        self.shard.session().is_none() && !self.is_over() && self.ticket.is_spent()
+    }
+
     /// Whether a payload of a worker can be sent now: within Discord's limit, and with a session.
     pub(crate) fn takes_commands(&self) -> bool {
         self.shard.state() == ShardState::Active
@@ -191,9 +214,11 @@ impl Connection {
                 .is_some_and(|limit| limit.available() > 0)
     }
 
-    /// Sends a payload of a worker with what is sent next.
-    pub(crate) fn send(&self, payload: String) {
+    /// Sends a payload of a worker; what came in the meantime, if anything did. Only afterwards it is known
+    /// how many more may be sent.
+    pub(crate) async fn send(&mut self, payload: String) -> Option<Input> {
         self.shard.send(payload);
+        poll_immediate(self.next()).await
     }
 
     /// How long the last heartbeat's answer took.

@@ -1,7 +1,5 @@
 //! What ends the service, or keeps it waiting.
 
-use std::path::PathBuf;
-
 /// A failure of `gateway-ws`. Those that reach the operator say what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -61,30 +59,17 @@ pub enum Error {
         /// The shard count.
         count: u32,
     },
-    /// The store of sessions cannot be used.
-    #[error("Redis (REDIS_URL) cannot be used")]
-    Redis(#[source] redis::RedisError),
-    /// The session file cannot be read or written.
-    #[error("cannot {what} the session file {} (WS_SESSION_FILE)", path.display())]
-    SessionFile {
-        /// What was tried.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why it failed.
-        source: std::io::Error,
-    },
-    /// The session file holds something else.
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Two of the tokens belong to one application.
     #[error(
-        "the session file {} (WS_SESSION_FILE) holds something else than sessions: delete it if \
-         it is no longer needed, or name another",
-        path.display()
+        "two of the tokens belong to application {id}: each application may be named once in \
+         [[applications]]"
     )]
-    SessionFileContent {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: serde_json::Error,
+    SameApplication {
+        /// The application.
+        id: u64,
     },
     /// One connection would carry too many guilds.
     #[error(

@@ -9,8 +9,8 @@ use std::{
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
+use store::Shard;
 use transcode::{Envelope, Ids, Lane, Lanes, Payload, Scratch, Transcoder};
-use twilight_gateway::ShardId;
 use wire::{
     discord::v1::Interaction,
     gateway::v1::Source,
@@ -23,7 +23,7 @@ const INTERACTION: &str = "INTERACTION_CREATE";
 /// Makes messages of a shard's events.
 pub(crate) struct Encoder {
     /// The shard whose events these are.
-    shard: ShardId,
+    shard: Shard,
     /// The application's id.
     application_id: u64,
     /// The same, as AMQP's property.
@@ -43,7 +43,7 @@ pub(crate) struct Encoder {
 impl Encoder {
     /// An encoder for one shard's events.
     pub(crate) fn new(
-        shard: ShardId,
+        shard: Shard,
         application_id: u64,
         application: &Application,
         transcoder: &Arc<Transcoder>,
@@ -83,7 +83,7 @@ impl Encoder {
             application_id: self.application_id,
             name,
             source: Source::Ws,
-            shard: Some((self.shard.number(), self.shard.total())),
+            shard: Some((self.shard.id, self.shard.count)),
             sequence: Some(sequence),
             received_at,
             lanes: self.lanes,
@@ -107,7 +107,7 @@ impl Encoder {
                 .map_or(0, |since| since.as_secs()),
             headers: vec![
                 ("event", Value::Text(name.to_owned())),
-                ("shard", Value::Number(self.shard.number().into())),
+                ("shard", Value::Number(self.shard.id.into())),
                 (
                     "sequence",
                     Value::Number(i64::try_from(sequence).unwrap_or(i64::MAX)),
@@ -117,6 +117,12 @@ impl Encoder {
             group: ids.guild_id.unwrap_or_default(),
             batch: self.batches.get(name).copied(),
         }
+    }
+
+    /// The payload of an event as the contract has it, without its envelope.
+    pub(crate) fn data(&mut self, name: &str, payload: Payload<'_>) -> Option<Bytes> {
+        let data = self.transcoder.data(name, payload, &mut self.scratch)?;
+        Some(Bytes::copy_from_slice(data))
     }
 
     /// The interaction in a payload that is published as JSON: its key needs its name all the same.

@@ -1,20 +1,25 @@
 #![doc = include_str!("../README.md")]
 
+mod application;
+mod assignment;
 mod board;
 mod command;
 mod config;
 mod connection;
 mod error;
 mod event;
+mod identify;
 mod intents;
 mod keeper;
 mod metrics;
 mod once;
+mod owner;
+mod pace;
+mod pulse;
 mod session;
 mod shard;
 mod shared;
 mod start;
-mod store;
 
 pub use config::{Config, KEYS};
 pub use error::Error;

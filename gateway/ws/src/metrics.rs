@@ -1,17 +1,23 @@
 //! What `/metrics` says of the connections to Discord.
 
-use boot::metrics::{Counter, Family, Gauge};
+use boot::metrics::{Buckets, Counter, Family, Gauge, Histogram};
 use std::time::Duration;
+use store::Shard;
 
-/// The label of a shard.
-type ByShard = [(&'static str, u32); 1];
+/// The labels of a shard.
+type ByShard = [(&'static str, u64); 2];
+
+/// The label of an application.
+type ByApplication = [(&'static str, u64); 1];
 
 /// A label with a value of ours: its number is bounded, whatever the network sends.
 type ByWord = [(&'static str, &'static str); 1];
 
-/// The counters and gauges of the service.
-#[derive(Debug)]
+/// The counters and gauges of the service, as one application sees them.
+#[derive(Clone, Debug)]
 pub(crate) struct Metrics {
+    /// The application's id.
+    application: u64,
     /// Connections that were begun, by whether they identify or resume.
     connects: Family<ByWord, Counter>,
     /// Sessions that were begun or taken up.
@@ -26,12 +32,29 @@ pub(crate) struct Metrics {
     odd: Family<ByWord, Counter>,
     /// Connections that were given up because the broker took nothing.
     stalls: Counter,
+    /// How many shards run here.
+    leases: Family<ByApplication, Gauge>,
+    /// Leases that were lost to another replica.
+    fenced: Family<ByApplication, Counter>,
+    /// How long hand-overs took.
+    hand_overs: Family<ByApplication, Histogram, Buckets>,
+    /// Whether the store answers.
+    store_up: Family<ByApplication, Gauge>,
+    /// Sessions that could not be saved.
+    saves_failed: Family<ByApplication, Counter>,
+    /// How many identifies are left.
+    identifies_left: Family<ByApplication, Gauge>,
+    /// Whether the application was given up.
+    failed: Family<ByApplication, Gauge>,
+    /// Requests of workers, by what came of them.
+    commands: Family<ByWord, Counter>,
 }
 
 impl Metrics {
     /// Registers everything.
     pub(crate) fn new(metrics: &boot::Metrics) -> Self {
         Self {
+            application: 0,
             connects: metrics.counters("ws_connects", "Connections begun, by how they would begin"),
             sessions: metrics.counters("ws_sessions", "Sessions identified and resumed"),
             connected: metrics.gauges("ws_connected", "Whether the shard has a session: 1 or 0"),
@@ -48,7 +71,41 @@ impl Metrics {
                 "ws_stalls",
                 "Connections given up for a while because the broker took no events",
             ),
+            leases: metrics.gauges("ws_leases", "Shards that run in this process"),
+            fenced: metrics.counters("ws_fenced", "Shards lost to another replica"),
+            hand_overs: metrics.histograms(
+                "ws_hand_over_seconds",
+                "From the order to end a shard to the release of its lease",
+                Buckets::seconds(),
+            ),
+            store_up: metrics.gauges("ws_store_up", "Whether the store answers: 1 or 0"),
+            saves_failed: metrics.counters("ws_saves_failed", "Sessions could not be saved"),
+            identifies_left: metrics.gauges(
+                "ws_identifies_left",
+                "Identifies left today, but for the reserve, when last asked",
+            ),
+            failed: metrics.gauges(
+                "ws_application_failed",
+                "1 when the application was given up: the log says what to change",
+            ),
+            commands: metrics.counters(
+                "ws_commands",
+                "Requests of workers: done, forwarded to the shard's holder, or the code of the failure",
+            ),
         }
+    }
+
+    /// The same for one application.
+    pub(crate) fn of(&self, application: u64) -> Self {
+        Self {
+            application,
+            ..self.clone()
+        }
+    }
+
+    /// A request of a worker came to its end here: it is done, forwarded, or failed with a code.
+    pub(crate) fn command(&self, outcome: &'static str) {
+        self.commands.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     /// A connection begins.
@@ -58,21 +115,23 @@ impl Metrics {
     }
 
     /// A session was identified or resumed.
-    pub(crate) fn connected(&self, shard: u32, how: &'static str) {
+    pub(crate) fn connected(&self, shard: Shard, how: &'static str) {
         self.sessions.get_or_create(&[("how", how)]).inc();
-        self.connected.get_or_create(&[("shard", shard)]).set(1);
+        self.connected.get_or_create(&self.by_shard(shard)).set(1);
     }
 
     /// A connection is over.
-    pub(crate) fn disconnected(&self, shard: u32) {
-        self.connected.get_or_create(&[("shard", shard)]).set(0);
+    pub(crate) fn disconnected(&self, shard: Shard) {
+        self.connected.get_or_create(&self.by_shard(shard)).set(0);
     }
 
     /// What the last heartbeat took.
-    pub(crate) fn latency(&self, shard: u32, latency: Option<Duration>) {
+    pub(crate) fn latency(&self, shard: Shard, latency: Option<Duration>) {
         let millis = latency.and_then(|latency| i64::try_from(latency.as_millis()).ok());
         if let Some(millis) = millis {
-            self.latency.get_or_create(&[("shard", shard)]).set(millis);
+            self.latency
+                .get_or_create(&self.by_shard(shard))
+                .set(millis);
         }
     }
 
@@ -94,5 +153,60 @@ impl Metrics {
     /// The broker took no event for too long.
     pub(crate) fn stalled(&self) {
         self.stalls.inc();
+    }
+
+    /// So many shards run here.
+    pub(crate) fn leases(&self, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.leases.get_or_create(&self.by_application()).set(count);
+    }
+
+    /// A shard was lost to another replica.
+    pub(crate) fn fenced(&self) {
+        self.fenced.get_or_create(&self.by_application()).inc();
+    }
+
+    /// A shard was handed over, which took so long.
+    pub(crate) fn released(&self, took: Duration) {
+        self.hand_overs
+            .get_or_create(&self.by_application())
+            .observe(took.as_secs_f64());
+    }
+
+    /// Whether the store answers.
+    pub(crate) fn store_up(&self, is_up: bool) {
+        self.store_up
+            .get_or_create(&self.by_application())
+            .set(is_up.into());
+    }
+
+    /// Sessions could not be saved.
+    pub(crate) fn save_failed(&self) {
+        self.saves_failed
+            .get_or_create(&self.by_application())
+            .inc();
+    }
+
+    /// So many identifies are left.
+    pub(crate) fn identifies_left(&self, left: u32) {
+        self.identifies_left
+            .get_or_create(&self.by_application())
+            .set(left.into());
+    }
+
+    /// The application was given up.
+    pub(crate) fn failed(&self) {
+        self.failed.get_or_create(&self.by_application()).set(1);
+    }
+
+    fn by_application(&self) -> ByApplication {
+        [("application", self.application)]
+    }
+
+    fn by_shard(&self, shard: Shard) -> ByShard {
+        [
+            ("application", self.application),
+            ("shard", shard.id.into()),
+        ]
     }
 }

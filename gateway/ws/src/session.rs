@@ -1,21 +1,4 @@
-//! A shard's session, and how far its events are safe: pure, without I/O or clock.
-
-use serde::{Deserialize, Serialize};
-
-/// What is needed to take a session up again where it was left.
-///
-/// See [Discord Docs/Resuming](https://docs.discord.com/developers/events/gateway#resuming).
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(crate) struct Session {
-    /// Discord's name of the session.
-    pub(crate) id: String,
-    /// Where Discord wants the session resumed.
-    pub(crate) resume_url: String,
-    /// The sequence to resume from: everything up to it is behind us.
-    pub(crate) sequence: u64,
-    /// The shard count that the session was identified with.
-    pub(crate) shard_count: u32,
-}
+//! How far the events of a shard's session are safe: pure, without I/O or clock.
 
 /// How far a session's events have come: read from Discord, given to the broker, confirmed.
 ///

@@ -6,39 +6,51 @@
 
 use crate::{
     Error,
-    command::Command,
+    command::Line,
     connection::{Connection, Input},
     event::Encoder,
-    keeper::Report,
-    session::{Progress, Session},
+    keeper::{News, Report},
+    pace::Pace,
+    session::Progress,
     shared::Shared,
 };
-use boot::Backoff;
 use broker::{Lane, Message};
 use discord::{close::Next, opcode};
 use std::{sync::Arc, time::Duration};
+use store::Session;
 use tokio::{
     sync::mpsc,
-    time::{self, Instant, Interval, MissedTickBehavior},
+    time::{self, Interval, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
 use transcode::Frame;
-use twilight_gateway::ShardId;
 
 /// How often a shard reports how far it has come.
 const REPORT: Duration = Duration::from_millis(500);
 
-/// A connection that lasted this long was a good one: the next may begin at once.
-const HEALTHY: Duration = Duration::from_secs(30);
-
-/// The longest wait between two connections.
-const MAX_WAIT: Duration = Duration::from_secs(60);
-
 /// How long a shard that stops waits for the broker to confirm its last events.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// The right to run a shard.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lease {
+    /// The shard.
+    pub(crate) shard: store::Shard,
+    /// What writes for the shard have to show.
+    pub(crate) token: u64,
+}
+
+/// How a shard ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// The session, as another process may take it up.
+    pub(crate) session: Option<Session>,
+    /// What a person has to change before this shard can connect, if that is why it ended.
+    pub(crate) outcome: Result<(), Error>,
+}
+
 /// Why a connection ended.
-enum Ended {
+enum Over {
     /// It broke, or Discord ended it.
     Lost {
         /// What may follow.
@@ -46,8 +58,8 @@ enum Ended {
         /// What happened.
         reason: String,
     },
-    /// This process stops.
-    Shutdown,
+    /// The shard is to end here.
+    Stopped,
     /// The broker takes nothing.
     Stalled,
 }
@@ -55,7 +67,7 @@ enum Ended {
 /// What came of an input.
 enum Taken {
     /// The connection is over.
-    Ended(Ended),
+    Over(Over),
     /// An event to publish, and its sequence.
     Event(u64, Message),
     /// Nothing further.
@@ -64,8 +76,8 @@ enum Taken {
 
 /// One shard.
 pub(crate) struct Shard {
-    /// Which one, of how many.
-    id: ShardId,
+    /// Which one, of how many, and by what right.
+    lease: Lease,
     /// What it shares with the others.
     shared: Arc<Shared>,
     /// Its way to the broker.
@@ -76,18 +88,14 @@ pub(crate) struct Shard {
     session: Option<Session>,
     /// How far the session's events have come.
     progress: Progress,
-    /// How long to wait after a connection that was no good.
-    backoff: Backoff,
-    /// How long to wait before the next connection.
-    wait: Duration,
+    /// When the next connection may begin.
+    pace: Pace,
     /// Whether the session's own URL failed last, so that the common one is tried.
     detour: bool,
-    /// When the connection was identified or resumed.
-    connected_at: Option<Instant>,
     /// Where to report how far the session has come.
     reports: mpsc::Sender<Report>,
-    /// What workers want sent.
-    commands: mpsc::Receiver<Command>,
+    /// What workers want sent, and hear.
+    line: Line,
     /// When to report.
     tick: Interval,
 }
@@ -95,75 +103,70 @@ pub(crate) struct Shard {
 impl Shard {
     /// A shard that takes up `session`, if there is one to take up.
     pub(crate) fn new(
-        id: ShardId,
+        lease: Lease,
         session: Option<Session>,
         encoder: Encoder,
         reports: mpsc::Sender<Report>,
-        commands: mpsc::Receiver<Command>,
+        line: Line,
         shared: Arc<Shared>,
     ) -> Self {
         let mut tick = time::interval(REPORT);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let sequence = session.as_ref().map_or(0, |session| session.sequence);
         Self {
-            id,
+            lease,
             lane: shared.broker.lane(),
             shared,
             encoder,
             session,
             progress: Progress::resumed_from(sequence),
-            backoff: Backoff::new(Duration::from_secs(1), MAX_WAIT),
-            wait: Duration::ZERO,
+            pace: Pace::new(),
             detour: false,
-            connected_at: None,
             reports,
-            commands,
+            line,
             tick,
         }
     }
 
-    /// Runs until `shutdown`, or until Discord refuses for good.
-    ///
-    /// # Errors
-    ///
-    /// What a person has to change before this shard can connect.
-    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), Error> {
-        let outcome = self.serve(&shutdown).await;
-        self.shared.board.down(self.id.number(), "stopped");
+    /// Runs until it is told to stop, or until Discord refuses for good. The connection is closed
+    /// by then, and the broker has confirmed all events, unless that takes too long.
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Ended {
+        let outcome = self.serve(&stop).await;
+        self.shared.board.down(self.lease.shard, "stopped");
         let drained = self.lane.confirmed_past(self.progress.last_published());
         if time::timeout(DRAIN, drained).await.is_err() {
             tracing::warn!(
-                shard = self.id.number(),
-                "the broker has not confirmed every event: the next start gets the rest again"
+                shard = self.lease.shard.id,
+                "the broker has not confirmed every event: the next owner gets the rest again"
             );
         }
-        let report = self.report();
-        if self.reports.send(report).await.is_err() {
-            tracing::error!(
-                shard = self.id.number(),
-                "the last sequence cannot be saved"
-            );
+        let end = self.report(News::End);
+        if self.reports.send(end).await.is_err() {
+            tracing::debug!(shard = self.lease.shard.id, "sessions are no longer saved");
         }
-        outcome
+        Ended {
+            session: self.settled(),
+            outcome,
+        }
     }
 
     /// One connection after the other.
-    async fn serve(&mut self, shutdown: &CancellationToken) -> Result<(), Error> {
+    async fn serve(&mut self, stop: &CancellationToken) -> Result<(), Error> {
         loop {
-            if shutdown.run_until_cancelled(self.pause()).await.is_none() {
+            if stop.run_until_cancelled(self.pause()).await.is_none() {
                 return Ok(());
             }
             let resume = self.resumption();
             self.shared.metrics.connecting(resume.is_some());
-            let mut connection = self.shared.dialer.dial(self.id, resume.as_ref());
-            let ended = self.drive(&mut connection, shutdown).await;
-            self.shared.metrics.disconnected(self.id.number());
-            self.refuse_commands();
+            let mut connection = self.shared.dialer.dial(self.lease.shard, resume.as_ref());
+            let over = self.drive(&mut connection, stop).await;
+            self.shared.metrics.disconnected(self.lease.shard);
+            self.line.disconnected();
             connection.close().await;
-            match ended? {
-                Ended::Lost { next, reason } => self.lost(next, &reason).await?,
-                Ended::Stalled => self.stalled(),
-                Ended::Shutdown => return Ok(()),
+            match over? {
+                Over::Lost { next, reason } => self.lost(next, &reason).await?,
+                Over::Stalled => self.stalled(),
+                Over::Stopped => return Ok(()),
             }
         }
     }
@@ -178,20 +181,25 @@ impl Shard {
         Some(session)
     }
 
-    /// Waits until the next connection may begin: long enough after a bad one, and not before the
-    /// broker takes events.
+    /// Waits until the next connection may begin: long enough after a bad one, not before the
+    /// broker takes events, not while nobody may identify, and not before it is certain that the
+    /// shard is still ours.
     async fn pause(&mut self) {
-        let until = Instant::now() + self.wait;
+        let next = self.pace.next();
+        let identifies = self.session.is_none();
         loop {
             let ready = async {
-                time::sleep_until(until).await;
+                time::sleep_until(next).await;
+                if identifies {
+                    self.shared.permits.open().await;
+                }
                 self.lane.room().await;
+                self.shared.pulse.fresh().await;
             };
             tokio::select! {
                 () = ready => return,
                 _ = self.tick.tick() => {}
             }
-            self.refuse_commands();
             self.report_soon();
         }
     }
@@ -200,32 +208,37 @@ impl Shard {
     async fn drive(
         &mut self,
         connection: &mut Connection,
-        shutdown: &CancellationToken,
-    ) -> Result<Ended, Error> {
+        stop: &CancellationToken,
+    ) -> Result<Over, Error> {
         loop {
             let taken = tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return Ok(Ended::Shutdown),
+                () = stop.cancelled(), if !connection.awaits_ready() => return Ok(Over::Stopped),
                 _ = self.tick.tick() => {
                     self.report_soon();
-                    self.shared.metrics.latency(self.id.number(), connection.latency());
-                    continue;
+                    self.shared.metrics.latency(self.lease.shard, connection.latency());
+                    match self.shared.permits.exhausted() {
+                        Some(reason) if connection.awaits_permit() => {
+                            return Ok(Over::Lost { next: Next::Identify, reason });
+                        }
+                        _ => continue,
+                    }
                 }
-                Some(command) = self.commands.recv(), if connection.takes_commands() => {
-                    self.send(connection, command);
-                    continue;
+                payload = self.line.next(), if connection.takes_commands() => {
+                    match connection.send(payload).await {
+                        Some(input) => self.take(connection, input),
+                        None => continue,
+                    }
                 }
                 input = connection.next() => self.take(connection, input),
             };
-            let ended = match taken {
-                Taken::Ended(ended) => Some(ended),
-                Taken::Event(sequence, message) => {
-                    self.publish(sequence, message, shutdown).await?
-                }
+            let over = match taken {
+                Taken::Over(over) => Some(over),
+                Taken::Event(sequence, message) => self.publish(sequence, message, stop).await?,
                 Taken::Nothing => None,
             };
-            if let Some(ended) = ended {
-                return Ok(ended);
+            if let Some(over) = over {
+                return Ok(over);
             }
         }
     }
@@ -233,10 +246,10 @@ impl Shard {
     /// Decides what to do with what the connection brought.
     fn take(&mut self, connection: &Connection, input: Input) -> Taken {
         match input {
-            Input::Closed { next, reason } => Taken::Ended(Ended::Lost { next, reason }),
+            Input::Closed { next, reason } => Taken::Over(Over::Lost { next, reason }),
             Input::ConnectFailed(reason) => {
                 self.detour = !self.detour;
-                Taken::Ended(Ended::Lost {
+                Taken::Over(Over::Lost {
                     next: Next::Resume,
                     reason: format!("cannot connect: {reason}"),
                 })
@@ -279,7 +292,7 @@ impl Shard {
         } else {
             "Discord refused the session (op 9)"
         };
-        Taken::Ended(Ended::Lost {
+        Taken::Over(Over::Lost {
             next,
             reason: reason.to_owned(),
         })
@@ -297,8 +310,11 @@ impl Shard {
             "RESUMED" => self.connected("resumed"),
             _ => {}
         }
+        self.line.hear(name, frame.payload, || {
+            self.encoder.data(name, frame.payload)
+        });
         let Some(session) = &self.session else {
-            return Taken::Ended(Ended::Lost {
+            return Taken::Over(Over::Lost {
                 next: Next::Identify,
                 reason: format!("{name} came before a READY that can be read"),
             });
@@ -319,8 +335,8 @@ impl Shard {
         &mut self,
         sequence: u64,
         message: Message,
-        shutdown: &CancellationToken,
-    ) -> Result<Option<Ended>, Error> {
+        stop: &CancellationToken,
+    ) -> Result<Option<Over>, Error> {
         let published = time::timeout(
             self.shared.stall_timeout,
             self.lane.publish(sequence, message),
@@ -330,9 +346,9 @@ impl Shard {
             outcome = published => match outcome {
                 Ok(Ok(())) => self.progress.published(sequence),
                 Ok(Err(_)) => return Err(Error::BrokerClosed),
-                Err(_) => return Ok(Some(Ended::Stalled)),
+                Err(_) => return Ok(Some(Over::Stalled)),
             },
-            () = shutdown.cancelled() => return Ok(Some(Ended::Shutdown)),
+            () = stop.cancelled() => return Ok(Some(Over::Stopped)),
         }
         Ok(None)
     }
@@ -343,45 +359,25 @@ impl Shard {
             id: id.to_owned(),
             resume_url: resume_url.to_owned(),
             sequence: 0,
-            shard_count: self.id.total(),
         });
         self.lane = self.shared.broker.lane();
         self.progress = Progress::default();
+        self.line.session_lost();
         self.connected("identified");
     }
 
     /// The session gets events from here on.
     fn connected(&mut self, how: &'static str) {
-        self.connected_at = Some(Instant::now());
+        self.pace.connected();
         self.detour = false;
-        self.shared.board.up(self.id.number());
-        self.shared.metrics.connected(self.id.number(), how);
+        self.line.connected();
+        self.shared.board.up(self.lease.shard);
+        self.shared.metrics.connected(self.lease.shard, how);
         tracing::info!(
-            shard = self.id.number(),
+            shard = self.lease.shard.id,
             sequence = self.progress.seen(),
             "{how}"
         );
-    }
-
-    /// Sends what a worker wants sent, unless the worker has given up.
-    fn send(&self, connection: &Connection, command: Command) {
-        if command.sent.is_closed() {
-            return;
-        }
-        connection.send(command.payload);
-        if command.sent.send(()).is_err() {
-            tracing::debug!(
-                shard = self.id.number(),
-                "sent, just when the worker gave up"
-            );
-        }
-    }
-
-    /// Refuses what workers still want sent: the connection is gone, and they are told at once.
-    fn refuse_commands(&mut self) {
-        while let Ok(command) = self.commands.try_recv() {
-            drop(command);
-        }
     }
 
     /// A connection was lost: decides how the next begins, and when.
@@ -391,29 +387,19 @@ impl Shard {
     /// What a person has to change, when Discord refuses every further connection.
     async fn lost(&mut self, next: Next, reason: &str) -> Result<(), Error> {
         if let Next::Stop(refusal) = next {
-            return Err(self.shared.refused(refusal, self.id).await);
+            return Err(self.shared.refused(refusal, self.lease.shard).await);
         }
         if next == Next::Identify && self.session.take().is_some() {
             self.progress = Progress::default();
+            self.line.session_lost();
             self.report_soon();
         }
-        let good = self
-            .connected_at
-            .take()
-            .is_some_and(|since| since.elapsed() >= HEALTHY);
-        if good {
-            self.backoff.reset();
-        }
-        self.wait = if good {
-            Duration::ZERO
-        } else {
-            self.backoff.next()
-        };
-        self.shared.board.down(self.id.number(), reason);
+        let wait = self.pace.lost();
+        self.shared.board.down(self.lease.shard, reason);
         tracing::info!(
-            shard = self.id.number(),
+            shard = self.lease.shard.id,
             resume = self.session.is_some(),
-            wait_ms = u64::try_from(self.wait.as_millis()).unwrap_or(u64::MAX),
+            wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             reason,
             "connection lost"
         );
@@ -422,37 +408,38 @@ impl Shard {
 
     /// The broker took no event for too long: the connection was closed resumably.
     fn stalled(&mut self) {
-        self.connected_at = None;
-        self.wait = Duration::ZERO;
+        self.pace.given_up();
         self.shared.metrics.stalled();
         self.shared
             .board
-            .down(self.id.number(), "the broker takes no events");
+            .down(self.lease.shard, "the broker takes no events");
         tracing::warn!(
-            shard = self.id.number(),
+            shard = self.lease.shard.id,
             "the broker takes no events: disconnected, to resume when it does"
         );
     }
 
     /// Says how far the session has come, if the keeper has time to listen.
     fn report_soon(&self) {
-        if let Err(mpsc::error::TrySendError::Closed(_)) = self.reports.try_send(self.report()) {
-            tracing::error!(shard = self.id.number(), "sessions are no longer saved");
+        let report = self.report(News::Session(self.settled()));
+        if let Err(mpsc::error::TrySendError::Closed(_)) = self.reports.try_send(report) {
+            tracing::error!(shard = self.lease.shard.id, "sessions are no longer saved");
         }
     }
 
+    fn report(&self, news: News) -> Report {
+        let Lease { shard, token } = self.lease;
+        Report { shard, token, news }
+    }
+
     /// The session as another process may take it up.
-    fn report(&self) -> Report {
-        let session = self.session.as_ref().map(|session| Session {
-            sequence: self
-                .progress
-                .settled(self.lane.confirmed())
-                .unwrap_or(session.sequence),
+    fn settled(&self) -> Option<Session> {
+        let session = self.session.as_ref()?;
+        let settled = self.progress.settled(self.lane.confirmed());
+        let sequence = settled.unwrap_or(session.sequence);
+        (sequence > 0).then(|| Session {
+            sequence,
             ..session.clone()
-        });
-        (
-            self.id.number(),
-            session.filter(|session| session.sequence > 0),
-        )
+        })
     }
 }

@@ -1,10 +1,13 @@
 //! What all shards of the application share, and what they say of Discord alike.
 
-use crate::{Error, board::Board, connection::Dialer, intents, metrics::Metrics, once::Once};
+use crate::{
+    Error, board::Board, connection::Dialer, identify::Permits, intents, metrics::Metrics,
+    once::Once, pulse::Pulse,
+};
 use broker::Broker;
 use discord::{Rest, close::Refusal};
-use std::time::Duration;
-use twilight_gateway::ShardId;
+use std::{sync::Arc, time::Duration};
+use store::Shard;
 
 /// What all shards of the application share.
 #[derive(Debug)]
@@ -22,7 +25,11 @@ pub(crate) struct Shared {
     /// What has been logged already.
     pub(crate) logged: Once,
     /// What is counted.
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Where permits to identify come from.
+    pub(crate) permits: Permits,
+    /// When the store last said whose shards these are.
+    pub(crate) pulse: Pulse,
     /// The REST client, to ask what the application may use when Discord refuses.
     pub(crate) rest: Rest,
     /// How long the broker may take no event before the connection is given up for a while.
@@ -54,8 +61,8 @@ impl Shared {
     }
 
     /// What a person has to change after Discord refused a shard for good.
-    pub(crate) async fn refused(&self, refusal: Refusal, shard: ShardId) -> Error {
-        let (id, count) = (shard.number(), shard.total());
+    pub(crate) async fn refused(&self, refusal: Refusal, shard: Shard) -> Error {
+        let Shard { count, id } = shard;
         match refusal {
             Refusal::AuthenticationFailed => Error::Token,
             Refusal::DisallowedIntents => Error::DisallowedIntents {

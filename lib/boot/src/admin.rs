@@ -65,7 +65,9 @@ async fn readyz(State(shown): State<Shown>) -> Response {
     }
     if shown.context.shutdown.is_cancelled() {
         report.ready = false;
-        report.checks.insert("shutdown", "stopping".to_owned());
+        report
+            .checks
+            .insert("shutdown".into(), "stopping".to_owned());
     }
     let status = match report.ready {
         true => StatusCode::OK,

@@ -1,16 +1,20 @@
 //! Whether the service can do its work, check by check.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+/// The name of a check.
+type Name = Cow<'static, str>;
 
 /// The named checks of a service, shown by `/readyz`.
 ///
 /// A service is ready when it has at least one check and every check is up.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
-    checks: Arc<Mutex<BTreeMap<&'static str, State>>>,
+    checks: Arc<Mutex<BTreeMap<Name, State>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +26,7 @@ enum State {
 /// One thing that must work before the service is ready. It is down until it is said to be up.
 #[derive(Clone, Debug)]
 pub struct Check {
-    name: &'static str,
+    name: Name,
     health: Health,
 }
 
@@ -31,15 +35,16 @@ pub struct Check {
 pub(crate) struct Report {
     pub(crate) ready: bool,
     /// Each check with `up` or the reason why it is down.
-    pub(crate) checks: BTreeMap<&'static str, String>,
+    pub(crate) checks: BTreeMap<Name, String>,
 }
 
 impl Health {
     /// Adds a check. Two with one name are the same check.
     #[must_use = "a check that nobody sets to up keeps the service from being ready"]
-    pub fn check(&self, name: &'static str) -> Check {
+    pub fn check(&self, name: impl Into<Name>) -> Check {
+        let name = name.into();
         let starting = || State::Down("starting".to_owned());
-        self.lock().entry(name).or_insert_with(starting);
+        self.lock().entry(name.clone()).or_insert_with(starting);
         Check {
             name,
             health: self.clone(),
@@ -56,8 +61,8 @@ impl Health {
         let checks = self.lock();
         let up = checks.values().all(|state| *state == State::Up);
         let shown = checks.iter().map(|(name, state)| match state {
-            State::Down(reason) => (*name, reason.clone()),
-            State::Up => (*name, "up".to_owned()),
+            State::Down(reason) => (name.clone(), reason.clone()),
+            State::Up => (name.clone(), "up".to_owned()),
         });
         Report {
             ready: up && !checks.is_empty(),
@@ -65,7 +70,7 @@ impl Health {
         }
     }
 
-    fn set(&self, name: &'static str, state: State) {
+    fn set(&self, name: &Name, state: State) {
         let mut checks = self.lock();
         if checks.get(name) == Some(&state) {
             return;
@@ -74,15 +79,21 @@ impl Health {
         match &state {
             // Only the reason changes, which `/readyz` shows: a service says itself what is new.
             State::Down(reason) if was_down => {
-                tracing::debug!(check = name, reason, "a health check is still down");
+                tracing::debug!(
+                    check = name.as_ref(),
+                    reason,
+                    "a health check is still down"
+                );
             }
-            State::Down(reason) => tracing::warn!(check = name, reason, "a health check is down"),
-            State::Up => tracing::info!(check = name, "a health check is up"),
+            State::Down(reason) => {
+                tracing::warn!(check = name.as_ref(), reason, "a health check is down")
+            }
+            State::Up => tracing::info!(check = name.as_ref(), "a health check is up"),
         }
-        checks.insert(name, state);
+        checks.insert(name.clone(), state);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, State>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Name, State>> {
         self.checks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -90,12 +101,12 @@ impl Health {
 impl Check {
     /// It works.
     pub fn up(&self) {
-        self.health.set(self.name, State::Up);
+        self.health.set(&self.name, State::Up);
     }
 
     /// It does not work, and why: a short sentence for the operator, without secrets.
     pub fn down(&self, reason: impl Into<String>) {
-        self.health.set(self.name, State::Down(reason.into()));
+        self.health.set(&self.name, State::Down(reason.into()));
     }
 }
 

@@ -10,6 +10,8 @@ pub struct Faults {
     pub withhold_acks: bool,
     /// New TCP connections are dropped before the websocket handshake.
     pub refuse_connections: Times,
+    /// New TCP connections are accepted, and then nothing is read or written.
+    pub black_hole_connections: Times,
     /// Connections end after the handshake and before HELLO.
     pub close_before_hello: Times,
     /// The close code of `close_before_hello`; absent: the TCP connection is dropped.
@@ -38,6 +40,10 @@ pub struct Faults {
     pub lose_every: u64,
     /// Discord's REST routes answer with this status.
     pub rest_status: Option<u16>,
+    /// How many requests get `rest_status`; absent: all.
+    pub rest_failures: Option<u32>,
+    /// `rest_status` comes as one of Cloudflare's pages, in HTML, instead of Discord's JSON.
+    pub rest_html: bool,
     /// Discord's REST routes answer this much later, in milliseconds.
     pub rest_delay_ms: u64,
 }
@@ -74,6 +80,19 @@ impl Times {
 enum Written {
     Flag(bool),
     Count(u32),
+}
+
+impl Faults {
+    /// The status that a REST request fails with, if it is to fail, and whether as a page; counts down.
+    pub(crate) fn take_rest_failure(&mut self) -> Option<(u16, bool)> {
+        let status = self.rest_status?;
+        match &mut self.rest_failures {
+            Some(0) => return None,
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        Some((status, self.rest_html))
+    }
 }
 
 impl From<Written> for Times {

@@ -30,6 +30,8 @@ pub use gateway::connections::{Connection, Door, End, Side};
 pub use generator::{EmitRequest, Mix, Progress};
 pub use orders::Dispatch;
 pub use sim::Sim;
-pub use state::{Emitted, EmittedQuery, EmittedSession, SessionStartLimit, SessionState, State};
+pub use state::{
+    Emitted, EmittedQuery, EmittedSession, SessionStartLimit, SessionState, ShardIdentifies, State,
+};
 pub use violations::{Kind, Violation};
 pub use world::Urls;

@@ -127,6 +127,15 @@ pub(crate) fn kill(world: &World, shard: Option<u32>) -> Result<usize, Error> {
     some(selected.len())
 }
 
+/// Reads and writes nothing any more on these connections, as on a network path that has died.
+pub(crate) fn black_hole(world: &World, shard: Option<u32>) -> Result<usize, Error> {
+    let selected = world.connections.select(shard);
+    for (_, remote) in &selected {
+        remote.silent.cancel();
+    }
+    some(selected.len())
+}
+
 /// Sends op 7.
 pub(crate) fn reconnect(world: &World, shard: Option<u32>) -> Result<usize, Error> {
     order(world, shard, |_| Order::Payload(payload::reconnect()))
@@ -142,10 +151,9 @@ pub(crate) fn heartbeat(world: &World, shard: Option<u32>) -> Result<usize, Erro
 
 /// Sends op 9; the sessions end unless they are resumable.
 pub(crate) fn invalid(world: &World, shard: Option<u32>, resumable: bool) -> Result<usize, Error> {
-    let ordered = order(world, shard, |_| {
-        Order::Payload(payload::invalid_session(resumable))
-    })?;
+    some(world.connections.select(shard).len())?;
     if !resumable {
+        // Before op 9 is written, so that no event comes behind it.
         for handle in world.sessions.live() {
             if shard.is_none_or(|shard| handle.identity.shard[0] == shard) {
                 handle.end("invalidated");
@@ -153,7 +161,9 @@ pub(crate) fn invalid(world: &World, shard: Option<u32>, resumable: bool) -> Res
         }
         world.sweep();
     }
-    Ok(ordered)
+    order(world, shard, |_| {
+        Order::Payload(payload::invalid_session(resumable))
+    })
 }
 
 fn order(

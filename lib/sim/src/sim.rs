@@ -184,6 +184,15 @@ impl Sim {
         orders::kill(&self.world, shard)
     }
 
+    /// Reads and writes nothing any more on the connections of the shard, or all, as on a network path that has died.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such connection.
+    pub fn black_hole(&self, shard: Option<u32>) -> Result<usize, Error> {
+        orders::black_hole(&self.world, shard)
+    }
+
     /// Sends op 7.
     ///
     /// # Errors
@@ -228,7 +237,8 @@ impl Sim {
         self.world.config().as_ref().clone()
     }
 
-    /// Changes the named settings; sessions that exist keep what they began with.
+    /// Changes the named settings. Sessions that exist keep what they began with, except that a new token ends all of
+    /// them with 4004, and intents that are not allowed any more end those that have them with 4014.
     ///
     /// # Errors
     ///

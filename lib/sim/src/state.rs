@@ -23,8 +23,13 @@ pub struct State {
     pub urls: Urls,
     /// Identifies that began a session.
     pub identifies: u64,
+    /// The same for each shard of each set that there was.
+    pub identifies_by_shard: Vec<ShardIdentifies>,
     /// Resumes that succeeded.
     pub resumes: u64,
+    /// The longest time that a session was without a connection, in milliseconds: from the end of one to RESUMED
+    /// on the next.
+    pub longest_gap_ms: u64,
     /// TCP connections at the gateway's listeners, refused ones included.
     pub connections: u64,
     /// Events of the generator over all runs.
@@ -43,6 +48,15 @@ pub struct State {
     pub violation_counts: BTreeMap<Kind, u64>,
     /// The faults that are switched on.
     pub faults: Faults,
+}
+
+/// How often a shard identified.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ShardIdentifies {
+    /// Shard id and number of shards.
+    pub shard: [u32; 2],
+    /// Identifies that began a session.
+    pub identifies: u64,
 }
 
 /// The identify budget as `GET /gateway/bot` gives it.
@@ -87,6 +101,8 @@ pub struct SessionState {
     pub resumes: u64,
     /// Events that were written again by resumes, RESUMED not among them.
     pub replayed: u64,
+    /// The longest time without a connection, in milliseconds.
+    pub longest_gap_ms: u64,
     /// Events that are kept for a resume.
     pub buffered_events: usize,
     /// Bytes that are kept for a resume.
@@ -164,22 +180,24 @@ impl Emitted {
 }
 
 pub(crate) fn state(world: &World) -> State {
-    let (identifies, resumes) = world.logins();
+    let identifies = world.identifies();
+    let sessions: Vec<SessionState> = world.sessions.all().iter().map(|it| session(it)).collect();
+    let gaps = sessions.iter().map(|session| session.longest_gap_ms);
     State {
         uptime_ms: u64::try_from(world.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         urls: world.urls.clone(),
-        identifies,
-        resumes,
+        identifies: identifies.values().sum(),
+        identifies_by_shard: identifies
+            .into_iter()
+            .map(|(shard, identifies)| ShardIdentifies { shard, identifies })
+            .collect(),
+        resumes: world.resumes(),
+        longest_gap_ms: gaps.max().unwrap_or_default(),
         connections: world.connections.total(),
         generated: world.emission.total(),
         run: world.emission.progress(),
         session_start_limit: session_start_limit(world),
-        sessions: world
-            .sessions
-            .all()
-            .iter()
-            .map(|handle| session(handle))
-            .collect(),
+        sessions,
         connection_log: world.connections.list(),
         violations: world.violations.list(),
         violation_counts: world.violations.counts(),
@@ -248,6 +266,7 @@ fn session(handle: &Handle) -> SessionState {
         connections: session.tally.connections,
         resumes: session.tally.resumes,
         replayed: session.tally.replayed,
+        longest_gap_ms: u64::try_from(session.tally.longest_gap.as_millis()).unwrap_or(u64::MAX),
         buffered_events,
         buffered_bytes,
     }

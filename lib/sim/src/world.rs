@@ -1,7 +1,7 @@
 //! What all parts of the simulator share.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
@@ -52,7 +52,7 @@ pub(crate) struct World {
     pub(crate) emission: Emission,
     settings: Mutex<Settings>,
     ledger: Mutex<Ledger>,
-    identifies: AtomicU64,
+    identifies: Mutex<BTreeMap<[u32; 2], u64>>,
     resumes: AtomicU64,
     resume_door_tried: Mutex<Option<Instant>>,
     member_lists: Mutex<HashMap<u64, Instant>>,
@@ -86,7 +86,7 @@ impl World {
                 guilds,
             }),
             ledger: Mutex::new(ledger),
-            identifies: AtomicU64::new(0),
+            identifies: Mutex::default(),
             resumes: AtomicU64::new(0),
             resume_door_tried: Mutex::new(None),
             member_lists: Mutex::default(),
@@ -101,16 +101,24 @@ impl World {
         Arc::clone(&lock(&self.settings).guilds)
     }
 
-    /// Changes settings; sessions that exist keep what they began with.
+    /// Changes settings; sessions that exist keep what they began with, unless their token or one of their intents is gone.
     pub(crate) fn change_settings(&self, patch: &Map<String, Value>) -> Result<Config, Error> {
-        let mut settings = lock(&self.settings);
-        let config = settings.config.patched(patch)?;
-        settings.guilds = guilds::all(&config);
-        settings.config = Arc::new(config.clone());
+        let (config, former) = {
+            let mut settings = lock(&self.settings);
+            let config = Arc::new(settings.config.patched(patch)?);
+            settings.guilds = guilds::all(&config);
+            let former = std::mem::replace(&mut settings.config, Arc::clone(&config));
+            (config, former)
+        };
         if LEDGER_KEYS.iter().any(|key| patch.contains_key(*key)) {
             *lock(&self.ledger) = Ledger::new(Instant::now(), &config);
         }
-        Ok(config)
+        if config.token != former.token {
+            self.end_all_sessions("token reset");
+        } else if config.allowed_intents != former.allowed_intents {
+            self.end_disallowed_sessions(config.allowed_intents);
+        }
+        Ok(config.as_ref().clone())
     }
 
     pub(crate) fn identify_ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -135,26 +143,38 @@ impl World {
         self.sweep();
     }
 
+    /// Ends the sessions that have an intent which is not allowed any more.
+    fn end_disallowed_sessions(&self, allowed: u64) {
+        for handle in self.sessions.live() {
+            if handle.identity.intents & !allowed != 0 {
+                handle.end("intents revoked");
+            }
+        }
+        self.sweep();
+    }
+
     /// Ends sessions that nobody came back to.
     pub(crate) fn sweep(&self) {
         let timeout = Duration::from_millis(self.config().session_timeout_ms);
         self.sessions.sweep(Instant::now(), timeout);
     }
 
-    pub(crate) fn count_identify(&self) {
-        self.identifies.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn count_identify(&self, shard: [u32; 2]) {
+        *lock(&self.identifies).entry(shard).or_default() += 1;
     }
 
     pub(crate) fn count_resume(&self) {
         self.resumes.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Successful identifies and resumes.
-    pub(crate) fn logins(&self) -> (u64, u64) {
-        (
-            self.identifies.load(Ordering::Relaxed),
-            self.resumes.load(Ordering::Relaxed),
-        )
+    /// Successful identifies, by shard id and number of shards.
+    pub(crate) fn identifies(&self) -> BTreeMap<[u32; 2], u64> {
+        lock(&self.identifies).clone()
+    }
+
+    /// Successful resumes.
+    pub(crate) fn resumes(&self) -> u64 {
+        self.resumes.load(Ordering::Relaxed)
     }
 
     pub(crate) fn resume_door_tried(&self, now: Instant) {

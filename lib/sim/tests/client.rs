@@ -287,6 +287,17 @@ pub(crate) async fn wait_for_kinds(sim: &Sim, expected: &[sim::Kind]) {
 
 /// An HTTP request; the status and the body as JSON.
 pub(crate) async fn http(method: &str, url: &str, headers: &str, body: &str) -> (u16, Value) {
+    let (status, _, body) = answer(method, url, headers, body).await;
+    (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+}
+
+/// An HTTP request; the status, the head and the body as they came.
+pub(crate) async fn answer(
+    method: &str,
+    url: &str,
+    headers: &str,
+    body: &str,
+) -> (u16, String, String) {
     let rest = url.strip_prefix("http://").unwrap();
     let (host, path) = rest.split_once('/').unwrap();
     let request = format!(
@@ -303,5 +314,5 @@ pub(crate) async fn http(method: &str, url: &str, headers: &str, body: &str) -> 
     let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    (status, head.to_owned(), body.to_owned())
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use sim::{Dispatch, Kind, Side, Sim, Times, intents};
 use tokio::time::{Instant, timeout};
 
-use crate::client::{Client, PATIENCE, Received, quick, start, wait_for_kinds};
+use crate::client::{Client, PATIENCE, Received, kinds, quick, start, wait_for_kinds};
 
 fn note(sim: &Sim) {
     let event = Dispatch {
@@ -213,4 +213,44 @@ async fn dropping_the_handle_ends_everything_too() {
     client.event("READY").await;
     drop(sim);
     assert_eq!(client.closed().await, None);
+}
+
+#[tokio::test]
+async fn a_black_hole_takes_everything_on_some_connections_and_leaves_the_session() {
+    let sim = start(quick()).await;
+    let mut dead = Client::ready(&sim, [0, 2]).await;
+    let mut alive = Client::ready(&sim, [1, 2]).await;
+    sim.black_hole(Some(0)).unwrap();
+    sim.wait_for("a session that nobody has", PATIENCE, |state| {
+        state.sessions.iter().filter(|it| it.connected).count() == 1
+    })
+    .await
+    .unwrap();
+    let event = Dispatch {
+        name: "NOTE".into(),
+        data: "{}".into(),
+        shard: Some(1),
+        ..Dispatch::default()
+    };
+    sim.dispatch(&event).unwrap();
+    alive.event("NOTE").await;
+    let shard = Some(0);
+    sim.dispatch(&Dispatch { shard, ..event }).unwrap();
+    dead.send(&json!({"op": 1, "d": null})).await;
+    let silence = async { while dead.payload().await["t"] != "NOTE" {} };
+    assert!(timeout(Duration::from_millis(50), silence).await.is_err());
+    let mut resumed = dead.resume(&dead.resume_url).await;
+    resumed.event("NOTE").await;
+    resumed.event("RESUMED").await;
+    assert_eq!(kinds(&sim), []);
+}
+
+#[tokio::test]
+async fn connections_are_accepted_and_left_alone_on_request() {
+    let sim = start(quick()).await;
+    sim.change_faults(|faults| faults.black_hole_connections = Times::Next(1));
+    let url = sim.gateway_url();
+    let open = Client::open(&url, "v=10");
+    assert!(timeout(Duration::from_millis(50), open).await.is_err());
+    Client::connect(&sim.gateway_url()).await;
 }

@@ -163,3 +163,38 @@ async fn a_prefixed_token_and_no_shard_are_fine() {
     assert_eq!(sim.state().sessions[0].shard, [0, 1]);
     assert_eq!(kinds(&sim), []);
 }
+
+#[tokio::test]
+async fn what_is_taken_away_while_clients_are_connected_ends_their_sessions() {
+    let sim = start(quick()).await;
+    let change = |patch: Value| sim.change_settings(patch.as_object().unwrap()).unwrap();
+    let mut with = Client::ready(&sim, [0, 2]).await;
+    let mut without = Client::connect(&sim.gateway_url()).await;
+    without.identify([1, 2], 1).await;
+    without.event("READY").await;
+    change(json!({"allowed_intents": intents::ALL & !(1 << 8)}));
+    assert_eq!(with.closed().await, Some(4014));
+    assert!(sim.state().sessions.iter().any(|session| session.connected));
+    change(json!({"token": "another.token"}));
+    assert_eq!(without.closed().await, Some(4004));
+    assert_eq!(kinds(&sim), []);
+    let mut late = without.resume(&without.resume_url).await;
+    assert_eq!(late.closed().await, Some(4004));
+    wait_for_kinds(&sim, &[Kind::Token]).await;
+}
+
+#[tokio::test]
+async fn identifies_are_counted_for_each_shard_of_each_set() {
+    let sim = start(quick()).await;
+    for shard in [[0, 1], [0, 2], [1, 2], [0, 2]] {
+        Client::ready(&sim, shard).await;
+    }
+    let state = sim.state();
+    let counts: Vec<_> = state
+        .identifies_by_shard
+        .iter()
+        .map(|it| (it.shard, it.identifies))
+        .collect();
+    assert_eq!(counts, [([0, 1], 1), ([0, 2], 2), ([1, 2], 1)]);
+    assert_eq!(state.identifies, 4);
+}

@@ -3,7 +3,7 @@
 use serde_json::json;
 use sim::{Config, Kind};
 
-use crate::client::{AGENT, http, kinds, quick, start};
+use crate::client::{AGENT, Client, answer, http, kinds, quick, start};
 
 fn headers(token: &str) -> String {
     format!("authorization: Bot {token}\r\nuser-agent: {AGENT}\r\n")
@@ -125,4 +125,38 @@ async fn routes_fail_on_request() {
         sim.change_faults(|faults| faults.rest_status = Some(status));
         assert_eq!(http("GET", &url, &headers("sim.token"), "").await.0, status);
     }
+}
+
+#[tokio::test]
+async fn cloudflare_answers_in_discords_place() {
+    let sim = start(quick()).await;
+    let url = format!("{}/gateway", sim.api_url());
+    for (status, code) in [
+        (429, "Error 1015"),
+        (520, "Error 520"),
+        (502, "Bad Gateway"),
+    ] {
+        sim.change_faults(|faults| {
+            (faults.rest_status, faults.rest_html, faults.rest_failures) =
+                (Some(status), true, Some(1));
+        });
+        let (got, head, body) = answer("GET", &url, &headers("sim.token"), "").await;
+        assert_eq!(got, status);
+        assert!(head.contains("content-type: text/html"), "{head}");
+        assert!(body.contains(code), "{body}");
+        // Once was wanted.
+        assert_eq!(http("GET", &url, &headers("sim.token"), "").await.0, 200);
+    }
+}
+
+#[tokio::test]
+async fn the_recommended_number_of_shards_changes_while_clients_are_connected() {
+    let sim = start(quick()).await;
+    let _client = Client::ready(&sim, [0, 1]).await;
+    let patch = json!({"shards": 5});
+    sim.change_settings(patch.as_object().unwrap()).unwrap();
+    let url = format!("{}/gateway/bot", sim.api_url());
+    let (_, body) = http("GET", &url, &headers("sim.token"), "").await;
+    assert_eq!(body["shards"], 5);
+    assert!(sim.state().sessions[0].connected);
 }

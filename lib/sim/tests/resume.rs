@@ -1,7 +1,10 @@
 //! Sessions that outlive their connections, and those that don't.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use sim::{Config, Dispatch, Kind, Sim};
+use tokio::time::sleep;
 
 use crate::client::{Client, PATIENCE, Received, kinds, quick, start, wait_for_kinds};
 
@@ -256,4 +259,21 @@ async fn a_client_that_just_left_may_come_back_at_once() {
     drop(client);
     detached(&sim).await;
     assert_eq!(kinds(&sim), []);
+}
+
+#[tokio::test]
+async fn the_longest_time_without_a_connection_is_measured() {
+    let sim = start(quick()).await;
+    let mut client = settled(&sim).await;
+    assert_eq!(sim.state().longest_gap_ms, 0);
+    for pause_ms in [60, 1] {
+        sim.drop_connections(None).unwrap();
+        detached(&sim).await;
+        sleep(Duration::from_millis(pause_ms)).await;
+        client = client.resume(&client.resume_url).await;
+        client.event("RESUMED").await;
+    }
+    let long = |state: &sim::State| state.longest_gap_ms >= 60;
+    let state = sim.wait_for("both gaps", PATIENCE, long).await.unwrap();
+    assert_eq!(state.sessions[0].longest_gap_ms, state.longest_gap_ms);
 }

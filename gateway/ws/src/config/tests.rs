@@ -1,9 +1,9 @@
 //! Every key, right and wrong, without touching the environment.
 
 use super::{Config, KEYS};
-use crate::store::Place;
 use boot::{ExposeSecret as _, Mistakes, Reader};
 use std::time::Duration;
+use store::Place;
 use twilight_model::gateway::presence::Status;
 
 const TOKEN: &str = "not-a.real.token-0123456789";
@@ -40,7 +40,7 @@ fn token_and_intents_are_enough() {
     assert_eq!(config.stall_timeout, Duration::from_secs(5));
     assert!(application.batches.is_empty());
     assert_eq!(config.broker.spool, None);
-    assert!(matches!(config.sessions, Place::Memory));
+    assert!(matches!(config.store.place, Place::Memory));
 }
 
 #[test]
@@ -66,10 +66,10 @@ fn every_key_is_read() {
     .unwrap();
     assert_eq!(config.lease_ttl, Duration::from_secs(2));
     assert_eq!(config.identify_reserve, 0);
-    assert!(matches!(config.sessions, Place::File(_)));
     let spool = config.broker.spool.unwrap();
     assert_eq!(spool.dir.to_str(), Some("/var/lib/gateway/spool"));
     assert_eq!(spool.limit, 2 << 30);
+    assert!(matches!(config.store.place, Place::File(_)));
     let application = config.applications.into_iter().next().unwrap();
     assert_eq!(application.batches["PRESENCE_UPDATE"].count, 64);
     assert_eq!(

@@ -1,6 +1,6 @@
 //! What the values of keys have to be.
 
-use boot::{ExposeSecret, Parse, SecretString, config::Invalid};
+use boot::{Parse, SecretString, config::Invalid};
 use http::Uri;
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -55,22 +55,6 @@ impl Parse for ApiUrl {
             (Some("http" | "https"), Some(host)) if !host.is_empty() => Ok(Self(text.to_owned())),
             _ => Err(Invalid::new()),
         }
-    }
-}
-
-/// The URL of a Redis server.
-pub(super) struct RedisUrl(pub(super) SecretString);
-
-impl Parse for RedisUrl {
-    fn expected() -> String {
-        "a Redis URL, for example redis://user:password@localhost:6379/0, or rediss:// for TLS"
-            .to_owned()
-    }
-
-    fn parse(text: &str) -> Result<Self, Invalid> {
-        let secret = SecretString::from(text);
-        redis::Client::open(secret.expose_secret()).map_err(|_| Invalid::new())?;
-        Ok(Self(secret))
     }
 }
 

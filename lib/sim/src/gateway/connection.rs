@@ -8,7 +8,7 @@ use tokio::{
     net::TcpStream,
     sync::mpsc,
     task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tokio_websockets::{CloseCode, Config, Limits, Message, ServerBuilder, WebSocketStream};
@@ -33,6 +33,8 @@ const FRAME_LIMIT: usize = 1 << 20;
 const ORDERS: usize = 256;
 /// How long the websocket handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a connection is held that nothing is written to.
+const BLACK_HOLE: Duration = Duration::from_secs(300);
 /// How long a client has to answer a close frame.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How long a connection that lost its session may look alive before that is a violation.
@@ -66,6 +68,10 @@ pub(crate) async fn serve(
             .record(culprit, Breach::new(Kind::ConnectionRate, text));
     }
     if world.take_fault(|faults| &mut faults.refuse_connections) {
+        return;
+    }
+    if world.take_fault(|faults| &mut faults.black_hole_connections) {
+        shutdown.run_until_cancelled(sleep(BLACK_HOLE)).await;
         return;
     }
     let builder = ServerBuilder::new()
@@ -150,8 +156,15 @@ async fn converse(
     };
     reader.record(breaches);
     reader.greet(config.heartbeat_interval_ms).await;
-    let replaced = reader.remote.replaced.clone();
+    let (replaced, silent) = (reader.remote.replaced.clone(), reader.remote.silent.clone());
     let end = tokio::select! {
+        () = silent.cancelled() => {
+            let end = End { by: Side::Server, code: None };
+            // The session is kept for whoever comes back; this end notices nothing until no heartbeat has come.
+            release(&reader.world, caller.connection, end);
+            sleep_until(reader.protocol.deadline()).await;
+            return end;
+        }
         left = reader.run() => End { by: Side::Client, code: left.0 },
         stop = writer.run() => match stop {
             Stop::Closed(code) => End { by: Side::Server, code: Some(code) },

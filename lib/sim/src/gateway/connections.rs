@@ -96,6 +96,8 @@ pub(crate) struct Remote {
     pub(crate) orders: mpsc::Sender<Order>,
     /// Drops the TCP connection.
     pub(crate) kill: CancellationToken,
+    /// Reads and writes nothing any more.
+    pub(crate) silent: CancellationToken,
     /// Tells that another connection has taken the session.
     pub(crate) replaced: CancellationToken,
     /// Whether op 1 was sent and not answered.
@@ -107,6 +109,7 @@ impl Remote {
         Self {
             orders,
             kill: parent.child_token(),
+            silent: CancellationToken::new(),
             replaced: CancellationToken::new(),
             beat_requested: Arc::default(),
         }

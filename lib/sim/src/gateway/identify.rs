@@ -183,7 +183,7 @@ fn begin(
     handle.push("READY", world.names.id("READY"), &ready);
     handle.lock().next_guild = (intents & intents::GUILDS != 0).then_some(0);
     world.sessions.insert(Arc::clone(&handle));
-    world.count_identify();
+    world.count_identify(shard);
     handle
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Session {
     buffer: VecDeque<Bytes>,
     bytes: usize,
     names: Vec<NameId>,
+    /// Since when there was no connection, and the event with whose sending that is over.
+    gap: Option<(Instant, u64)>,
     pub(crate) tally: Tally,
     /// The next guild that READY announced and no event has followed up yet.
     pub(crate) next_guild: Option<usize>,
@@ -41,6 +43,7 @@ pub(crate) struct Tally {
     pub(crate) connections: u64,
     pub(crate) resumes: u64,
     pub(crate) replayed: u64,
+    pub(crate) longest_gap: Duration,
 }
 
 /// How much a session keeps.
@@ -105,6 +108,7 @@ impl Session {
             buffer: VecDeque::new(),
             bytes: 0,
             names: Vec::new(),
+            gap: None,
             tally: Tally {
                 connections: 1,
                 ..Tally::default()
@@ -226,9 +230,9 @@ impl Session {
 
     /// Gives the session to a connection that has all events up to `seq`; returns whose it was.
     pub(crate) fn resume(&mut self, connection: u64, seq: u64) -> Result<Option<u64>, Refusal> {
-        let previous = match self.link {
-            Link::Attached { connection } => Some(connection),
-            Link::Detached { .. } => None,
+        let (previous, since) = match self.link {
+            Link::Attached { connection } => (Some(connection), None),
+            Link::Detached { since } => (None, Some(since)),
             Link::Ended { .. } => return Err(Refusal::Ended),
         };
         if seq > self.seq {
@@ -242,7 +246,21 @@ impl Session {
         self.tally.resumes += 1;
         self.tally.replayed += self.seq - seq;
         self.sent = seq;
+        // A connection that ended before its RESUMED was none.
+        let since = self.gap.map(|(since, _)| since).or(since);
+        self.gap = since.map(|since| (since, self.seq + 1));
         Ok(previous)
+    }
+
+    /// Events were written; with RESUMED the time without a connection is over.
+    pub(crate) fn written(&mut self, now: Instant) {
+        if let Some((since, resumed)) = self.gap
+            && self.sent >= resumed
+        {
+            self.gap = None;
+            let gap = now.saturating_duration_since(since);
+            self.tally.longest_gap = self.tally.longest_gap.max(gap);
+        }
     }
 
     /// Ends the connection's hold on the session; `false` if it has none.

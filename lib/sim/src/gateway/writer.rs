@@ -7,7 +7,7 @@ use futures_util::{SinkExt, stream::SplitSink};
 use tokio::{
     net::TcpStream,
     sync::{mpsc, watch},
-    time::sleep,
+    time::{Instant, sleep},
 };
 use tokio_websockets::{CloseCode, Message, WebSocketStream};
 
@@ -133,6 +133,7 @@ impl Writer {
                 let code = match reason {
                     "overflow" => 4000,
                     "token reset" => 4004,
+                    "intents revoked" => 4014,
                     _ => 4009,
                 };
                 return Written::Stop(self.close(code, reason).await);
@@ -144,7 +145,10 @@ impl Writer {
             self.encode_event(event, faults, &mut messages);
         }
         match self.send(messages, faults).await {
-            Ok(()) => Written::Some,
+            Ok(()) => {
+                handle.lock().written(Instant::now());
+                Written::Some
+            }
             Err(stop) => Written::Stop(stop),
         }
     }

@@ -43,6 +43,7 @@ pub(super) fn routes() -> Router<Arc<World>> {
         .route("/raw", post(raw))
         .route("/close", post(close))
         .route("/drop", post(drop_connections))
+        .route("/black_hole", post(black_hole))
         .route("/reconnect", post(reconnect))
         .route("/invalid", post(invalid))
         .route("/heartbeat", post(heartbeat))
@@ -144,6 +145,11 @@ async fn close(State(world): Shared, bytes: Bytes) -> Answer<Value> {
 async fn drop_connections(State(world): Shared, bytes: Bytes) -> Answer<Value> {
     let Target { shard } = body(&bytes)?;
     Ok(count("connections", orders::kill(&world, shard)?))
+}
+
+async fn black_hole(State(world): Shared, bytes: Bytes) -> Answer<Value> {
+    let Target { shard } = body(&bytes)?;
+    Ok(count("connections", orders::black_hole(&world, shard)?))
 }
 
 async fn reconnect(State(world): Shared, bytes: Bytes) -> Answer<Value> {

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{
-    HeaderMap, Method, StatusCode, Uri,
+    HeaderMap, HeaderValue, Method, StatusCode, Uri,
     header::{AUTHORIZATION, USER_AGENT},
 };
 use serde_json::{Value, json};
@@ -28,19 +28,28 @@ pub(super) async fn answer(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    let (delay_ms, status) = {
-        let faults = world.faults.borrow();
-        (faults.rest_delay_ms, faults.rest_status)
-    };
+    let delay_ms = world.faults.borrow().rest_delay_ms;
     if delay_ms > 0 {
         sleep(Duration::from_millis(delay_ms)).await;
     }
     check_user_agent(&world, &method, &uri, &headers);
-    if let Some(status) = status.and_then(|status| StatusCode::from_u16(status).ok()) {
-        return fault(status);
+    if let Some((status, html)) = failing(&world) {
+        return if html { page(status) } else { fault(status) };
     }
     let (status, body) = route(&world, &method, &uri, &headers);
     (status, Json(body)).into_response()
+}
+
+/// Whether this request is to fail, and whether with a page.
+fn failing(world: &World) -> Option<(StatusCode, bool)> {
+    let mut failure = None;
+    world.faults.send_if_modified(|faults| {
+        failure = faults.take_rest_failure();
+        // Nobody waits for a count to go down.
+        false
+    });
+    let (status, html) = failure?;
+    Some((StatusCode::from_u16(status).ok()?, html))
 }
 
 type Answer = (StatusCode, Value);
@@ -148,6 +157,37 @@ fn fault(status: StatusCode) -> Response {
     }
     let (status, body) = failure(status);
     (status, Json(body)).into_response()
+}
+
+/// What Cloudflare, in front of Discord, answers in its own name: error 1015 for too many requests, else one of
+/// its pages about a server that does not answer.
+fn page(status: StatusCode) -> Response {
+    let limited = status == StatusCode::TOO_MANY_REQUESTS;
+    let title = if limited {
+        "Access denied | discord.com used Cloudflare to restrict access".to_owned()
+    } else {
+        let reason = status
+            .canonical_reason()
+            .unwrap_or("Web server is returning an unknown error");
+        format!("discord.com | {}: {reason}", status.as_u16())
+    };
+    let code = if limited { 1015 } else { status.as_u16() };
+    let body = format!(
+        "<!DOCTYPE html>\n<html lang=\"en-US\">\n<head><title>{title}</title></head>\n<body>\n\
+         <h1>Error {code}</h1>\n<p>Cloudflare Ray ID: 0123456789abcdef</p>\n</body>\n</html>\n"
+    );
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("content-type", "text/html; charset=UTF-8"),
+        ("server", "cloudflare"),
+        ("cf-ray", "0123456789abcdef-FRA"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if limited {
+        headers.insert("retry-after", HeaderValue::from_static("1"));
+    }
+    (status, headers, body).into_response()
 }
 
 fn user(config: &Config) -> Value {

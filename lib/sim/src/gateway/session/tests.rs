@@ -106,3 +106,23 @@ fn sessions_expire_without_a_connection() {
     assert_eq!(session.link(), Link::Ended { reason: "timeout" });
     assert!(!session.push("E", 7, b"{}"));
 }
+
+#[test]
+fn a_gap_lasts_until_resumed_is_written() {
+    let second = Duration::from_secs(1);
+    let start = Instant::now();
+    let mut session = session(10);
+    session.detach(1, start);
+    session.resume(2, 0).unwrap();
+    push(&mut session, 1);
+    // The second connection ends before RESUMED was written.
+    session.detach(2, start + second);
+    session.resume(3, 0).unwrap();
+    push(&mut session, 1);
+    session.written(start + 2 * second);
+    assert_eq!(session.tally.longest_gap, Duration::ZERO);
+    take(&mut session, 3);
+    session.written(start + 3 * second);
+    session.written(start + 9 * second);
+    assert_eq!(session.tally.longest_gap, 3 * second);
+}

@@ -1,0 +1,83 @@
+//! When a shard's next connection may begin.
+
+use boot::Backoff;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A connection that lasted this long was a good one: the next may begin at once.
+const HEALTHY: Duration = Duration::from_secs(30);
+
+/// The longest wait between two connections.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// How a shard's connections followed each other.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    /// How long to wait after a connection that was no good.
+    backoff: Backoff,
+    /// When the present connection was identified or resumed.
+    connected_at: Option<Instant>,
+    /// When the next may begin.
+    next: Instant,
+}
+
+impl Pace {
+    /// The first connection may begin at once.
+    pub(crate) fn new() -> Self {
+        Self {
+            backoff: Backoff::new(Duration::from_secs(1), MAX_WAIT),
+            connected_at: None,
+            next: Instant::now(),
+        }
+    }
+
+    /// When the next connection may begin.
+    pub(crate) const fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// The connection has a session.
+    pub(crate) fn connected(&mut self) {
+        self.connected_at = Some(Instant::now());
+    }
+
+    /// The connection was lost; returns how long to wait.
+    pub(crate) fn lost(&mut self) -> Duration {
+        let lasted = self.connected_at.take().map(|since| since.elapsed());
+        let wait = if lasted.is_some_and(|lasted| lasted >= HEALTHY) {
+            self.backoff.reset();
+            Duration::ZERO
+        } else {
+            self.backoff.next()
+        };
+        self.next = Instant::now() + wait;
+        wait
+    }
+
+    /// The connection was given up by us: it says nothing of the next.
+    pub(crate) fn given_up(&mut self) {
+        self.connected_at = None;
+        self.next = Instant::now();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HEALTHY, MAX_WAIT, Pace};
+    use std::time::Duration;
+    use tokio::time;
+
+    #[tokio::test(start_paused = true)]
+    async fn bad_connections_follow_slower_and_slower_and_a_good_one_at_once() {
+        let mut pace = Pace::new();
+        let waits: Vec<Duration> = (0..20).map(|_| pace.lost()).collect();
+        assert!(
+            waits[0] > Duration::ZERO && waits[19] > waits[0],
+            "{waits:?}"
+        );
+        assert!(waits.iter().all(|wait| *wait <= MAX_WAIT), "{waits:?}");
+        pace.connected();
+        time::advance(HEALTHY).await;
+        assert_eq!(pace.lost(), Duration::ZERO);
+    }
+}
