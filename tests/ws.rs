@@ -12,3 +12,4 @@ mod refusals;
 mod replicas;
 mod stage;
 mod system;
+mod telemetry;

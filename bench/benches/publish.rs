@@ -167,6 +167,7 @@ async fn publish(url: &str, sink: &Sink, batch: Option<Batch>) -> Result<Run> {
         body: body.clone(),
         group: 0,
         batch,
+        trace: None,
     };
     lane.publish(1, message(1)).await?;
     lane.confirmed_past(1).await;

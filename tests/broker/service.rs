@@ -112,6 +112,7 @@ pub(crate) fn event(sequence: u64, size: usize) -> Message {
         body: body.into(),
         group: 0,
         batch: None,
+        trace: None,
     }
 }
 

@@ -220,6 +220,7 @@ impl Application {
             pulse: Pulse::new(config.lease_ttl),
             rest,
             stall_timeout: config.stall_timeout,
+            traces: self.common.context.traces.clone(),
         }
     }
 

@@ -28,6 +28,9 @@ pub(crate) use settings::{KEYS, Settings};
 /// The bit of the context that says that the trace is recorded.
 const SAMPLED: u32 = 1;
 
+/// How many moments a span may have: a message may be published again and again.
+const MOMENTS: usize = 16;
+
 /// Begins traces, of as many events as the operator wants; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Traces(Option<Arc<Sampler>>);
@@ -126,7 +129,12 @@ impl Span {
             name: name.to_owned(),
             ..otlp::span::Event::default()
         };
-        self.0.lock().events.push(moment);
+        let mut span = self.0.lock();
+        if span.events.len() < MOMENTS {
+            span.events.push(moment);
+        } else {
+            span.dropped_events_count += 1;
+        }
     }
 }
 

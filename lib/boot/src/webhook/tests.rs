@@ -20,11 +20,14 @@ use tracing::Level;
 
 use super::{Lines, Settings, WAITING, Webhook};
 
+/// A status, and how long it asks to wait.
+type Answer = (StatusCode, Option<&'static str>);
+
 /// What a server was sent, and what it answers to that.
 #[derive(Clone, Default)]
 struct Channel {
     posts: Arc<Mutex<Vec<(Instant, HeaderMap, Value)>>>,
-    answers: Arc<Mutex<Vec<(StatusCode, Option<&'static str>)>>>,
+    answers: Arc<Mutex<Vec<Answer>>>,
 }
 
 impl Channel {
@@ -71,13 +74,13 @@ struct Stage {
 
 impl Stage {
     /// A webhook at a server that gives these answers, the last one first, and then is content.
-    async fn new(answers: &[(StatusCode, Option<&'static str>)]) -> Self {
+    async fn new(answers: &[Answer]) -> Self {
         let (mut stage, webhook) = Self::idle(answers).await;
         stage.run(webhook);
         stage
     }
 
-    async fn idle(answers: &[(StatusCode, Option<&'static str>)]) -> (Self, Webhook) {
+    async fn idle(answers: &[Answer]) -> (Self, Webhook) {
         rustls::crypto::ring::default_provider()
             .install_default()
             .ok();
@@ -118,9 +121,15 @@ impl Stage {
     }
 
     async fn posts(&self, count: usize) {
-        while self.channel.posts.lock().unwrap().len() < count {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let posted = async {
+            while self.channel.posts.lock().unwrap().len() < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let patience = Duration::from_secs(60);
+        tokio::time::timeout(patience, posted)
+            .await
+            .expect("lines are posted");
     }
 
     async fn end(mut self) -> Channel {
@@ -238,8 +247,8 @@ async fn only_what_matters_is_posted_and_never_what_comes_of_posting() {
         .with_writer(writer);
     let layer = layer.with_filter(filter_fn(move |metadata| lines.wants(metadata)));
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-        info!("too quiet");
-        warn!(shard = 3, "worth a look");
+        info!(target: "gateway_ws", "too quiet");
+        warn!(target: "gateway_ws", shard = 3, "worth a look");
         warn!(target: "boot::webhook", "posting failed");
         error!(target: "rustls::conn", "its connection broke");
         error!(target: "hyper_util::client", "so did this one");
@@ -249,6 +258,6 @@ async fn only_what_matters_is_posted_and_never_what_comes_of_posting() {
     let contents = stage.end().await.contents();
     assert_eq!(
         contents,
-        ["```\n WARN boot::webhook::tests: worth a look shard=3\n```"].map(str::to_owned)
+        ["```\n WARN gateway_ws: worth a look shard=3\n```"].map(str::to_owned)
     );
 }

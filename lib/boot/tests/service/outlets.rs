@@ -20,14 +20,18 @@ struct Server {
 }
 
 async fn traces(State(server): State<Server>, headers: HeaderMap, body: Bytes) {
-    let request = ExportTraceServiceRequest::decode(body).unwrap();
-    server.spans.lock().unwrap().push(request);
-    let key = headers["api-key"].to_str().unwrap().to_owned();
-    server.keys.lock().unwrap().push(key);
+    let request = ExportTraceServiceRequest::decode(body).expect("OTLP");
+    server.spans.lock().expect("no test panicked").push(request);
+    let key = headers["api-key"].to_str().expect("a text").to_owned();
+    server.keys.lock().expect("no test panicked").push(key);
 }
 
 async fn webhook(State(server): State<Server>, body: String) {
-    server.posts.lock().unwrap().push_str(&body);
+    server
+        .posts
+        .lock()
+        .expect("no test panicked")
+        .push_str(&body);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -90,7 +90,9 @@ impl State {
         if self.ring.is_exhausted() && self.batches.due().is_some() {
             self.close_due();
         }
-        self.ring.take()
+        let entry = self.ring.take()?;
+        entry.message.reached("published");
+        Some(entry)
     }
 
     /// Closes the batches whose time has come.
@@ -149,6 +151,7 @@ impl State {
     pub(super) fn confirm(&mut self, count: usize) {
         for entry in (0..count).map_while(|_| self.ring.confirm()) {
             entry.origin.confirm(entry.sequence);
+            entry.message.reached("confirmed");
             if let (Some(_), Some(overflow)) = (&entry.origin.segment, &self.overflow) {
                 overflow.work.notify_one();
             }

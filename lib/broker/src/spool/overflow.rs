@@ -119,6 +119,7 @@ impl Overflow {
         while self.writing <= self.window / CHUNKS
             && let Some(item) = self.fresh.pop_front()
         {
+            item.message.reached("spooled");
             self.costs = self.costs.saturating_sub(item.cost);
             self.writing += item.cost;
             let lane = &item.origin.lane;

@@ -29,6 +29,7 @@ fn message(number: u64) -> Message {
         body: Bytes::from(vec![7; usize::try_from(number % 40).unwrap()]),
         group: 7,
         batch: None,
+        trace: None,
     }
 }
 
