@@ -9,9 +9,10 @@ use crate::{
     Bindings, Client, Config, Kind, Lane, Owned, Requests,
     amqp::{self, Caller, Consumer, Links},
     client::ASKS,
-    metrics::Metrics,
+    metrics::{Metrics, SpoolMetrics},
     queue::{Queue, User},
     requests::Source,
+    spool,
     stdio::{self, Stdio},
 };
 
@@ -48,8 +49,14 @@ impl Broker {
         let metrics = Metrics::new(&context.metrics, config.window);
         // Over stdio a line is an event: there is nothing to gain by a batch.
         let batching = config.kind == Kind::Amqp;
-        let queue = Queue::new(config.window, batching, metrics.counts.clone());
+        let mut queue = Queue::new(config.window, batching, metrics.counts.clone());
+        if let Some(spool) = &config.spool {
+            queue = queue.spooling(config.window, spool.limit);
+        }
         let queue = Arc::new(queue);
+        if let Some(spool) = config.spool.clone() {
+            spool::start(spool, &queue, SpoolMetrics::new(&context.metrics), context);
+        }
         let prefix = config.prefix.clone();
         let transport = match config.kind {
             Kind::Amqp => Transport::Amqp(amqp::start(config, &queue, metrics, context)),
