@@ -240,7 +240,10 @@ async fn a_replica_that_slept_longer_than_its_lease_disturbs_nobody() -> Result<
     // alive when their sessions were resumed. That is all that may be wrong.
     let violations = fleet.stage.sim.violations();
     let is_twice = |violation: &Violation| violation.kind == Kind::ResumeTwice;
-    ensure!(violations.iter().all(is_twice) && violations.len() <= 2, "{violations:#?}");
+    ensure!(
+        violations.iter().all(is_twice) && violations.len() <= 2,
+        "{violations:#?}"
+    );
     fleet.stage.sim.clear_violations();
     fleet.nothing_is_lost().await
 }
