@@ -71,6 +71,8 @@ fn event(sequence: u64, name: &str, guild_id: u64, payload: &Value) -> Message {
         timestamp: 1_700_000_000,
         headers: Vec::new(),
         body: encoded.body.to_vec().into(),
+        group: guild_id,
+        batch: None,
         message_id,
     }
 }

@@ -122,6 +122,7 @@ async fn ours(url: &str, sink: &Sink) -> Result<Run> {
         prefix: PREFIX.to_owned(),
         window: 16 << 20,
         persistent: false,
+        spool: None,
     };
     let broker = Broker::start(config, &context);
     let mut lane = broker.lane();
@@ -136,6 +137,8 @@ async fn ours(url: &str, sink: &Sink) -> Result<Run> {
         timestamp: 1_700_000_000,
         headers: Vec::new(),
         body: body.clone(),
+        group: 0,
+        batch: None,
     };
     lane.publish(1, message(1)).await?;
     lane.confirmed_past(1).await;

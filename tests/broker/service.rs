@@ -36,6 +36,7 @@ impl Service {
             prefix: prefix.to_owned(),
             window,
             persistent: true,
+            spool: None,
         };
         let broker = Broker::start(config, &context);
         Self { context, broker }
@@ -109,6 +110,8 @@ pub(crate) fn event(sequence: u64, size: usize) -> Message {
             ("sequence", Value::Number(sequence.cast_signed())),
         ],
         body: body.into(),
+        group: 0,
+        batch: None,
     }
 }
 

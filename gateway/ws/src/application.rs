@@ -18,8 +18,9 @@ use boot::{Backoff, Check, Context, chain};
 use broker::Broker;
 use discord::rest::{GatewayBot, Rest};
 use std::{
+    collections::BTreeSet,
     future::Future,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use store::{Replica, Store};
@@ -50,6 +51,8 @@ pub(crate) struct Common {
     pub(crate) metrics: Metrics,
     /// The mapping from JSON to protobuf.
     pub(crate) transcoder: Arc<Transcoder>,
+    /// The ids of applications that run already.
+    pub(crate) running: Arc<Mutex<BTreeSet<u64>>>,
     /// What the process gives.
     pub(crate) context: Context,
 }
@@ -93,6 +96,9 @@ impl Application {
         if !is_gateway_url(&gateway.url) {
             return Err(Error::GatewayUrl(gateway.url));
         }
+        if !self.is_first(id) {
+            return Err(Error::SameApplication { id });
+        }
         let stop = CancellationToken::new();
         let outcome = self
             .owner(rest, &gateway, id, &stop)
@@ -100,6 +106,12 @@ impl Application {
             .await;
         stop.cancel();
         outcome.inspect_err(|_| failed(id))
+    }
+
+    /// Whether no other application of this process has this id: two tokens can be of one bot.
+    fn is_first(&self, id: u64) -> bool {
+        let running = self.common.running.lock();
+        running.unwrap_or_else(PoisonError::into_inner).insert(id)
     }
 
     /// A check of `/readyz`, named after the application when there are several.

@@ -6,7 +6,8 @@ mod values;
 
 pub(crate) use application::Application;
 
-use boot::{Key, Reader};
+use boot::{Key, Reader, Size};
+use broker::Spool;
 use std::{path::PathBuf, time::Duration};
 use values::ApiUrl;
 
@@ -34,6 +35,13 @@ const STALL_TIMEOUT: Key = Key::new(
     "How long the broker may take no event before a shard disconnects, to resume when it does.",
 )
 .with_default("5s");
+const SPOOL_DIR: Key = Key::new(
+    "WS_SPOOL_DIR",
+    "A folder where events wait when the broker takes none and AMQP_WINDOW is full; for one \
+     process. Without it the shards disconnect then.",
+);
+const SPOOL_SIZE: Key =
+    Key::new("WS_SPOOL_SIZE", "How much WS_SPOOL_DIR may hold.").with_default("1GiB");
 
 /// The keys of this service alone.
 const OWN: &[Key] = &[
@@ -42,6 +50,8 @@ const OWN: &[Key] = &[
     LEASE_TTL,
     IDENTIFY_RESERVE,
     STALL_TIMEOUT,
+    SPOOL_DIR,
+    SPOOL_SIZE,
 ];
 
 /// All keys of this service, in the order of the documentation; `boot` adds those of every
@@ -70,7 +80,7 @@ pub struct Config {
 impl Config {
     /// Reads the configuration; every mistake is noted in the reader.
     pub fn read(reader: &mut Reader) -> Option<Self> {
-        let application = Application::read(reader);
+        let applications = reader.each(application::LIST, Application::read);
         let api_url = reader.or_default::<ApiUrl>(&API_URL);
         let file = reader.optional::<PathBuf>(&SESSION_FILE);
         let store = store::Config::read(reader, file);
@@ -82,16 +92,27 @@ impl Config {
             Duration::from_millis(100)..=Duration::from_secs(30),
         );
         let broker = broker::Config::read(reader);
+        let spool_dir = reader.optional::<PathBuf>(&SPOOL_DIR);
+        let spool_size = reader.in_range(&SPOOL_SIZE, Size(64 << 20)..=Size(1 << 50));
         Some(Self {
-            applications: vec![application?],
+            applications: applications?,
             api_url: api_url?.0,
             store: store?,
             lease_ttl: lease_ttl?,
             identify_reserve: identify_reserve?,
             stall_timeout: stall_timeout?,
-            broker: broker?,
+            broker: broker::Config {
+                spool: spool(spool_dir, spool_size?),
+                ..broker?
+            },
         })
     }
+}
+
+/// The folder where events wait for the broker, if there is one.
+fn spool(dir: Option<PathBuf>, size: Size) -> Option<Spool> {
+    let limit = size.0;
+    Some(Spool { dir: dir?, limit })
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! From a gateway frame to the message that the broker carries.
 
 use crate::{config::Application, shared::Shared};
-use broker::{Exchange, Message, Value};
+use broker::{Batch, Exchange, Message, Value};
 use bytes::Bytes;
 use prost::Message as _;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -32,6 +32,8 @@ pub(crate) struct Encoder {
     lanes: Lanes,
     /// The events to publish; `None` is all.
     events: Option<Arc<BTreeSet<String>>>,
+    /// The events that are batched.
+    batches: Arc<BTreeMap<String, Batch>>,
     /// The mapping from JSON to protobuf.
     transcoder: Arc<Transcoder>,
     /// Buffers that are used again for every event.
@@ -52,6 +54,7 @@ impl Encoder {
             app_id: application_id.to_string().into(),
             lanes: application.lanes,
             events: application.events.clone(),
+            batches: Arc::clone(&application.batches),
             transcoder: Arc::clone(transcoder),
             scratch: Scratch::default(),
         }
@@ -111,6 +114,8 @@ impl Encoder {
                 ),
             ],
             body,
+            group: ids.guild_id.unwrap_or_default(),
+            batch: self.batches.get(name).copied(),
         }
     }
 

@@ -89,10 +89,14 @@ fn table(keys: &[&[Key]]) -> String {
                 Some(default) => format!(" [default: {default}]"),
                 None => String::new(),
             };
+            let each = match key.each {
+                Some(each) => format!(" ([[{}]]: {})", each.list, each.name),
+                None => String::new(),
+            };
             // Writing to a string cannot fail.
             writeln!(
                 table,
-                "  {}{file}\n          {}{default}",
+                "  {}{file}{each}\n          {}{default}",
                 key.name, key.help
             )
             .ok();

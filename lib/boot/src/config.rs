@@ -3,6 +3,7 @@
 mod file;
 mod key;
 mod mistake;
+mod names;
 mod parse;
 mod reader;
 mod sources;
@@ -10,7 +11,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
-pub use key::Key;
+pub use key::{Each, Key};
 pub use mistake::Mistakes;
 pub use parse::{Invalid, Parse, Parsed, Size};
 pub use reader::Reader;

@@ -73,7 +73,7 @@ impl<C> Plan<C> {
         let options = Options::parse(name, version, &keys, arguments)?;
         let environment: Vec<_> = environment.into_iter().collect();
         let colour = !environment.iter().any(|(name, _)| name == "NO_COLOR");
-        let mut reader = reader(&keys, &options, environment);
+        let mut reader = reader(name, &keys, &options, environment);
         let settings = Settings::read(&mut reader);
         let config = read(&mut reader);
         let redactor = reader.redactor();
@@ -124,14 +124,21 @@ impl From<clap::Error> for Answer {
     }
 }
 
-fn reader(keys: &[&[Key]], options: &Options, environment: Vec<(String, String)>) -> Reader {
+fn reader(
+    name: &str,
+    keys: &[&[Key]],
+    options: &Options,
+    environment: Vec<(String, String)>,
+) -> Reader {
+    // The table of gateway-ws is [ws].
+    let service = name.strip_prefix("gateway-").unwrap_or(name);
     let Some(file) = options.file() else {
-        return Reader::new(keys, environment, None);
+        return Reader::of(service, keys, environment, None);
     };
     match file.text {
-        Ok(text) => Reader::new(keys, environment, Some((&file.path, &text))),
+        Ok(text) => Reader::of(service, keys, environment, Some((&file.path, &text))),
         Err(error) => {
-            let mut reader = Reader::new(keys, environment, None);
+            let mut reader = Reader::of(service, keys, environment, None);
             reader.unreadable(&file.path, &error);
             reader
         }

@@ -46,7 +46,10 @@ impl Broker {
     #[must_use]
     pub fn start(config: Config, context: &Context) -> Self {
         let metrics = Metrics::new(&context.metrics, config.window);
-        let queue = Arc::new(Queue::new(config.window, metrics.window_used.clone()));
+        // Over stdio a line is an event: there is nothing to gain by a batch.
+        let batching = config.kind == Kind::Amqp;
+        let queue = Queue::new(config.window, batching, metrics.counts.clone());
+        let queue = Arc::new(queue);
         let prefix = config.prefix.clone();
         let transport = match config.kind {
             Kind::Amqp => Transport::Amqp(amqp::start(config, &queue, metrics, context)),

@@ -1,5 +1,7 @@
 //! Which broker, where, and how much may wait for it.
 
+use std::path::PathBuf;
+
 use boot::{Key, Parse, Reader, SecretString, Size, config::Invalid};
 use rabbitmq::{Place, SHORT_STRING};
 
@@ -87,10 +89,21 @@ pub struct Config {
     pub window: usize,
     /// Whether messages survive a restart of the broker where their queue does.
     pub persistent: bool,
+    /// Where messages wait when the window is full; `None` keeps them in the window alone.
+    pub spool: Option<Spool>,
+}
+
+/// A folder on disk where messages wait for the broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spool {
+    /// The folder, of this process alone.
+    pub dir: PathBuf,
+    /// How many bytes it may hold.
+    pub limit: u64,
 }
 
 impl Config {
-    /// Reads [`KEYS`]; mistakes stay with the reader.
+    /// Reads [`KEYS`]; mistakes stay with the reader. The spool is the service's own decision.
     pub fn read(reader: &mut Reader) -> Option<Self> {
         let kind = reader.or_default(&BROKER_TYPE);
         let url = read_url(reader);
@@ -103,6 +116,7 @@ impl Config {
             prefix: prefix?,
             window: window?.bytes(),
             persistent: persistent?,
+            spool: None,
         })
     }
 }

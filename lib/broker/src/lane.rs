@@ -1,10 +1,13 @@
 //! An ordered stream of messages whose confirms are tracked together.
 
+mod track;
+
 use std::sync::{
-    Arc,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
+use self::track::Track;
 use crate::{
     Closed, Message,
     queue::{Queue, User},
@@ -23,12 +26,35 @@ pub struct Lane {
 
 /// How far a lane is confirmed.
 #[derive(Debug, Default)]
-pub(crate) struct Confirmed(AtomicU64);
+pub(crate) struct Confirmed {
+    /// The lane's number, by which the queue knows it.
+    pub(crate) number: u64,
+    sequence: AtomicU64,
+    track: Mutex<Track>,
+}
 
 impl Confirmed {
-    /// Everything of the lane up to this sequence is confirmed.
-    pub(crate) fn advance(&self, sequence: u64) {
-        self.0.fetch_max(sequence, Ordering::Release);
+    /// The lane with this number; nothing was published on it yet.
+    pub(crate) fn new(number: u64) -> Self {
+        Self {
+            number,
+            ..Self::default()
+        }
+    }
+
+    /// A message with this sequence was published.
+    pub(crate) fn publish(&self, sequence: u64) {
+        self.track().publish(sequence);
+    }
+
+    /// Such a message is confirmed.
+    pub(crate) fn confirm(&self, sequence: u64) {
+        let settled = self.track().confirm(sequence);
+        self.sequence.fetch_max(settled, Ordering::Release);
+    }
+
+    fn track(&self) -> MutexGuard<'_, Track> {
+        self.track.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -36,7 +62,7 @@ impl Lane {
     pub(crate) fn new(queue: &Arc<Queue>) -> Self {
         Self {
             user: User::new(queue),
-            confirmed: Arc::default(),
+            confirmed: Arc::new(Confirmed::new(queue.next_lane())),
         }
     }
 
@@ -71,15 +97,19 @@ impl Lane {
         self.queue().until(|| self.queue().has_room()).await;
     }
 
-    /// The highest sequence such that it and everything published before it on this lane is
-    /// confirmed; 0 if there is none.
+    /// The highest published sequence such that it and everything below it that was published on
+    /// this lane is confirmed, in whatever order that happened; 0 if there is none.
     pub fn confirmed(&self) -> u64 {
-        self.confirmed.0.load(Ordering::Acquire)
+        self.confirmed.sequence.load(Ordering::Acquire)
     }
 
     /// Returns when [`Lane::confirmed`] has reached this sequence, or the broker has ended, after
-    /// which nothing more will be confirmed: look at `confirmed` to know which. Cancel safe.
+    /// which nothing more will be confirmed: look at `confirmed` to know which. Events of the lane
+    /// do not wait any longer to be batched with others. Cancel safe.
     pub async fn confirmed_past(&self, sequence: u64) {
+        if self.confirmed() < sequence {
+            self.queue().hurry(Some(self.confirmed.number));
+        }
         self.queue().until(|| self.confirmed() >= sequence).await;
     }
 

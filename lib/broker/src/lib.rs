@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod amqp;
+mod batch;
 mod body;
 mod broker;
 mod client;
@@ -14,11 +15,13 @@ mod owned;
 mod queue;
 mod requests;
 mod ring;
+mod spool;
 mod stdio;
 
+pub use batch::{Batch, EventBatch};
 pub use broker::Broker;
 pub use client::{Client, Replies};
-pub use config::{Config, KEYS, Kind};
+pub use config::{Config, KEYS, Kind, Spool};
 pub use error::{CallError, Closed, Error};
 pub use lane::Lane;
 pub use message::{Exchange, Message, Value};

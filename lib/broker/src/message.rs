@@ -6,6 +6,8 @@ use bytes::Bytes;
 use rabbitmq::SHORT_STRING;
 use wire::routing;
 
+use crate::Batch;
+
 /// What a message costs in memory beside its body and its texts: its place in the ring, the
 /// allocations' own overhead, and what the AMQP client keeps until the confirm is there.
 const OVERHEAD: usize = 640;
@@ -78,6 +80,12 @@ pub struct Message {
     pub headers: Vec<(&'static str, Value)>,
     /// The encoded protobuf message.
     pub body: Bytes,
+    /// What belongs together: a guild's id, or 0. Messages of one lane and group reach queues in
+    /// the order in which they were published, batched or not.
+    pub group: u64,
+    /// Whether the message, an event, may travel in one message with others that have the same
+    /// routing key, and how long it may wait for them.
+    pub batch: Option<Batch>,
 }
 
 impl Message {
@@ -152,6 +160,8 @@ mod tests {
             timestamp: 0,
             headers: Vec::new(),
             body: Bytes::from_static(&[0; 1_000]),
+            group: 0,
+            batch: None,
         };
         assert_eq!(message.cost(), OVERHEAD + 1_010);
     }

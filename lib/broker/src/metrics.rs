@@ -2,6 +2,8 @@
 
 use boot::metrics::{Buckets, Counter, Gauge, Histogram};
 
+use crate::queue::Counts;
+
 /// The broker's metrics; all names begin with `gateway_broker_`.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
@@ -23,8 +25,8 @@ pub(crate) struct Metrics {
     pub(crate) connected: Gauge,
     /// Whether the broker has asked us to stop publishing.
     pub(crate) blocked: Gauge,
-    /// Bytes of the window in use.
-    pub(crate) window_used: Gauge,
+    /// What became of every event, and the memory in use.
+    pub(crate) counts: Counts,
     /// Seconds from handing a message over to its confirm.
     pub(crate) latency: Histogram,
 }
@@ -64,16 +66,41 @@ impl Metrics {
                 "broker_blocked",
                 "Whether the broker has blocked publishers (1), usually for want of memory or disk",
             ),
-            window_used: metrics.gauge(
-                "broker_window_used_bytes",
-                "Memory that unconfirmed messages take",
-            ),
+            counts: counts(metrics),
             latency: metrics.histogram(
                 "broker_confirm_seconds",
                 "Time from publishing a message to its confirm",
                 &Buckets::seconds(),
             ),
         }
+    }
+}
+
+/// The ledger: events = confirmed + waiting + spooled + dropped.
+fn counts(metrics: &boot::Metrics) -> Counts {
+    Counts {
+        given: metrics.counter(
+            "broker_events",
+            "Events given to the broker, or found in the spool at the start",
+        ),
+        confirmed: metrics.counter(
+            "broker_events_confirmed",
+            "Events that the broker confirmed, alone or in a batch",
+        ),
+        waiting: metrics.gauge(
+            "broker_events_waiting",
+            "Events in memory that are not confirmed yet",
+        ),
+        spooled: metrics.gauge("broker_events_spooled", "Events that wait on disk"),
+        dropped: metrics.counters(
+            "broker_events_dropped",
+            "Events that will never arrive: oversized (a notice is in their place), or corrupt \
+             (the spool's file cannot be read)",
+        ),
+        used: metrics.gauge(
+            "broker_window_used_bytes",
+            "Memory that unconfirmed messages take",
+        ),
     }
 }
 

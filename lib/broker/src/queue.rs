@@ -1,49 +1,64 @@
-//! What lanes and the task that publishes share: the ring, and who waits for what.
+//! What lanes and the task that publishes share: what is not confirmed, and who waits for what.
 
-use std::{
-    mem,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+mod item;
+mod ledger;
+mod state;
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
-use boot::metrics::Gauge;
-use tokio::sync::{Notify, futures::Notified};
+use tokio::{
+    select,
+    sync::{Notify, futures::Notified},
+    time,
+};
 
-use crate::{Closed, Message, lane::Confirmed, ring::Ring};
-
-/// The ring as the broker uses it.
-pub(crate) type Messages = Ring<Message, Arc<Confirmed>>;
+pub(crate) use self::{
+    item::{Item, Origin},
+    ledger::Counts,
+};
+use self::{
+    ledger::Ledger,
+    state::{Offered, State},
+};
+use crate::{Closed, Message, lane::Confirmed};
 
 /// The meeting place of those who publish and the task that does it.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    ring: Mutex<Messages>,
+    state: Mutex<State>,
     /// Tells the task that messages wait, or that a user is gone.
     work: Notify,
     /// Tells everybody else that something was confirmed, or that the broker has ended.
     progress: Notify,
     /// How many lanes and consumers exist.
     users: AtomicUsize,
+    /// The number of the next lane.
+    lanes: AtomicU64,
     closed: AtomicBool,
-    /// Shows how much of the window is in use.
-    used: Gauge,
 }
 
 impl Queue {
-    pub(crate) fn new(window: usize, used: Gauge) -> Self {
+    /// A queue over a window of bytes. Without `batching` each event is a message of its own.
+    pub(crate) fn new(window: usize, batching: bool, counts: Counts) -> Self {
         Self {
-            ring: Mutex::new(Ring::new(window)),
+            state: Mutex::new(State::new(window, batching, Ledger::new(counts))),
             work: Notify::new(),
             progress: Notify::new(),
             users: AtomicUsize::new(0),
+            lanes: AtomicU64::new(1),
             closed: AtomicBool::new(false),
-            used,
         }
     }
 
-    /// Puts the message into the ring, or gives it back when the window is full.
+    /// A number for a new lane.
+    pub(crate) fn next_lane(&self) -> u64 {
+        self.lanes.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Takes the message, or gives it back when the window is full.
     pub(crate) fn offer(
         &self,
         lane: &Arc<Confirmed>,
@@ -53,56 +68,39 @@ impl Queue {
         if self.is_closed() {
             return Err(Closed);
         }
-        let cost = message.cost();
-        let mut ring = self.ring();
-        if !ring.admits(cost) {
-            return Ok(Some(message));
+        let offered = self.ring().offer(lane, sequence, message);
+        match offered {
+            Offered::Back(message) => return Ok(Some(message)),
+            Offered::Taken(true) => self.work.notify_one(),
+            Offered::Taken(false) => {}
         }
-        ring.push(Arc::clone(lane), sequence, message, cost);
-        self.observe(&ring);
-        drop(ring);
-        self.work.notify_one();
         Ok(None)
     }
 
     /// Removes the `count` oldest messages and tells their lanes.
     pub(crate) fn confirm(&self, count: usize) {
-        let mut ring = self.ring();
-        for entry in (0..count).map_while(|_| ring.confirm()) {
-            entry.lane.advance(entry.sequence);
-        }
-        self.observe(&ring);
-        drop(ring);
+        self.ring().confirm(count);
         self.progress.notify_waiters();
     }
 
     /// Puts another message into the place of each for which `revise` has one. Returns the ids
     /// of those that were replaced.
     pub(crate) fn revise(&self, revise: impl Fn(&Message) -> Option<Message>) -> Vec<String> {
-        let mut replaced = Vec::new();
-        let mut ring = self.ring();
-        ring.revise(|message| {
-            let better = revise(message)?;
-            let cost = better.cost();
-            let old = mem::replace(message, better);
-            replaced.push(old.message_id);
-            Some(cost)
-        });
-        self.observe(&ring);
-        drop(ring);
+        let replaced = self.ring().revise(revise);
         self.progress.notify_waiters();
         replaced
     }
 
-    /// Shows how much of the window is in use now.
-    fn observe(&self, ring: &Messages) {
-        self.used
-            .set(i64::try_from(ring.used()).unwrap_or(i64::MAX));
+    /// Lets the events of a lane, or of all, wait for no others: somebody waits for them.
+    pub(crate) fn hurry(&self, lane: Option<u64>) {
+        if self.ring().close_batches(lane) {
+            self.work.notify_one();
+        }
     }
 
-    /// The ring itself, for a moment.
-    pub(crate) fn ring(&self) -> MutexGuard<'_, Messages> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The messages themselves, for a moment.
+    pub(crate) fn ring(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the window has room.
@@ -110,9 +108,17 @@ impl Queue {
         self.ring().has_room()
     }
 
-    /// Returns when messages may wait to be published, or a user is gone.
+    /// Returns when messages may wait to be published, be it that a batch has waited for long
+    /// enough. Cancel safe.
     pub(crate) async fn work(&self) {
-        self.work.notified().await;
+        let Some(due) = self.ring().due() else {
+            return self.work.notified().await;
+        };
+        select! {
+            biased;
+            () = self.work.notified() => {}
+            () = time::sleep_until(due) => {}
+        }
     }
 
     /// Resolves at the next progress after this call, whether or not it was polled by then.
@@ -133,6 +139,7 @@ impl Queue {
 
     /// Returns when everything is confirmed, or the broker has ended.
     pub(crate) async fn drained(&self) {
+        self.hurry(None);
         self.until(|| self.ring().is_empty()).await;
     }
 
@@ -176,7 +183,9 @@ impl User {
 
 impl Drop for User {
     fn drop(&mut self) {
-        self.0.users.fetch_sub(1, Ordering::AcqRel);
+        if self.0.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.hurry(None);
+        }
         self.0.progress.notify_waiters();
     }
 }
@@ -190,3 +199,6 @@ impl Drop for Closing {
         self.0.close();
     }
 }
+
+#[cfg(test)]
+mod tests;

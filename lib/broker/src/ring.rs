@@ -7,15 +7,17 @@
 
 use std::collections::VecDeque;
 
-/// Unconfirmed messages under a limit of bytes. `T` is the message, `L` the lane it came by.
+/// Unconfirmed messages under a limit of bytes. `T` is the message, `L` tells where it came from.
 #[derive(Debug)]
 pub(crate) struct Ring<T, L> {
     entries: VecDeque<Entry<T, L>>,
     /// How many entries, from the front, were handed out since the last rewind.
     taken: usize,
     /// The sum of all costs.
-    used: usize,
-    /// How much `used` may grow.
+    costs: usize,
+    /// What waits elsewhere, but within the same window.
+    beside: usize,
+    /// How much both may take.
     window: usize,
 }
 
@@ -24,9 +26,9 @@ pub(crate) struct Ring<T, L> {
 pub(crate) struct Entry<T, L> {
     /// The message itself.
     pub(crate) message: T,
-    /// The lane that it came by.
-    pub(crate) lane: L,
-    /// Its sequence within the lane.
+    /// Where it came from.
+    pub(crate) origin: L,
+    /// Its sequence there.
     pub(crate) sequence: u64,
     /// Whether it was handed out before the last rewind.
     pub(crate) repeated: bool,
@@ -40,14 +42,15 @@ impl<T, L> Ring<T, L> {
         Self {
             entries: VecDeque::new(),
             taken: 0,
-            used: 0,
+            costs: 0,
+            beside: 0,
             window,
         }
     }
 
     /// Whether the window has room. What comes next is then admitted at once, unless it is huge.
     pub(crate) fn has_room(&self) -> bool {
-        self.used < self.window
+        self.used() < self.window
     }
 
     /// Whether a message of this cost may enter now.
@@ -56,15 +59,15 @@ impl<T, L> Ring<T, L> {
     /// wait. A message bigger than that waits until it is alone.
     pub(crate) fn admits(&self, cost: usize) -> bool {
         let limit = self.window.saturating_add(self.window / 4);
-        self.entries.is_empty() || (self.has_room() && self.used.saturating_add(cost) <= limit)
+        self.used() == 0 || (self.has_room() && self.used().saturating_add(cost) <= limit)
     }
 
     /// Puts a message at the back.
-    pub(crate) fn push(&mut self, lane: L, sequence: u64, message: T, cost: usize) {
-        self.used = self.used.saturating_add(cost);
+    pub(crate) fn push(&mut self, origin: L, sequence: u64, message: T, cost: usize) {
+        self.costs = self.costs.saturating_add(cost);
         self.entries.push_back(Entry {
             message,
-            lane,
+            origin,
             sequence,
             repeated: false,
             cost,
@@ -82,7 +85,7 @@ impl<T, L> Ring<T, L> {
     pub(crate) fn confirm(&mut self) -> Option<Entry<T, L>> {
         self.taken = self.taken.checked_sub(1)?;
         let entry = self.entries.pop_front()?;
-        self.used = self.used.saturating_sub(entry.cost);
+        self.costs = self.costs.saturating_sub(entry.cost);
         Some(entry)
     }
 
@@ -95,10 +98,10 @@ impl<T, L> Ring<T, L> {
     }
 
     /// Lets `revise` change each message; it returns the new cost of those that it changed.
-    pub(crate) fn revise(&mut self, mut revise: impl FnMut(&mut T) -> Option<usize>) {
+    pub(crate) fn revise(&mut self, mut revise: impl FnMut(&mut T, &mut L) -> Option<usize>) {
         for entry in &mut self.entries {
-            if let Some(cost) = revise(&mut entry.message) {
-                self.used = self.used.saturating_sub(entry.cost).saturating_add(cost);
+            if let Some(cost) = revise(&mut entry.message, &mut entry.origin) {
+                self.costs = self.costs.saturating_sub(entry.cost).saturating_add(cost);
                 entry.cost = cost;
             }
         }
@@ -109,9 +112,19 @@ impl<T, L> Ring<T, L> {
         self.entries.is_empty()
     }
 
+    /// Whether everything was handed out.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.taken == self.entries.len()
+    }
+
     /// Bytes of the window that are in use.
     pub(crate) fn used(&self) -> usize {
-        self.used
+        self.costs.saturating_add(self.beside)
+    }
+
+    /// Says how many bytes of the window wait elsewhere.
+    pub(crate) fn beside(&mut self, bytes: usize) {
+        self.beside = bytes;
     }
 }
 

@@ -5,6 +5,12 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Va
 use crate::descriptors;
 use crate::discord::v1::Intent;
 
+/// Package of the payloads that are Discord's.
+const DISCORD: &str = "discord.v1";
+
+/// Package of the payloads that are this system's own.
+const OWN: &str = "gateway.v1";
+
 /// One kind of event: a field of `gateway.v1.Event` that carries the option `discord.v1.event`.
 ///
 /// Each of the three lists of paths holds alternatives: the first path that a payload has is meant.
@@ -27,8 +33,19 @@ pub struct EventKind {
     pub user_id: Vec<Vec<String>>,
 }
 
-/// All kinds of events that the contract knows, sorted by name.
+/// All kinds of Discord's events that the contract knows, sorted by name.
 pub fn events() -> Vec<EventKind> {
+    kinds(DISCORD)
+}
+
+/// The kinds of events that are this system's own, sorted by name. Their payloads are no objects of
+/// Discord's, and no intent stands for them.
+pub fn own() -> Vec<EventKind> {
+    kinds(OWN)
+}
+
+/// The kinds of events whose payloads are in this package, sorted by name.
+fn kinds(package: &str) -> Vec<EventKind> {
     let envelope = descriptors()
         .get_message_by_name("gateway.v1.Event")
         .expect("the envelope is part of the contract");
@@ -44,6 +61,7 @@ pub fn events() -> Vec<EventKind> {
                 .then(|| options.get_extension(&option))?;
             kind(&field, value.as_message()?)
         })
+        .filter(|kind| kind.message.package_name() == package)
         .collect();
     events.sort_by(|a, b| a.name.cmp(&b.name));
     events

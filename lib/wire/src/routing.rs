@@ -28,6 +28,9 @@ pub const CONTENT_TYPE: &str = "application/x-protobuf";
 /// Type of a message whose body is an event.
 pub const TYPE_EVENT: &str = "gateway.v1.Event";
 
+/// Type of a message whose body is several events, with one routing key, in their order.
+pub const TYPE_EVENT_BATCH: &str = "gateway.v1.EventBatch";
+
 /// Type of a reply that says why a request failed.
 pub const TYPE_ERROR: &str = "gateway.v1.Error";
 

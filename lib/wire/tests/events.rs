@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use prost_reflect::Kind;
 use wire::discord::v1::Intent;
-use wire::event::{EventKind, events};
+use wire::event::{EventKind, events, own};
 use wire::intent;
 
 /// Discord's events by name: the intents under which they are sent, and where the payload has the
@@ -175,17 +175,35 @@ fn every_event_of_the_envelope_is_described() {
         .oneofs()
         .find(|oneof| oneof.name() == "data")
         .unwrap();
-    let described: BTreeSet<u32> = events().iter().map(|event| event.number).collect();
+    let all = || events().into_iter().chain(own());
+    let described: BTreeSet<u32> = all().map(|event| event.number).collect();
     let numbers: BTreeSet<u32> = data.fields().map(|field| field.number()).collect();
     assert_eq!(described, numbers);
-    assert_eq!(described.len(), events().len());
+    assert_eq!(described.len(), all().count());
     assert!(numbers.iter().all(|number| *number >= 20));
 
-    for event in events() {
+    for event in all() {
         let field = envelope.get_field(event.number).unwrap();
         assert_eq!(field.name(), event.name.to_lowercase(), "{}", event.name);
         let intents: BTreeSet<Intent> = event.intents.iter().copied().collect();
         assert_eq!(intents.len(), event.intents.len(), "{}", event.name);
+    }
+}
+
+/// Discord's events would otherwise meet ours: in numbers, in names, or in what stands for them.
+#[test]
+fn own_events_keep_apart_from_discords() {
+    let names: Vec<String> = own().into_iter().map(|event| event.name).collect();
+    assert_eq!(names, ["GATEWAY_RESHARD", "GATEWAY_SHARD_STATUS"]);
+    for event in own() {
+        assert!(event.number >= 200, "{}", event.name);
+        assert_eq!(event.intents, [], "{}", event.name);
+        let ids = [&event.guild_id, &event.channel_id, &event.user_id];
+        assert!(ids.iter().all(|paths| paths.is_empty()), "{}", event.name);
+    }
+    for event in events() {
+        assert!(event.number < 200, "{}", event.name);
+        assert!(!event.name.starts_with("GATEWAY_"), "{}", event.name);
     }
 }
 

@@ -2,45 +2,67 @@
 
 use super::{
     presence::Presence,
-    values::{EventName, Payload, ShardCount, ShardRange, Token},
+    values::{EventName, Id, Payload, ShardCount, ShardRange, Token},
 };
 use crate::intents;
 use boot::{Key, Reader, SecretString};
-use std::{collections::BTreeSet, sync::Arc};
+use broker::{Batch, EventBatch};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-const TOKEN: Key = Key::new("DISCORD_TOKEN", "The bot's token.").secret();
+/// The array of tables in which several applications stand.
+pub(super) const LIST: &str = "applications";
+
+const TOKEN: Key = Key::new("DISCORD_TOKEN", "The bot's token.")
+    .secret()
+    .unique_in_each(LIST, "token");
 const ID: Key = Key::new(
     "DISCORD_APPLICATION_ID",
     "The application's id. Asked from Discord when it is not set.",
-);
+)
+.unique_in_each(LIST, "application_id");
 const INTENTS: Key = Key::new(
     "DISCORD_INTENTS",
     "The gateway intents: names separated by commas, or the number of the bitfield.",
-);
+)
+.in_each(LIST, "intents");
 const EVENTS: Key = Key::new(
     "DISCORD_EVENTS",
     "The events to publish, by name, separated by commas. All when it is not set.",
-);
+)
+.in_each(LIST, "events");
 const SHARD_COUNT: Key = Key::new(
     "DISCORD_SHARD_COUNT",
     "How many shards there are: a number, or `auto` for what Discord recommends.",
 )
-.with_default("auto");
+.with_default("auto")
+.in_each(LIST, "shard_count");
 const SHARD_IDS: Key = Key::new(
     "DISCORD_SHARD_IDS",
     "The shards that this process runs, such as `0-3,8`. All when it is not set.",
-);
+)
+.in_each(LIST, "shard_ids");
 const PRESENCE: Key = Key::new(
     "DISCORD_PRESENCE",
     "The bot's status and activities when it connects, as the JSON of Discord's Update Presence, \
      such as `{\"status\":\"idle\"}`. Online when it is not set.",
-);
+)
+.in_each(LIST, "presence");
 const EVENT_PAYLOAD: Key = Key::new(
     "EVENT_PAYLOAD",
     "What an event carries: `typed`, `json` or `both`. Events that the schema does not know \
      always carry `json`.",
 )
-.with_default("typed");
+.with_default("typed")
+.in_each(LIST, "event_payload");
+const EVENT_BATCH: Key = Key::new(
+    "EVENT_BATCH",
+    "The events that travel together when they come together, as `EventBatch`: how many at most, \
+     and how long the first may wait, such as `PRESENCE_UPDATE=64/5ms,TYPING_START=32/2ms`.",
+)
+.in_each(LIST, "event_batch");
 
 /// The keys of an application.
 pub(super) const KEYS: &[Key] = &[
@@ -52,6 +74,7 @@ pub(super) const KEYS: &[Key] = &[
     SHARD_IDS,
     PRESENCE,
     EVENT_PAYLOAD,
+    EVENT_BATCH,
 ];
 
 /// One application, and how it connects to Discord.
@@ -73,19 +96,22 @@ pub(crate) struct Application {
     pub(crate) presence: Option<Presence>,
     /// Which lanes an event carries.
     pub(crate) lanes: transcode::Lanes,
+    /// The events that are batched, by name.
+    pub(crate) batches: Arc<BTreeMap<String, Batch>>,
 }
 
 impl Application {
     /// Reads [`KEYS`]; mistakes stay with the reader.
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         let token = reader.required::<Token>(&TOKEN);
-        let id = reader.optional(&ID);
+        let id = reader.optional::<Id>(&ID);
         let intents = reader.required::<intents::Bits>(&INTENTS);
         let events = reader.optional::<Vec<EventName>>(&EVENTS);
         let shard_count = reader.or_default::<ShardCount>(&SHARD_COUNT);
         let shard_ids = reader.optional::<Vec<ShardRange>>(&SHARD_IDS);
         let presence = reader.optional(&PRESENCE);
         let lanes = reader.or_default::<Payload>(&EVENT_PAYLOAD);
+        let batches = read_batches(reader);
         let shard_ids = shard_ids.map(ShardRange::ids);
         if let (Some(ids), Some(ShardCount(Some(count)))) = (&shard_ids, shard_count)
             && let Some(id) = ids.iter().find(|id| **id >= count)
@@ -97,13 +123,26 @@ impl Application {
         }
         Some(Self {
             token: token?.0,
-            id,
+            id: id.map(|id| id.0),
             intents: intents?.0,
             events: events.map(EventName::set),
             shard_count: shard_count?.0,
             shard_ids,
             presence,
             lanes: lanes?.0,
+            batches: Arc::new(batches),
         })
     }
+}
+
+/// The batches by event; one that is named twice is a mistake.
+fn read_batches(reader: &mut Reader) -> BTreeMap<String, Batch> {
+    let mut batches = BTreeMap::new();
+    for EventBatch { name, batch } in reader.optional::<Vec<_>>(&EVENT_BATCH).unwrap_or_default() {
+        if batches.contains_key(&name) {
+            reader.mistake(&EVENT_BATCH, format!("names {name} twice"));
+        }
+        batches.insert(name, batch);
+    }
+    batches
 }

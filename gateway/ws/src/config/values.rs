@@ -24,6 +24,23 @@ impl Parse for Token {
     }
 }
 
+/// The id of an application.
+pub(super) struct Id(pub(super) u64);
+
+impl Parse for Id {
+    fn expected() -> String {
+        "an application's id, for example 1234567890123456789".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, Invalid> {
+        // One way to write it, so that two that are the same look the same.
+        match text.parse() {
+            Ok(id) if !text.starts_with(['0', '+']) => Ok(Self(id)),
+            _ => Err(Invalid::new()),
+        }
+    }
+}
+
 /// The base of an HTTP API.
 pub(super) struct ApiUrl(pub(super) String);
 

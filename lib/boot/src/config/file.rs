@@ -1,31 +1,58 @@
-//! The TOML file: flat keys, with the line of each for the messages.
+//! The TOML file: keys in tables, with the line of each for the messages.
 
 use std::collections::BTreeMap;
 
 use toml::de::{DeTable, DeValue};
 
-/// What the file says, by key.
+/// What the file says.
 #[derive(Default)]
 pub(super) struct File {
     /// The path as the operator wrote it.
     pub(super) path: String,
-    pub(super) entries: BTreeMap<String, Entry>,
+    /// The keys that stand before all tables, and the tables.
+    pub(super) top: Table,
     /// Syntax errors: line and what is wrong.
     pub(super) errors: Vec<(usize, String)>,
 }
 
+/// A table of the file.
+#[derive(Clone, Default)]
+pub(super) struct Table {
+    /// Where it begins.
+    pub(super) line: usize,
+    pub(super) entries: BTreeMap<String, Entry>,
+}
+
 /// One key of the file.
+#[derive(Clone)]
 pub(super) struct Entry {
     pub(super) line: usize,
     pub(super) value: Value,
 }
 
 /// A value as the file gives it.
+#[derive(Clone)]
 pub(super) enum Value {
     List(Vec<String>),
+    Table(Table),
+    Tables(Vec<Table>),
     Text(String),
-    /// Tables, dates and lists of lists, which no key takes.
+    /// Dates and lists of lists, which no key takes.
     Unfit(&'static str),
+}
+
+impl Table {
+    fn new(text: &str, line: usize, table: &DeTable<'_>) -> Self {
+        let entries = table.iter().map(|(key, entry)| {
+            let line = self::line(text, key.span().start);
+            let value = value(text, line, entry.get_ref());
+            (key.get_ref().to_string(), Entry { line, value })
+        });
+        Self {
+            line,
+            entries: entries.collect(),
+        }
+    }
 }
 
 impl File {
@@ -35,33 +62,38 @@ impl File {
             let start = error.span().map_or(0, |span| span.start);
             (line(text, start), error.message().to_owned())
         });
-        let mut file = Self {
-            path: path.to_owned(),
-            entries: BTreeMap::new(),
-            errors: errors.collect(),
+        let errors: Vec<_> = errors.collect();
+        let top = match errors.is_empty() {
+            true => Table::new(text, 1, table.get_ref()),
+            false => Table::default(),
         };
-        if file.errors.is_empty() {
-            for (key, entry) in table.get_ref() {
-                let line = line(text, key.span().start);
-                let value = value(entry.get_ref());
-                let name = key.get_ref().to_string();
-                file.entries.insert(name, Entry { line, value });
-            }
+        Self {
+            path: path.to_owned(),
+            top,
+            errors,
         }
-        file
     }
 }
 
-fn value(value: &DeValue<'_>) -> Value {
+fn value(text: &str, at: usize, value: &DeValue<'_>) -> Value {
     match value {
         DeValue::Array(items) => {
-            let items = items.iter().map(|item| scalar(item.get_ref()));
-            match items.collect() {
-                Some(items) => Value::List(items),
+            let tables = items.iter().map(|item| match item.get_ref() {
+                DeValue::Table(table) => {
+                    Some(Table::new(text, line(text, item.span().start), table))
+                }
+                _ => None,
+            });
+            let scalars = items.iter().map(|item| scalar(item.get_ref()));
+            if let Some(items) = scalars.collect() {
+                return Value::List(items);
+            }
+            match tables.collect() {
+                Some(tables) => Value::Tables(tables),
                 None => Value::Unfit("a list of lists or tables"),
             }
         }
-        DeValue::Table(_) => Value::Unfit("a table"),
+        DeValue::Table(table) => Value::Table(Table::new(text, at, table)),
         other => match scalar(other) {
             Some(text) => Value::Text(text),
             None => Value::Unfit("a date or a number out of range"),

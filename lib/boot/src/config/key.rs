@@ -11,6 +11,19 @@ pub struct Key {
     pub secret: bool,
     /// One sentence for `--help`.
     pub help: &'static str,
+    /// The array of tables in each of which the key may stand as well.
+    pub each: Option<Each>,
+}
+
+/// The place of a key in an array of tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Each {
+    /// The array, for example `applications`.
+    pub list: &'static str,
+    /// The name of the key there, for example `intents`.
+    pub name: &'static str,
+    /// Whether every table has to have a value of its own, which no other has.
+    pub unique: bool,
 }
 
 impl Key {
@@ -22,7 +35,26 @@ impl Key {
             default: None,
             secret: false,
             help,
+            each: None,
         }
+    }
+
+    /// The same key, which may stand in each table of `[[list]]` under this name. What stands
+    /// elsewhere is the default for the tables that do not have it.
+    #[must_use]
+    pub const fn in_each(self, list: &'static str, name: &'static str) -> Self {
+        let unique = false;
+        let each = Some(Each { list, name, unique });
+        Self { each, ..self }
+    }
+
+    /// Like [`Key::in_each`], for what no two tables may have in common, and what therefore is
+    /// no default for them when it stands elsewhere.
+    #[must_use]
+    pub const fn unique_in_each(self, list: &'static str, name: &'static str) -> Self {
+        let unique = true;
+        let each = Some(Each { list, name, unique });
+        Self { each, ..self }
     }
 
     /// The same key with a default.

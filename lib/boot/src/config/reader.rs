@@ -2,14 +2,14 @@
 
 use std::{fmt, io, ops::RangeInclusive};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{
     file::Value,
     key::Key,
     mistake::{Mistake, Mistakes, Origin},
     parse::Parse,
-    sources::{Found, Sources},
+    sources::{Found, Scope, Sources},
 };
 use crate::redact::Redactor;
 
@@ -27,6 +27,17 @@ pub struct Reader {
     file_unusable: bool,
     secrets: Vec<SecretString>,
     mistakes: Vec<Mistake>,
+    /// The table that values are read for, if it is one of several.
+    scope: Option<Scope>,
+    /// Values that no two tables may have in common.
+    unique: Vec<Unique>,
+}
+
+/// A value that no two tables may have in common.
+struct Unique {
+    key: &'static str,
+    index: usize,
+    value: SecretString,
 }
 
 impl Reader {
@@ -38,8 +49,18 @@ impl Reader {
         environment: impl IntoIterator<Item = (String, String)>,
         file: Option<(&str, &str)>,
     ) -> Self {
+        Self::of("", keys, environment, file)
+    }
+
+    /// Like [`Reader::new`], for a service that may have a table of its own in the file: `[ws]`.
+    pub fn of(
+        service: &str,
+        keys: &[&[Key]],
+        environment: impl IntoIterator<Item = (String, String)>,
+        file: Option<(&str, &str)>,
+    ) -> Self {
         let keys: Vec<Key> = keys.iter().flat_map(|part| part.iter().copied()).collect();
-        let sources = Sources::new(environment, file);
+        let sources = Sources::new(service, environment, file);
         let mut mistakes = sources.syntax_mistakes();
         let file_unusable = !mistakes.is_empty();
         mistakes.extend(sources.unknown_names(&keys));
@@ -49,6 +70,8 @@ impl Reader {
             file_unusable,
             secrets: Vec::new(),
             mistakes,
+            scope: None,
+            unique: Vec::new(),
         }
     }
 
@@ -105,16 +128,38 @@ impl Reader {
         None
     }
 
+    /// Reads once for each table of the array `[[list]]`, or once for all when the file has none.
+    ///
+    /// Within `read` a key that names the array ([`Key::in_each`]) is looked for in the table
+    /// first. `None` when one of them is not complete.
+    pub fn each<T>(
+        &mut self,
+        list: &'static str,
+        mut read: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let Some(count) = self.sources.tables(list) else {
+            return Some(vec![read(self)?]);
+        };
+        self.refuse_outside(list);
+        let mut all = Vec::new();
+        for index in 0..count {
+            self.scope = Some(Scope { list, index });
+            all.push(read(self));
+        }
+        self.scope = None;
+        all.into_iter().collect()
+    }
+
     /// Notes a mistake that only the caller can see, for example a contradiction of two keys.
     pub fn mistake(&mut self, key: &Key, message: impl fmt::Display) {
-        let origin = self.sources.origin(key);
-        self.note(key.name, origin, message);
+        let (name, origin) = self.whence(key);
+        self.note(&name, origin, message);
     }
 
     /// Whether one of the sources sets the key.
     #[must_use]
     pub fn is_set(&self, key: &Key) -> bool {
-        self.sources.origin(key) != Origin::NotSet
+        self.sources.origin(key, self.scope).is_some()
     }
 
     /// The configuration, or everything that is wrong with it.
@@ -146,8 +191,13 @@ impl Reader {
     /// What the sources have for the key; the outer `None` is a mistake, now noted.
     fn find(&mut self, key: &Key) -> Option<Option<Found>> {
         debug_assert!(self.keys.contains(key), "{} is not listed", key.name);
-        match self.sources.find(key) {
-            Ok(found) => Some(found),
+        match self.sources.find(key, self.scope) {
+            Ok(found) => {
+                if let Some(found) = &found {
+                    self.refuse_again(key, found);
+                }
+                Some(found)
+            }
             Err(mistake) => {
                 self.mistakes.push(mistake);
                 None
@@ -166,6 +216,7 @@ impl Reader {
                 return None;
             }
             Value::Text(text) => T::parse(text),
+            Value::Table(_) | Value::Tables(_) => return None,
             Value::Unfit(what) => {
                 let message = format!("is {what}; expected {}", T::expected());
                 self.note(&found.name, found.origin.clone(), message);
@@ -198,8 +249,59 @@ impl Reader {
                 self.secrets.extend(items);
             }
             Value::Text(text) => self.secrets.push(text.as_str().into()),
-            Value::Unfit(_) => {}
+            Value::Table(_) | Value::Tables(_) | Value::Unfit(_) => {}
         }
+    }
+
+    /// The name of a key in messages, and which source sets it.
+    fn whence(&self, key: &Key) -> (String, Origin) {
+        let found = self.sources.origin(key, self.scope);
+        // Outside of arrays a key is called by its one name, wherever it is set.
+        match found {
+            Some((name, origin)) if name.contains('[') => (name, origin),
+            Some((_, origin)) => (key.name.to_owned(), origin),
+            None => (key.name.to_owned(), Origin::NotSet),
+        }
+    }
+
+    /// Notes what each table has to have for itself and is set elsewhere.
+    fn refuse_outside(&mut self, list: &'static str) {
+        for key in self.keys.clone() {
+            let each = key.each.filter(|each| each.list == list && each.unique);
+            let Some(each) = each.filter(|_| self.is_set(&key)) else {
+                continue;
+            };
+            let message = format!(
+                "stands outside of [[{list}]]; write it into one of these tables, as {}",
+                each.name
+            );
+            self.mistake(&key, message);
+        }
+    }
+
+    /// Notes a value that another table has too and may not have.
+    fn refuse_again(&mut self, key: &Key, found: &Found) {
+        let (Some(scope), Value::Text(value)) = (self.scope, &found.value) else {
+            return;
+        };
+        if !key.each.is_some_and(|each| each.unique) {
+            return;
+        }
+        let same = |other: &&Unique| {
+            other.index != scope.index
+                && other.key == key.name
+                && other.value.expose_secret() == value.as_str()
+        };
+        if let Some(other) = self.unique.iter().find(same) {
+            let message = format!("is the same as that of {}[{}]", scope.list, other.index);
+            self.note(&found.name, found.origin.clone(), message);
+            return;
+        }
+        self.unique.push(Unique {
+            key: key.name,
+            index: scope.index,
+            value: value.as_str().into(),
+        });
     }
 
     fn note(&mut self, name: &str, origin: Origin, message: impl fmt::Display) {
@@ -215,17 +317,34 @@ impl Reader {
         if self.file_unusable {
             return;
         }
-        let or_file = match key.secret {
-            true => format!(" or {} (the path of a file with it)", key.file_name()),
-            false => String::new(),
-        };
+        let home = self.scope.and_then(|scope| self.sources.home(key, scope));
         let path = self.sources.path().unwrap_or("the configuration file");
-        let message = format!(
-            "is required; set the environment variable {}{or_file}, or {} in {path}",
-            key.name,
-            key.toml_name(),
-        );
-        self.note(key.name, Origin::NotSet, message);
+        let (name, origin, place) = match (home, key.each) {
+            (Some((name, origin)), Some(each)) if each.unique => {
+                let place = format!("{} in this table", each.name);
+                let file = format!("{}_file", each.name);
+                (name, origin, or_file(key, &place, &file))
+            }
+            (Some((name, origin)), Some(each)) => {
+                let place = format!("{} in this table, or {} for all", each.name, key.name);
+                (name, origin, place)
+            }
+            _ => {
+                let variable = format!("the environment variable {}", key.name);
+                let variable = or_file(key, &variable, &key.file_name());
+                let place = format!("{variable}, or {} in {path}", key.toml_name());
+                (key.name.to_owned(), Origin::NotSet, place)
+            }
+        };
+        self.note(&name, origin, format!("is required; set {place}"));
+    }
+}
+
+/// Where a key can be set, and that a secret can be given as a file.
+fn or_file(key: &Key, place: &str, file: &str) -> String {
+    match key.secret {
+        true => format!("{place} or {file} (the path of a file with it)"),
+        false => place.to_owned(),
     }
 }
 

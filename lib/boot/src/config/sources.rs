@@ -1,4 +1,7 @@
 //! Where values come from: the environment, over the TOML file, and files that hold secrets.
+//!
+//! Within the file the table of the service wins over what all services share. Within a table of
+//! an array, such as `[[applications]]`, that table wins over everything else.
 
 use std::{
     collections::HashMap,
@@ -7,10 +10,10 @@ use std::{
 };
 
 use super::{
-    file::{File, Value},
+    file::{File, Table, Value},
     key::Key,
     mistake::{Mistake, Origin},
-    suggest::nearest,
+    names::Names,
 };
 
 /// A file that holds a secret is never larger than this.
@@ -18,6 +21,8 @@ const SECRET_FILE_BYTES: u64 = 64 * 1024;
 
 /// The environment and the TOML file.
 pub(super) struct Sources {
+    /// The name of the service's own table.
+    service: String,
     /// Without the variables that are empty.
     environment: HashMap<String, String>,
     file: File,
@@ -31,14 +36,33 @@ pub(super) struct Found {
     pub(super) value: Value,
 }
 
+/// A table of an array, for whose sake keys are looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Scope {
+    pub(super) list: &'static str,
+    pub(super) index: usize,
+}
+
+/// One of the places where a key may stand.
+struct Place<'s> {
+    /// The table; without one it is the environment.
+    table: Option<&'s Table>,
+    /// What comes before the name in messages, for example `applications[0].`.
+    path: String,
+    /// The name of the key there.
+    name: String,
+}
+
 impl Sources {
     pub(super) fn new(
+        service: &str,
         environment: impl IntoIterator<Item = (String, String)>,
         file: Option<(&str, &str)>,
     ) -> Self {
         let environment = environment.into_iter();
         let environment = environment.filter(|(_, value)| !value.trim().is_empty());
         Self {
+            service: service.to_owned(),
             environment: environment.collect(),
             file: file.map_or_else(File::default, |(path, text)| File::parse(path, text)),
         }
@@ -49,32 +73,45 @@ impl Sources {
         Some(self.file.path.as_str()).filter(|path| !path.is_empty())
     }
 
-    /// The value of a key in the highest source that has one.
-    pub(super) fn find(&self, key: &Key) -> Result<Option<Found>, Mistake> {
-        let variable = self.variable(key.name);
-        let entry = self.entry(&key.toml_name());
-        if !key.secret {
-            return Ok(variable.or(entry));
-        }
-        let variable_file = self.variable(&key.file_name());
-        let entry_file = self.entry(&key.file_name().to_ascii_lowercase());
-        match either(variable, variable_file)? {
-            Some(found) => Ok(Some(found)),
-            None => either(entry, entry_file),
+    /// How many tables the array has, if the file has such an array.
+    pub(super) fn tables(&self, list: &str) -> Option<usize> {
+        let (_, value) = self.list(list)?;
+        match value {
+            Value::Tables(tables) => Some(tables.len()),
+            _ => Some(0),
         }
     }
 
-    /// Which source sets the key.
-    pub(super) fn origin(&self, key: &Key) -> Origin {
-        let names = [
-            Some(key.name.to_owned()),
-            key.secret.then(|| key.file_name()),
-        ];
-        let names = || names.iter().flatten();
-        let variable = names().find_map(|name| self.variable(name));
-        let entry = || names().find_map(|name| self.entry(&name.to_ascii_lowercase()));
-        let found = variable.or_else(entry);
-        found.map_or(Origin::NotSet, |found| found.origin)
+    /// The value of a key in the highest source that has one.
+    pub(super) fn find(&self, key: &Key, scope: Option<Scope>) -> Result<Option<Found>, Mistake> {
+        for place in self.places(key, scope) {
+            let direct = self.at(&place, &place.name);
+            let file = match key.secret {
+                true => self.at(&place, &place.file_name()),
+                false => None,
+            };
+            if let Some(found) = either(direct, file)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Which source sets the key, and under which name there.
+    pub(super) fn origin(&self, key: &Key, scope: Option<Scope>) -> Option<(String, Origin)> {
+        let places = self.places(key, scope);
+        let found = places.iter().find_map(|place| {
+            let direct = self.at(place, &place.name);
+            direct.or_else(|| self.at(place, &place.file_name()).filter(|_| key.secret))
+        })?;
+        Some((found.name, found.origin))
+    }
+
+    /// The name and the place that a key would have in a table of an array.
+    pub(super) fn home(&self, key: &Key, scope: Scope) -> Option<(String, Origin)> {
+        let each = key.each.filter(|each| each.list == scope.list)?;
+        let (path, table) = self.table(scope)?;
+        Some((format!("{path}{}", each.name), self.line(table.line)))
     }
 
     /// What makes the file no TOML.
@@ -90,25 +127,98 @@ impl Sources {
 
     /// The names in the file that are no keys, in the order of their names.
     pub(super) fn unknown_names(&self, keys: &[Key]) -> Vec<Mistake> {
-        let known: Vec<String> = keys.iter().flat_map(toml_names).collect();
-        let entries = self.file.entries.iter();
-        let unknown = entries.filter(|(name, _)| !known.contains(name));
-        let mistake = unknown.map(|(name, entry)| {
-            let nested = match entry.value {
-                Value::Unfit("a table") => "; keys are flat, tables have no meaning here",
-                _ => "",
-            };
-            let hint = match nearest(name, known.iter().cloned()) {
-                Some(nearest) => format!("did you mean {nearest}?"),
-                None => "--help lists all keys".to_owned(),
-            };
-            Mistake {
-                name: name.clone(),
-                origin: self.line(entry.line),
-                message: format!("is not a known key{nested}; {hint}"),
-            }
+        let service = &self.service;
+        let strangers = Names { keys, service }.strangers(&self.file.top);
+        let mistake = strangers.into_iter().map(|(name, line, message)| Mistake {
+            name,
+            origin: self.line(line),
+            message,
         });
         mistake.collect()
+    }
+
+    /// Where the key may stand, the highest first.
+    fn places(&self, key: &Key, scope: Option<Scope>) -> Vec<Place<'_>> {
+        let mut places = Vec::new();
+        let each = key.each.zip(scope);
+        if let Some((each, scope)) = each.filter(|(each, scope)| each.list == scope.list) {
+            if let Some((path, table)) = self.table(scope) {
+                self.layers(table, &path, each.name, &mut places);
+            }
+            if each.unique {
+                return places;
+            }
+        }
+        places.push(Place {
+            table: None,
+            path: String::new(),
+            name: key.name.to_owned(),
+        });
+        self.layers(&self.file.top, "", &key.toml_name(), &mut places);
+        places
+    }
+
+    /// The service's own part of a table, then the table itself.
+    fn layers<'s>(&self, table: &'s Table, path: &str, name: &str, places: &mut Vec<Place<'s>>) {
+        if let Some(own) = self.own(table) {
+            places.push(Place {
+                table: Some(own),
+                path: format!("{path}{}.", self.service),
+                name: name.to_owned(),
+            });
+        }
+        places.push(Place {
+            table: Some(table),
+            path: path.to_owned(),
+            name: name.to_owned(),
+        });
+    }
+
+    fn own<'s>(&self, table: &'s Table) -> Option<&'s Table> {
+        match &table.entries.get(&self.service)?.value {
+            Value::Table(own) => Some(own),
+            _ => None,
+        }
+    }
+
+    /// An array of tables, and what comes before its name.
+    fn list(&self, list: &str) -> Option<(String, &Value)> {
+        let top = &self.file.top;
+        let own = self.own(top).and_then(|own| own.entries.get(list));
+        match own {
+            Some(entry) => Some((format!("{}.", self.service), &entry.value)),
+            None => Some((String::new(), &top.entries.get(list)?.value)),
+        }
+    }
+
+    /// A table of an array, and what comes before the names in it.
+    fn table(&self, scope: Scope) -> Option<(String, &Table)> {
+        let Scope { list, index } = scope;
+        let (path, value) = self.list(list)?;
+        match value {
+            Value::Tables(tables) => Some((format!("{path}{list}[{index}]."), tables.get(index)?)),
+            _ => None,
+        }
+    }
+
+    /// What stands in one place under this name, if it is not empty.
+    fn at(&self, place: &Place<'_>, name: &str) -> Option<Found> {
+        let Some(table) = place.table else {
+            return self.variable(name);
+        };
+        let entry = table.entries.get(name)?;
+        let value = match &entry.value {
+            Value::Text(text) if text.trim().is_empty() => return None,
+            Value::Text(text) => Value::Text(text.trim().to_owned()),
+            Value::Table(_) => Value::Unfit("a table"),
+            Value::Tables(_) => Value::Unfit("a list of tables"),
+            other => other.clone(),
+        };
+        Some(Found {
+            name: format!("{}{name}", place.path),
+            origin: self.line(entry.line),
+            value,
+        })
     }
 
     fn variable(&self, name: &str) -> Option<Found> {
@@ -116,22 +226,6 @@ impl Sources {
             name: name.to_owned(),
             origin: Origin::Environment,
             value: Value::Text(text.trim().to_owned()),
-        })
-    }
-
-    /// An entry of the file that is not empty.
-    fn entry(&self, name: &str) -> Option<Found> {
-        let entry = self.file.entries.get(name)?;
-        let value = match &entry.value {
-            Value::Text(text) if text.trim().is_empty() => return None,
-            Value::Text(text) => Value::Text(text.trim().to_owned()),
-            Value::List(items) => Value::List(items.clone()),
-            Value::Unfit(what) => Value::Unfit(what),
-        };
-        Some(Found {
-            name: name.to_owned(),
-            origin: self.line(entry.line),
-            value,
         })
     }
 
@@ -143,12 +237,14 @@ impl Sources {
     }
 }
 
-fn toml_names(key: &Key) -> Vec<String> {
-    let mut names = vec![key.toml_name()];
-    if key.secret {
-        names.push(key.file_name().to_ascii_lowercase());
+impl Place<'_> {
+    /// The name of the key whose value is the path of a file with the secret.
+    fn file_name(&self) -> String {
+        match self.table {
+            None => format!("{}_FILE", self.name),
+            Some(_) => format!("{}_file", self.name),
+        }
     }
-    names
 }
 
 /// A secret given directly or through a file, but not both.
@@ -171,7 +267,9 @@ fn open(found: Found) -> Result<Found, Mistake> {
             let text = read_secret(path);
             text.map_err(|error| format!("the file {path} cannot be read: {error}"))
         }
-        Value::List(_) | Value::Unfit(_) => Err("is not the path of a file".to_owned()),
+        Value::List(_) | Value::Table(_) | Value::Tables(_) | Value::Unfit(_) => {
+            Err("is not the path of a file".to_owned())
+        }
     };
     match text {
         Ok(text) => Ok(Found {

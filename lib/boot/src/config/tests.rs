@@ -6,6 +6,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Key, Parse, Parsed, Reader, Size};
 
+mod tables;
+
 const ADDRESS: Key = Key::new("ADDRESS", "An address").with_default("127.0.0.1:80");
 const COUNT: Key = Key::new("COUNT", "A number").with_default("4");
 const GRACE: Key = Key::new("GRACE", "A duration").with_default("5s");
@@ -172,8 +174,8 @@ const MISTAKES_OF_KEYS: &[Case<'_>] = &[
     (
         &[SET],
         Some("[discord]\nid = 1"),
-        "discord (gateway.toml line 1): is not a known key; keys are flat, \
-         tables have no meaning here; --help lists all keys",
+        "discord (gateway.toml line 1): is not a known table; tables have the names of services, \
+         such as [ws]; --help lists all keys",
     ),
 ];
 

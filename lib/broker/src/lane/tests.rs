@@ -2,12 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use boot::metrics::Gauge;
 use bytes::Bytes;
 use tokio::time;
 
 use super::Lane;
-use crate::{Closed, Exchange, Message, queue::Queue};
+use crate::{
+    Closed, Exchange, Message,
+    queue::{Counts, Queue},
+};
 
 fn message(size: usize) -> Message {
     Message {
@@ -19,12 +21,15 @@ fn message(size: usize) -> Message {
         timestamp: 0,
         headers: Vec::new(),
         body: Bytes::from(vec![0; size]),
+        group: 0,
+        batch: None,
     }
 }
 
 /// A queue whose window holds this many empty messages.
 fn queue(messages: usize) -> Arc<Queue> {
-    Arc::new(Queue::new(messages * message(0).cost(), Gauge::default()))
+    let window = messages * message(0).cost();
+    Arc::new(Queue::new(window, true, Counts::default()))
 }
 
 fn write_all(queue: &Queue) -> usize {

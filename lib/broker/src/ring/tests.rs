@@ -81,9 +81,22 @@ fn a_message_bigger_than_the_window_is_let_through_alone() {
 #[test]
 fn a_message_can_be_replaced_where_it_stands() {
     let mut ring = ring(100, &[1, 20, 3]);
-    ring.revise(|message| (*message == 1).then(|| mem::replace(message, 7)));
+    ring.revise(|message, ()| (*message == 1).then(|| mem::replace(message, 7)));
     assert_eq!(ring.used(), 5);
     assert_eq!(take_all(&mut ring), [0, 7, 2]);
+}
+
+#[test]
+fn what_waits_beside_the_ring_takes_its_part_of_the_window() {
+    let mut ring = ring(10, &[4]);
+    ring.beside(5);
+    assert_eq!(ring.used(), 9);
+    assert!(ring.admits(3));
+    assert!(!ring.admits(4));
+    ring.beside(6);
+    assert!(!ring.has_room());
+    ring.beside(0);
+    assert!(ring.has_room());
 }
 
 /// A thousand random walks against the simplest model that could be right.

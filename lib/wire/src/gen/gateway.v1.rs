@@ -331,29 +331,313 @@ impl Code {
         }
     }
 }
-/// One event of Discord's, whichever way it came.
+/// A shard is in a new state. Published by the replica that holds the shard.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShardStatus {
+    /// Which shard, counted from 0; the envelope has it too.
+    #[prost(uint32, tag = "1")]
+    pub shard_id: u32,
+    /// How many there are in its set.
+    #[prost(uint32, tag = "2")]
+    pub shard_count: u32,
+    /// The state that it is in now.
+    #[prost(enumeration = "ShardState", tag = "3")]
+    pub state: i32,
+    /// Why it is no longer in the one before.
+    #[prost(enumeration = "ShardReason", tag = "4")]
+    pub reason: i32,
+    /// The replica that tells it.
+    #[prost(string, tag = "5")]
+    pub replica: ::prost::alloc::string::String,
+    /// How the session began that the connection has. Only of STANDBY and LIVE.
+    #[prost(enumeration = "SessionStart", tag = "6")]
+    pub session_start: i32,
+    /// The code with which Discord closed the connection, if it did.
+    /// See <https://docs.discord.com/developers/topics/opcodes-and-status-codes#gateway-gateway-close-event-codes>
+    #[prost(uint32, optional, tag = "7")]
+    pub close_code: ::core::option::Option<u32>,
+    /// The sequence number up to which RabbitMQ has all events of the session, if there is a session.
+    #[prost(uint64, optional, tag = "8")]
+    pub sequence: ::core::option::Option<u64>,
+    /// What happened and what comes next, for a person.
+    #[prost(string, tag = "9")]
+    pub detail: ::prost::alloc::string::String,
+}
+impl ::prost::Name for ShardStatus {
+    const NAME: &'static str = "ShardStatus";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.ShardStatus".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.ShardStatus".into()
+    }
+}
+/// The number of shards changes while all goes on: the new set connects beside the old one, and takes over
+/// when it is ready.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Reshard {
+    /// How many shards the old set has.
+    #[prost(uint32, tag = "1")]
+    pub from: u32,
+    /// How many the new one has.
+    #[prost(uint32, tag = "2")]
+    pub to: u32,
+    /// How far it is.
+    #[prost(enumeration = "ReshardPhase", tag = "3")]
+    pub phase: i32,
+    /// What happened and what comes next, for a person.
+    #[prost(string, tag = "4")]
+    pub detail: ::prost::alloc::string::String,
+}
+impl ::prost::Name for Reshard {
+    const NAME: &'static str = "Reshard";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.Reshard".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.Reshard".into()
+    }
+}
+/// What a shard does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ShardState {
+    /// Not known.
+    Unspecified = 0,
+    /// It connects, or waits for the permission to identify.
+    Connecting = 1,
+    /// It is connected and publishes nothing: its set has not taken over from the one before yet.
+    Standby = 2,
+    /// It is connected, and its events are published.
+    Live = 3,
+    /// It is not connected and will be again. Discord keeps its events for the RESUME.
+    Away = 4,
+    /// The replica has let it go. Another one takes it, unless the reason says that nobody can.
+    Stopped = 5,
+}
+impl ShardState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SHARD_STATE_UNSPECIFIED",
+            Self::Connecting => "SHARD_STATE_CONNECTING",
+            Self::Standby => "SHARD_STATE_STANDBY",
+            Self::Live => "SHARD_STATE_LIVE",
+            Self::Away => "SHARD_STATE_AWAY",
+            Self::Stopped => "SHARD_STATE_STOPPED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SHARD_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SHARD_STATE_CONNECTING" => Some(Self::Connecting),
+            "SHARD_STATE_STANDBY" => Some(Self::Standby),
+            "SHARD_STATE_LIVE" => Some(Self::Live),
+            "SHARD_STATE_AWAY" => Some(Self::Away),
+            "SHARD_STATE_STOPPED" => Some(Self::Stopped),
+            _ => None,
+        }
+    }
+}
+/// Why a shard's state has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ShardReason {
+    /// None that has a value of its own: `detail` tells it.
+    Unspecified = 0,
+    /// The connection was made.
+    Connected = 1,
+    /// The replica has taken a shard that nobody held.
+    Taken = 2,
+    /// The shard goes to another replica, to spread them evenly.
+    HandOver = 3,
+    /// The replica is being stopped.
+    Shutdown = 4,
+    /// Another replica holds the shard: this one did not renew its lease in time.
+    LeaseLost = 5,
+    /// Discord asked to connect again (opcode 7).
+    Reconnect = 6,
+    /// Discord no longer has the session (opcode 9, or a code that ends it): it has to identify, and events
+    /// may be missing.
+    SessionLost = 7,
+    /// Discord closed the connection with `close_code`.
+    Closed = 8,
+    /// The connection broke, or Discord did not answer heartbeats.
+    ConnectionLost = 9,
+    /// Discord cannot be reached, or answers with errors.
+    Outage = 10,
+    /// Discord refuses the token, an intent or the sharding. Nobody can hold the shard until the operator has
+    /// changed that.
+    Refused = 11,
+    /// RabbitMQ takes no events, and there is no room left to keep them.
+    Broker = 12,
+    /// No session may be started now: the store is away, or those of the day are used up.
+    Identify = 13,
+    /// The number of shards changes: its set takes over, or is closed.
+    Reshard = 14,
+}
+impl ShardReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SHARD_REASON_UNSPECIFIED",
+            Self::Connected => "SHARD_REASON_CONNECTED",
+            Self::Taken => "SHARD_REASON_TAKEN",
+            Self::HandOver => "SHARD_REASON_HAND_OVER",
+            Self::Shutdown => "SHARD_REASON_SHUTDOWN",
+            Self::LeaseLost => "SHARD_REASON_LEASE_LOST",
+            Self::Reconnect => "SHARD_REASON_RECONNECT",
+            Self::SessionLost => "SHARD_REASON_SESSION_LOST",
+            Self::Closed => "SHARD_REASON_CLOSED",
+            Self::ConnectionLost => "SHARD_REASON_CONNECTION_LOST",
+            Self::Outage => "SHARD_REASON_OUTAGE",
+            Self::Refused => "SHARD_REASON_REFUSED",
+            Self::Broker => "SHARD_REASON_BROKER",
+            Self::Identify => "SHARD_REASON_IDENTIFY",
+            Self::Reshard => "SHARD_REASON_RESHARD",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SHARD_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "SHARD_REASON_CONNECTED" => Some(Self::Connected),
+            "SHARD_REASON_TAKEN" => Some(Self::Taken),
+            "SHARD_REASON_HAND_OVER" => Some(Self::HandOver),
+            "SHARD_REASON_SHUTDOWN" => Some(Self::Shutdown),
+            "SHARD_REASON_LEASE_LOST" => Some(Self::LeaseLost),
+            "SHARD_REASON_RECONNECT" => Some(Self::Reconnect),
+            "SHARD_REASON_SESSION_LOST" => Some(Self::SessionLost),
+            "SHARD_REASON_CLOSED" => Some(Self::Closed),
+            "SHARD_REASON_CONNECTION_LOST" => Some(Self::ConnectionLost),
+            "SHARD_REASON_OUTAGE" => Some(Self::Outage),
+            "SHARD_REASON_REFUSED" => Some(Self::Refused),
+            "SHARD_REASON_BROKER" => Some(Self::Broker),
+            "SHARD_REASON_IDENTIFY" => Some(Self::Identify),
+            "SHARD_REASON_RESHARD" => Some(Self::Reshard),
+            _ => None,
+        }
+    }
+}
+/// How a session began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SessionStart {
+    /// Not known, or there is none.
+    Unspecified = 0,
+    /// By IDENTIFY: it is a new one.
+    Identified = 1,
+    /// By RESUME: it is the one before, and nothing is missing.
+    Resumed = 2,
+}
+impl SessionStart {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SESSION_START_UNSPECIFIED",
+            Self::Identified => "SESSION_START_IDENTIFIED",
+            Self::Resumed => "SESSION_START_RESUMED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SESSION_START_UNSPECIFIED" => Some(Self::Unspecified),
+            "SESSION_START_IDENTIFIED" => Some(Self::Identified),
+            "SESSION_START_RESUMED" => Some(Self::Resumed),
+            _ => None,
+        }
+    }
+}
+/// How far a change of the number of shards is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ReshardPhase {
+    /// Not known.
+    Unspecified = 0,
+    /// The new set connects. The old one publishes.
+    Warming = 1,
+    /// The new set begins to publish, and the old one ends.
+    Switching = 2,
+    /// The new set publishes, and the old one is closed.
+    Done = 3,
+    /// It was given up: the old set goes on, and the new one is closed.
+    Abandoned = 4,
+}
+impl ReshardPhase {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RESHARD_PHASE_UNSPECIFIED",
+            Self::Warming => "RESHARD_PHASE_WARMING",
+            Self::Switching => "RESHARD_PHASE_SWITCHING",
+            Self::Done => "RESHARD_PHASE_DONE",
+            Self::Abandoned => "RESHARD_PHASE_ABANDONED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RESHARD_PHASE_UNSPECIFIED" => Some(Self::Unspecified),
+            "RESHARD_PHASE_WARMING" => Some(Self::Warming),
+            "RESHARD_PHASE_SWITCHING" => Some(Self::Switching),
+            "RESHARD_PHASE_DONE" => Some(Self::Done),
+            "RESHARD_PHASE_ABANDONED" => Some(Self::Abandoned),
+            _ => None,
+        }
+    }
+}
+/// One event of Discord's, whichever way it came, or one of this system's own.
 ///
 /// Exchange `<prefix>.events`, routing key
 /// `<application_id>.<name>.<guild_id>.<channel_id>\[.<kind>.<name>…\]`.
+///
+/// AMQP properties: `type` is `gateway.v1.Event`, or `gateway.v1.EventBatch` when the body is one of
+/// those; `content_type`, `app_id` (the application), `message_id` and `timestamp`. Headers: `event` (the
+/// name), `shard` and `sequence` of gateway events, and `traceparent` with `tracestate` (W3C Trace Context)
+/// of events that are traced, so that a worker's trace can go on where the gateway's ends.
+///
+/// An event is published again when it is not certain that RabbitMQ has it, for example after a crash. So
+/// it may come twice, never not at all: a worker that cares drops ids that it has dealt with. The events
+/// that a queue gets from one shard and guild come in Discord's order; what comes a second time comes
+/// in its order, too.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Event {
     /// Stable name of this occurrence: the same event delivered again has the same id. It is also
-    /// the AMQP `message_id`. Of a gateway event it is `<session id>:<sequence>`.
+    /// the AMQP `message_id` of an event that travels alone. Of a gateway event it is
+    /// `<session id>:<sequence>`.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
     /// The application (bot) that the event is for.
     #[prost(fixed64, tag = "2")]
     pub application_id: u64,
-    /// Discord's name of the event, for example `MESSAGE_CREATE`.
+    /// Discord's name of the event, for example `MESSAGE_CREATE`. Names of this system's own events begin
+    /// with `GATEWAY_`.
     #[prost(string, tag = "3")]
     pub name: ::prost::alloc::string::String,
     /// The kind of connection that the event came by.
     #[prost(enumeration = "Source", tag = "4")]
     pub source: i32,
-    /// The shard that received it. Absent when it did not come by a gateway connection.
+    /// The shard that received it, or that a `GATEWAY_SHARD_STATUS` is about. Absent when there is none.
     #[prost(message, optional, tag = "5")]
     pub shard: ::core::option::Option<Shard>,
-    /// Discord's sequence number within the shard's session (`s`). Absent as for `shard`.
+    /// Discord's sequence number within the shard's session (`s`). Absent when the event did not come by a
+    /// gateway connection.
     #[prost(uint64, optional, tag = "6")]
     pub sequence: ::core::option::Option<u64>,
     /// When this system had read the event.
@@ -379,7 +663,7 @@ pub struct Event {
     /// The connection.
     #[prost(
         oneof = "event::Data",
-        tags = "20, 21, 34, 35, 22, 36, 23, 37, 38, 39, 40, 41, 42, 32, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 24, 25, 26, 62, 31, 63, 64, 65, 66, 67, 28, 27, 29, 30, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 84, 85, 86, 87, 33, 88, 89, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 100, 101, 102, 103, 104, 105, 106, 107"
+        tags = "20, 21, 34, 35, 22, 36, 23, 37, 38, 39, 40, 41, 42, 32, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 24, 25, 26, 62, 31, 63, 64, 65, 66, 67, 28, 27, 29, 30, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 84, 85, 86, 87, 33, 88, 89, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 100, 101, 102, 103, 104, 105, 106, 107, 200, 201"
     )]
     pub data: ::core::option::Option<event::Data>,
 }
@@ -896,6 +1180,12 @@ pub mod event {
         GameDirectMessageDelete(
             ::prost::alloc::boxed::Box<super::super::super::discord::v1::Message>,
         ),
+        /// How it is with a shard has changed.
+        #[prost(message, tag = "200")]
+        GatewayShardStatus(::prost::alloc::boxed::Box<super::ShardStatus>),
+        /// The number of shards is being changed, or has been.
+        #[prost(message, tag = "201")]
+        GatewayReshard(::prost::alloc::boxed::Box<super::Reshard>),
     }
 }
 impl ::prost::Name for Event {
@@ -906,6 +1196,32 @@ impl ::prost::Name for Event {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/gateway.v1.Event".into()
+    }
+}
+/// Several events in one message, for events whose number the operator wants to be cheaper
+/// (`EVENT_BATCH`). All have the same routing key, and stand in Discord's order.
+///
+/// It travels where its events would, with their routing key and `type = gateway.v1.EventBatch`. Its
+/// `message_id` is the id of the first event, `+`, and how many more there are; headers are `event`,
+/// `shard`, `sequence` (that of the first event) and `count`.
+///
+/// Events that are published a second time may be batched in another way, so the `message_id` says nothing
+/// of duplicates: the ids of the events do. A batch of one is never sent: the event travels alone.
+/// The message is acknowledged as a whole, so a worker does that when it has dealt with all of them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EventBatch {
+    /// The events; at least two.
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<Event>,
+}
+impl ::prost::Name for EventBatch {
+    const NAME: &'static str = "EventBatch";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.EventBatch".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.EventBatch".into()
     }
 }
 /// One of the connections over which Discord spreads an application's guilds.
@@ -943,6 +1259,8 @@ pub enum Source {
     Webhook = 3,
     /// A voice connection.
     Voice = 4,
+    /// None: this system tells of itself.
+    Gateway = 5,
 }
 impl Source {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -956,6 +1274,7 @@ impl Source {
             Self::Http => "SOURCE_HTTP",
             Self::Webhook => "SOURCE_WEBHOOK",
             Self::Voice => "SOURCE_VOICE",
+            Self::Gateway => "SOURCE_GATEWAY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -966,6 +1285,7 @@ impl Source {
             "SOURCE_HTTP" => Some(Self::Http),
             "SOURCE_WEBHOOK" => Some(Self::Webhook),
             "SOURCE_VOICE" => Some(Self::Voice),
+            "SOURCE_GATEWAY" => Some(Self::Gateway),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! The page about events: what Discord tells, under which intents, and where it travels.
 
 use prost_reflect::{FieldDescriptor, MessageDescriptor};
-use wire::event::{EventKind, events};
+use wire::event::{EventKind, events, own};
 use wire::{descriptors, intent};
 
 use crate::comments::{Comment, Comments};
@@ -17,8 +17,8 @@ const DISCORD: &str = "https://docs.discord.com/developers/events/gateway-events
 
 const HEAD: &str = "# Events
 
-What Discord tells of what happens. Each event is one message on the topic exchange
-`discord.events` (`<prefix>.events`), and its body is ";
+What Discord tells of what happens, and what this system tells of itself. Each event is one message on
+the topic exchange `discord.events` (`<prefix>.events`), and its body is ";
 
 const INTENTS: &str = "
 ## Intents
@@ -31,17 +31,22 @@ first.
 
 /// The page.
 pub(super) fn page(comments: &Comments) -> String {
-    let events = events();
+    let events: Vec<EventKind> = events().into_iter().chain(own()).collect();
     let envelope = descriptors()
         .get_message_by_name("gateway.v1.Event")
         .expect("the envelope is part of the contract");
+    let to = |name| {
+        link(
+            &format!("`gateway.v1.{name}`"),
+            &format!("{GATEWAY}#{}", anchor(name)),
+        )
+    };
     let mut page = format!(
         "{HEAD}{}, with the payload in the field that is given below. Events that the contract does not \
-         know come too, as JSON.\n",
-        link(
-            "`gateway.v1.Event`",
-            &format!("{GATEWAY}#{}", anchor(envelope.name()))
-        )
+         know come too, as JSON.\n\nEvents whose names the operator lists in `EVENT_BATCH` can come several \
+         to a message: its body is {} then, and its `type` says so.\n",
+        to("Event"),
+        to("EventBatch"),
     );
     page += &keys::section();
     page += INTENTS;
@@ -168,7 +173,7 @@ fn section(kind: &EventKind, field: &FieldDescriptor, comment: &Comment) -> Stri
         },
     ));
     let mut section = format!("\n### {}\n\n{}", kind.name, prose(comment));
-    if comment.see.is_none() {
+    if comment.see.is_none() && kind.message.package_name() == "discord.v1" {
         let name = kind.name.to_lowercase().replace('_', "-");
         section += &format!(
             "\n{}\n",

@@ -50,11 +50,14 @@ null, where leaving the field out would leave it alone.
 
 /// The page.
 pub(super) fn page() -> String {
-    let events = wire::event::events().len();
+    let (events, own) = (wire::event::events().len(), wire::event::own().len());
     let pages = [
         [
             link("Events", "events.md"),
-            format!("what Discord tells: {events} events with payload, intents and routing keys"),
+            format!(
+                "what Discord tells: {events} events with payload, intents and routing keys; and {own} of \
+                 this system's own"
+            ),
         ],
         [
             link("Services", "services.md"),

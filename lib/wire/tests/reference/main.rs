@@ -78,7 +78,7 @@ fn everything_has_its_place() {
             assert!(page.contains(&format!("\n## {name}\n")), "{name}");
         }
     }
-    for kind in wire::event::events() {
+    for kind in wire::event::events().into_iter().chain(wire::event::own()) {
         let heading = format!("\n### {}\n", kind.name);
         assert!(
             pages[Path::new("events.md")].contains(&heading),

@@ -45,7 +45,7 @@ pub(super) fn pages(comments: &Comments) -> Pages {
 /// The events that have a message as their payload, by the message's full name.
 fn payloads() -> BTreeMap<String, Vec<String>> {
     let mut payloads: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for kind in wire::event::events() {
+    for kind in wire::event::events().into_iter().chain(wire::event::own()) {
         let message = kind.message.full_name().to_owned();
         payloads.entry(message).or_default().push(kind.name);
     }

@@ -27,6 +27,8 @@ fn message(type_name: &'static str, body: impl Into<Bytes>) -> Message {
             ("shard", Value::Number(3)),
         ],
         body: body.into(),
+        group: 0,
+        batch: None,
     }
 }
 

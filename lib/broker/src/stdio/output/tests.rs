@@ -27,7 +27,7 @@ fn start(pipe: usize, window: usize) -> Setup {
     let context = boot::Context::new();
     let (output, input) = io::duplex(pipe);
     let metrics = Metrics::new(&context.metrics, window);
-    let queue = Arc::new(Queue::new(window, metrics.window_used.clone()));
+    let queue = Arc::new(Queue::new(window, false, metrics.counts.clone()));
     let (replies, receiver) = mpsc::channel(1);
     let check = context.health.check("broker");
     let writer = Writer::new(
@@ -61,6 +61,8 @@ fn message(number: u64) -> Message {
         timestamp: 0,
         headers: Vec::new(),
         body: Bytes::from_static(&[0; 300]),
+        group: 0,
+        batch: None,
     }
 }
 

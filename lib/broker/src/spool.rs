@@ -1,0 +1,5 @@
+//! Messages that wait on disk.
+
+/// A file of the spool.
+#[derive(Debug)]
+pub(crate) struct Segment;
