@@ -13,3 +13,5 @@ if [ -z "${AMQP_URL:-}" ]; then
   AMQP_URL=$(scripts/rabbitmq.sh start target/bench/rabbitmq)
 fi
 cargo bench --locked --package bench --bench publish -- "$AMQP_URL"
+cargo build --locked --release --package gateway-ws
+cargo bench --locked --package bench --bench service -- "$AMQP_URL" target/release/gateway-ws

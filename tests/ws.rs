@@ -2,6 +2,7 @@
 
 mod applications;
 mod commands;
+mod encrypted;
 mod events;
 mod every;
 mod fleet;

@@ -10,7 +10,7 @@ use lapin::{
 };
 use tests::{log::Log, rabbitmq::Rabbit, server::free_ports};
 
-use super::service::{Service, Worker, event, until};
+use super::service::{Service, Worker, event, publish, until};
 
 const WINDOW: usize = 1024 * 1024;
 /// How the lines begin that an operator sees.
@@ -114,7 +114,8 @@ async fn a_user_without_rights_can_use_what_was_declared_for_him() -> Result<()>
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocked_connection_is_not_ready_and_goes_on_later() -> Result<()> {
     let rabbit = Rabbit::start()?;
-    let service = Service::start(rabbit.url(), "blocked", WINDOW);
+    let url = format!("{}?heartbeat=1", rabbit.url());
+    let service = Service::start(url, "blocked", WINDOW);
     service.ready().await?;
     let worker = Worker::connect(&rabbit, "blocked").await?;
     worker.bind("blocked.events", "#").await?;
@@ -127,11 +128,73 @@ async fn a_blocked_connection_is_not_ready_and_goes_on_later() -> Result<()> {
         .metric_is("gateway_broker_blocked", |blocked| blocked == 1.0)
         .await?;
     service.not_ready().await?;
+    // Longer than either side bears silence: heartbeats go on while nothing else does.
+    tokio::time::sleep(Duration::from_secs(4)).await;
     rabbit.ctl(&["set_vm_memory_high_watermark", "0.9"])?;
     lane.confirmed_past(1).await;
     service.ready().await?;
+    ensure!(service.metric("gateway_broker_reconnects_total") == 0.0);
     let worker = Worker::connect(&rabbit, "blocked").await?;
     worker.take_all(1).await?;
+    drop(lane);
+    service.stop().await?;
+    worker.close().await
+}
+
+#[tokio::test]
+async fn an_exchange_that_is_deleted_is_declared_again() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let log = Log::capture();
+    let service = Service::start(rabbit.url(), "deleted", WINDOW);
+    service.ready().await?;
+    let mut lane = service.broker.lane();
+    lane.publish(1, event(1, 10)).await?;
+    lane.confirmed_past(1).await;
+
+    let properties = ConnectionProperties::default();
+    let connection = Connection::connect(&rabbit.url(), properties).await?;
+    let channel = connection.create_channel().await?;
+    channel
+        .exchange_delete("deleted.events".into(), ExchangeDeleteOptions::default())
+        .await?;
+    lane.publish(2, event(2, 10)).await?;
+    lane.confirmed_past(2).await;
+    service.ready().await?;
+    ensure!(lane.confirmed() == 2);
+    ensure!(
+        log.count("no exchange 'deleted.events'") > 0,
+        "{:#?}",
+        log.lines()
+    );
+    drop(lane);
+    service.stop().await?;
+    Ok(connection.close(200, "done".into()).await?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_an_operator_closes_come_back_and_nothing_is_lost() -> Result<()> {
+    const LAST: u64 = 20_000;
+    let rabbit = Rabbit::start()?;
+    let service = Service::start(rabbit.url(), "closed", WINDOW);
+    service.ready().await?;
+    let worker = Worker::connect(&rabbit, "closed").await?;
+    worker.bind("closed.events", "#").await?;
+    worker.close().await?;
+    let mut lane = service.broker.lane();
+    tokio::try_join!(publish(&mut lane, 1..=LAST, 500), async {
+        service
+            .metric_is("gateway_broker_confirmed_total", |count| count > 2_000.0)
+            .await?;
+        rabbit.ctl(&["close_all_connections", "maintenance"])?;
+        service
+            .metric_is("gateway_broker_reconnects_total", |count| count >= 1.0)
+            .await
+    })?;
+    lane.confirmed_past(LAST).await;
+    ensure!(lane.confirmed() == LAST);
+    service.ready().await?;
+    let worker = Worker::connect(&rabbit, "closed").await?;
+    worker.take_all(LAST).await?;
     drop(lane);
     service.stop().await?;
     worker.close().await

@@ -45,7 +45,7 @@ pub(crate) async fn start_bound(stage: &Stage, rabbit: &Rabbit, prefix: &str) ->
 /// Takes messages from the queue until every event that was dispatched has come. Checks that each
 /// is a whole event, and that the first occurrences of each session's events are in order. Returns
 /// how many came twice.
-async fn take_everything(stage: &Stage, rabbit: &Rabbit, prefix: &str) -> Result<usize> {
+pub(crate) async fn take_everything(stage: &Stage, rabbit: &Rabbit, prefix: &str) -> Result<usize> {
     let mut missing = stage.dispatched();
     let count = missing.len();
     let mut wrong = None;

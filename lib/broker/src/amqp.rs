@@ -1,8 +1,12 @@
 //! The task that keeps a connection to RabbitMQ and publishes over it.
 
 mod caller;
+mod confirms;
 mod consumer;
 mod delivery;
+mod frames;
+mod heartbeat;
+mod link;
 mod pipe;
 mod session;
 mod topology;

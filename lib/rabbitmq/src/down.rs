@@ -14,6 +14,8 @@ use crate::Place;
 pub enum Down {
     /// The broker does not let this user do something.
     Forbidden(String),
+    /// An exchange or a queue was there and is not any more.
+    Gone(String),
     /// The broker wants no connection of this user to this virtual host.
     Login(String),
     /// The connection was there and broke.
@@ -53,25 +55,25 @@ impl Down {
                 Stage::Declare | Stage::Run => Self::Lost(text),
             };
         };
-        let text = refusal.get_message().to_string();
-        if let Some(limit) = size_limit(&text) {
+        Self::refused(refusal.get_id(), refusal.get_message().as_str(), stage)
+    }
+
+    /// What a reply code of the broker and its text mean at this stage.
+    pub fn refused(code: u16, text: &str, stage: Stage) -> Self {
+        if let Some(limit) = size_limit(text) {
             return Self::TooLarge(limit);
         }
-        match (refusal.kind(), stage) {
-            (AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED), _) => Self::Vhost(text),
-            (AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED), Stage::Connect) => {
-                Self::Login(text)
-            }
-            (AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED), _) => Self::Forbidden(text),
-            (
-                AMQPErrorKind::Soft(
-                    AMQPSoftError::PRECONDITIONFAILED | AMQPSoftError::RESOURCELOCKED,
-                ),
-                _,
-            )
-            | (AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND), Stage::Declare) => {
-                Self::Topology(text)
-            }
+        let text = text.to_owned();
+        match (AMQPErrorKind::from_id(code), stage) {
+            (Some(AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED)), _) => Self::Vhost(text),
+            (Some(AMQPErrorKind::Soft(error)), stage) => match (error, stage) {
+                (AMQPSoftError::ACCESSREFUSED, Stage::Connect) => Self::Login(text),
+                (AMQPSoftError::ACCESSREFUSED, _) => Self::Forbidden(text),
+                (AMQPSoftError::PRECONDITIONFAILED | AMQPSoftError::RESOURCELOCKED, _)
+                | (AMQPSoftError::NOTFOUND, Stage::Declare) => Self::Topology(text),
+                (AMQPSoftError::NOTFOUND, Stage::Run) => Self::Gone(text),
+                _ => Self::Lost(text),
+            },
             _ => Self::Lost(text),
         }
     }
@@ -89,6 +91,11 @@ impl Down {
                 "RabbitMQ at {place} does not let the user `{user}` do what is needed: {text}. \
                  Give it permissions, for example: \
                  rabbitmqctl set_permissions -p {vhost} {user} '.*' '.*' '.*'"
+            ),
+            Self::Gone(text) => format!(
+                "somebody has deleted at RabbitMQ at {place} what was in use: {text}. What the \
+                 gateway needs is declared again, but an exchange's bindings went with it: restart \
+                 the workers, so that they bind their queues again"
             ),
             Self::Login(text) => format!(
                 "RabbitMQ at {place} refused the login of the user `{user}`: {text}. \
@@ -162,11 +169,30 @@ mod tests {
     }
 
     #[test]
+    fn reply_codes_are_told_apart_by_the_stage() {
+        let kind = |code, stage| Down::refused(code, "text", stage).kind();
+        let text = String::new;
+        for (code, stage, expected) in [
+            (403, Stage::Connect, Down::Login(text())),
+            (403, Stage::Run, Down::Forbidden(text())),
+            (404, Stage::Declare, Down::Topology(text())),
+            (404, Stage::Run, Down::Gone(text())),
+            (406, Stage::Run, Down::Topology(text())),
+            (530, Stage::Connect, Down::Vhost(text())),
+            (320, Stage::Run, Down::Lost(text())),
+            (999, Stage::Run, Down::Lost(text())),
+        ] {
+            assert_eq!(kind(code, stage), expected.kind(), "{code} {stage:?}");
+        }
+    }
+
+    #[test]
     fn an_explanation_names_the_place_and_never_the_password() {
         let place = Place::parse(&"amqp://bot:hunter2@rabbit:5999/prod".to_owned().into()).unwrap();
         let text = || "ACCESS_REFUSED".to_owned();
         for down in [
             Down::Forbidden(text()),
+            Down::Gone(text()),
             Down::Login(text()),
             Down::Lost(text()),
             Down::Nacked,

@@ -1,204 +1,223 @@
-//! Messages between our ring and the broker's confirms, on one channel.
+//! Messages on their way to the broker, and its confirms on their way back, over one channel.
 //!
-//! The client's own futures are polled one at a time: writes are finished and confirms are
-//! counted in order, so only the oldest of each matters. The client keeps a copy of what it has
-//! not written to the socket; that is why little is handed to it at once.
+//! The AMQP client copies each message, wakes a thread for it and awaits a promise. Here the frames of
+//! many messages go into one buffer and from there to the socket in one write, and confirms are counted
+//! in a ring. One task does it all.
 
-use std::{
-    collections::VecDeque,
-    pin::Pin,
-    task::{Context, Poll, Waker},
+use std::{fmt::Debug, future, io, time::Duration};
+
+use amq_protocol::protocol::{AMQPClass, basic, channel, connection};
+use rabbitmq::{Down, PERSISTENT, Place, Stage};
+use tokio::time::{self, Instant};
+
+use super::{
+    confirms::{Answer, Confirms},
+    frames::{Envelope, Said},
+    link::Link,
+    topology::{Names, TRANSIENT},
 };
+use crate::Message;
 
-use bytes::Bytes;
-use lapin::{
-    BasicProperties, Channel, Confirmation, PublisherConfirm,
-    options::BasicPublishOptions,
-    types::{AMQPValue, FieldTable, LongString, ShortString},
-};
-use tokio::time::Instant;
-
-use rabbitmq::{Down, PERSISTENT, Stage};
-use wire::routing;
-
-use super::topology::{Names, TRANSIENT};
-use crate::{
-    Message,
-    message::{Value, short},
-};
-
-/// How many messages the client may hold that are not on the socket yet.
-const WRITING: usize = 64;
-/// How many bytes of bodies the client may hold that are not on the socket yet. A single
-/// message may be larger.
-const WRITING_BYTES: usize = 512 * 1024;
+/// The channel that messages go over.
+const CHANNEL: u16 = 1;
+/// How many bytes may wait for the socket before we take no more messages. The last one may exceed it.
+const WRITING: usize = 64 * 1024;
 /// How many messages may wait for their confirm at once.
 const UNCONFIRMED: usize = 4_096;
+/// How few must wait before messages flow again: so they flow in shoals, and not one for each confirm.
+const FEW: usize = UNCONFIRMED / 4 * 3;
+/// How long we wait for the broker to say goodbye.
+const CLOSE: Duration = Duration::from_secs(2);
 
-type Writing = Pin<Box<dyn Future<Output = lapin::Result<PublisherConfirm>> + Send>>;
-
-/// What is under way on one channel, oldest first.
+/// One channel on which confirms are switched on.
 pub(super) struct Pipe {
-    channel: Channel,
+    link: Link,
     names: Names,
-    mode: u8,
-    writing: VecDeque<Write>,
-    /// The sum of the sizes in `writing`.
-    writing_bytes: usize,
-    confirming: VecDeque<(Instant, PublisherConfirm)>,
+    delivery_mode: u8,
+    confirms: Confirms,
+    /// Whether too many messages wait for their confirm.
+    full: bool,
+    /// Whether the broker wants no messages for now.
+    held: bool,
+    /// Whether it has refused a message: the connection ends as soon as all before it is confirmed.
+    refused: bool,
 }
 
-/// A message that the client has not written yet.
-struct Write {
-    future: Writing,
-    size: usize,
-    since: Instant,
+/// What the publisher has to know of what the broker said.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Notice {
+    /// It takes no messages for now, and says why.
+    Blocked(String),
+    /// It takes messages again.
+    Unblocked,
 }
 
 impl Pipe {
-    /// An empty pipe over a channel on which confirms are switched on.
-    pub(super) fn new(channel: Channel, names: Names, persistent: bool) -> Self {
+    /// Connects and logs in.
+    pub(super) async fn open(place: &Place, names: &Names, persistent: bool) -> Result<Self, Down> {
+        let link = Link::open(place, CHANNEL).await?;
+        Ok(Self::new(link, names.clone(), persistent))
+    }
+
+    fn new(link: Link, names: Names, persistent: bool) -> Self {
         Self {
-            channel,
+            link,
             names,
-            mode: if persistent { PERSISTENT } else { TRANSIENT },
-            writing: VecDeque::new(),
-            writing_bytes: 0,
-            confirming: VecDeque::new(),
+            delivery_mode: if persistent { PERSISTENT } else { TRANSIENT },
+            confirms: Confirms::new(),
+            full: false,
+            held: false,
+            refused: false,
         }
     }
 
     /// Whether another message may enter.
     pub(super) fn has_room(&self) -> bool {
-        self.writing.len() < WRITING
-            && self.writing_bytes < WRITING_BYTES
-            && self.writing.len() + self.confirming.len() < UNCONFIRMED
+        !self.full && !self.held && !self.refused && self.link.outgoing.len() < WRITING
     }
 
-    /// Whether the channel still works, as far as the client knows.
-    pub(super) fn is_alive(&self) -> bool {
-        self.channel.status().connected()
+    /// Puts a message behind the others. [`Pipe::moved`] writes it.
+    pub(super) fn send(&mut self, message: &Message, now: Instant) {
+        let envelope = Envelope {
+            channel: CHANNEL,
+            exchange: self.names.of(message.exchange).as_str(),
+            delivery_mode: self.delivery_mode,
+            frame_max: self.link.frame_max,
+        };
+        self.link.outgoing.publish(envelope, message);
+        self.confirms.published(now);
+        self.full |= self.confirms.len() >= UNCONFIRMED;
     }
 
-    /// Hands a message to the client, which queues it at once.
-    pub(super) fn send(&mut self, message: &Message) -> Result<(), Down> {
-        let properties = properties(message, self.mode);
-        let exchange = self.names.of(message.exchange).clone();
-        let routing_key = short(&message.routing_key).into();
-        let body = message.body.clone();
-        let size = body.len();
-        let mut future = publish(
-            self.channel.clone(),
-            exchange,
-            routing_key,
-            body,
-            properties,
-        );
-        // The first poll puts the frames into the client's queue, and thereby keeps the order.
-        // It is polled with a real waker as soon as it is the oldest.
-        match future
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
-        {
-            Poll::Ready(Err(error)) => return Err(Down::from_error(&error, Stage::Run)),
-            Poll::Ready(Ok(confirm)) if self.writing.is_empty() => {
-                self.confirming.push_back((Instant::now(), confirm));
-                return Ok(());
+    /// Writes what waits and reads what comes. Returns when something was read, or when there is room
+    /// that was not there before. Cancel safe.
+    pub(super) async fn moved(&mut self) -> Result<(), Down> {
+        let had_room = self.has_room();
+        let moved = future::poll_fn(|context| {
+            let read = self.link.poll(context);
+            if read.is_pending() && !had_room && self.has_room() {
+                return std::task::Poll::Ready(Ok(()));
             }
-            Poll::Ready(Ok(confirm)) => future = Box::pin(async move { Ok(confirm) }),
-            Poll::Pending => {}
-        }
-        self.writing.push_back(Write {
-            future,
-            size,
-            since: Instant::now(),
+            read
         });
-        self.writing_bytes += size;
-        Ok(())
+        moved.await.map_err(|error: io::Error| lost(&error))
     }
 
-    /// Ready when messages were written or confirmed; `confirmed` gets the time at which each
-    /// confirmed one was handed over.
-    pub(super) fn poll(
-        &mut self,
-        context: &mut Context<'_>,
-        confirmed: &mut Vec<Instant>,
-    ) -> Poll<Result<(), Down>> {
-        let written = self.poll_writes(context)?;
-        self.poll_confirms(context, confirmed)?;
-        if written || !confirmed.is_empty() {
-            Poll::Ready(Ok(()))
-        } else {
-            Poll::Pending
-        }
-    }
-
-    fn poll_writes(&mut self, context: &mut Context<'_>) -> Result<bool, Down> {
-        let mut written = false;
-        while let Some(oldest) = self.writing.front_mut()
-            && let Poll::Ready(result) = oldest.future.as_mut().poll(context)
-        {
-            let confirm = result.map_err(|error| Down::from_error(&error, Stage::Run))?;
-            self.confirming.push_back((oldest.since, confirm));
-            self.writing_bytes = self.writing_bytes.saturating_sub(oldest.size);
-            self.writing.pop_front();
-            written = true;
-        }
-        Ok(written)
-    }
-
-    fn poll_confirms(
-        &mut self,
-        context: &mut Context<'_>,
-        confirmed: &mut Vec<Instant>,
-    ) -> Result<(), Down> {
-        while let Some((since, oldest)) = self.confirming.front_mut()
-            && let Poll::Ready(result) = Pin::new(oldest).poll(context)
-        {
-            match result.map_err(|error| Down::from_error(&error, Stage::Run))? {
-                Confirmation::Ack(_) => confirmed.push(*since),
-                Confirmation::Nack(_) | Confirmation::NotRequested => return Err(Down::Nacked),
+    /// Takes in what was read; `done` gets the time at which each confirmed message was published. To be
+    /// called until there is no further notice.
+    pub(super) fn hear(&mut self, done: &mut Vec<Instant>) -> Result<Option<Notice>, Down> {
+        loop {
+            match self.link.hear().map_err(|error| lost(&error))? {
+                None => return Ok(None),
+                Some(Said::Heartbeat) => {}
+                Some(Said::Method(CHANNEL, method)) => self.on_channel(method, done)?,
+                Some(Said::Method(0, method)) => return self.on_connection(method).map(Some),
+                Some(other) => return Err(unexpected(&other)),
             }
-            self.confirming.pop_front();
+        }
+    }
+
+    /// To be called every now and then: heartbeats are sent and missed here.
+    pub(super) fn look(&mut self) -> Result<(), Down> {
+        self.link.look()
+    }
+
+    fn on_channel(&mut self, method: AMQPClass, done: &mut Vec<Instant>) -> Result<(), Down> {
+        match method {
+            AMQPClass::Basic(basic::AMQPMethod::Ack(ack)) => {
+                self.answered(ack.delivery_tag, ack.multiple, Answer::Confirmed, done)
+            }
+            AMQPClass::Basic(basic::AMQPMethod::Nack(nack)) => {
+                // The rest may still be confirmed; what is refused is published again afterwards.
+                self.refused = true;
+                self.answered(nack.delivery_tag, nack.multiple, Answer::Refused, done)
+            }
+            AMQPClass::Channel(channel::AMQPMethod::Close(close)) => {
+                let text = close.reply_text.as_str();
+                Err(Down::refused(close.reply_code, text, Stage::Run))
+            }
+            AMQPClass::Channel(channel::AMQPMethod::Flow(channel::Flow { active })) => {
+                self.held = !active;
+                let answer = channel::AMQPMethod::FlowOk(channel::FlowOk { active });
+                let outgoing = &mut self.link.outgoing;
+                outgoing.method(CHANNEL, AMQPClass::Channel(answer));
+                Ok(())
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn answered(
+        &mut self,
+        number: u64,
+        all: bool,
+        answer: Answer,
+        done: &mut Vec<Instant>,
+    ) -> Result<(), Down> {
+        let answered = self.confirms.answered(number, all, answer, done);
+        answered.map_err(|error| lost(&error))?;
+        self.full &= self.confirms.len() > FEW;
+        if self.confirms.is_refused() {
+            return Err(Down::Nacked);
         }
         Ok(())
     }
-}
 
-fn publish(
-    channel: Channel,
-    exchange: ShortString,
-    routing_key: ShortString,
-    body: Bytes,
-    properties: BasicProperties,
-) -> Writing {
-    Box::pin(async move {
-        let options = BasicPublishOptions::default();
-        channel
-            .basic_publish(exchange, routing_key, options, &body, properties)
-            .await
-    })
-}
-
-fn properties(message: &Message, mode: u8) -> BasicProperties {
-    let mut headers = FieldTable::default();
-    for (name, value) in &message.headers {
-        headers.insert(short(name).into(), field(value));
+    fn on_connection(&mut self, method: AMQPClass) -> Result<Notice, Down> {
+        match method {
+            AMQPClass::Connection(connection::AMQPMethod::Blocked(blocked)) => {
+                self.held = true;
+                Ok(Notice::Blocked(blocked.reason.to_string()))
+            }
+            AMQPClass::Connection(connection::AMQPMethod::Unblocked(_)) => {
+                self.held = false;
+                Ok(Notice::Unblocked)
+            }
+            AMQPClass::Connection(connection::AMQPMethod::Close(close)) => {
+                let text = close.reply_text.as_str();
+                Err(Down::refused(close.reply_code, text, Stage::Run))
+            }
+            other => Err(unexpected(&other)),
+        }
     }
-    BasicProperties::default()
-        .with_content_type(routing::CONTENT_TYPE.into())
-        .with_type(short(message.type_name).into())
-        .with_message_id(short(&message.message_id).into())
-        .with_app_id(short(&message.app_id).into())
-        .with_timestamp(message.timestamp)
-        .with_delivery_mode(mode)
-        .with_headers(headers)
-}
 
-fn field(value: &Value) -> AMQPValue {
-    match value {
-        Value::Flag(flag) => AMQPValue::Boolean(*flag),
-        Value::Number(number) => AMQPValue::LongLongInt(*number),
-        Value::Text(text) => AMQPValue::LongString(LongString::from(text.as_str())),
+    /// Says goodbye, so that the broker does not log a broken connection.
+    pub(super) async fn close(mut self) {
+        let goodbye = connection::AMQPMethod::Close(connection::Close {
+            reply_code: 200,
+            reply_text: "goodbye".into(),
+            class_id: 0,
+            method_id: 0,
+        });
+        self.link.outgoing.method(0, AMQPClass::Connection(goodbye));
+        match time::timeout(CLOSE, self.closed()).await {
+            Ok(Ok(())) => tracing::debug!("the publisher's connection to RabbitMQ is closed"),
+            Ok(Err(down)) => tracing::debug!(?down, "RabbitMQ did not answer the goodbye"),
+            Err(_) => tracing::debug!("RabbitMQ did not answer the goodbye in time"),
+        }
+    }
+
+    /// Returns when the broker has said goodbye as well.
+    async fn closed(&mut self) -> Result<(), Down> {
+        let goodbye = connection::AMQPMethod::CloseOk(connection::CloseOk {});
+        let goodbye = Said::Method(0, AMQPClass::Connection(goodbye));
+        loop {
+            match self.link.hear().map_err(|error| lost(&error))? {
+                Some(said) if said == goodbye => return Ok(()),
+                Some(_) => {}
+                None => self.moved().await?,
+            }
+        }
     }
 }
+
+fn lost(error: &impl ToString) -> Down {
+    Down::Lost(error.to_string())
+}
+
+fn unexpected(what: &impl Debug) -> Down {
+    Down::Lost(format!("the broker said {what:?}, which nobody asked for"))
+}
+
+#[cfg(test)]
+mod tests;

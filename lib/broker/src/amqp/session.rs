@@ -1,29 +1,31 @@
-//! One connection: from the declared topology to the error that ends it.
+//! The connections of a time: from the declared topology to the error that ends them.
+//!
+//! There are two. The AMQP client's own serves declarations, consumers and replies; the other one does
+//! nothing but publish. When one of them ends, both begin anew.
 
-use std::{future, time::Duration};
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream::BoxStream};
-use lapin::{Event, options::ConfirmSelectOptions};
+use lapin::Event;
+use rabbitmq::{Channels, Connection, Down, Place, Stage};
 use tokio::{
     select,
     time::{self, Instant},
 };
 
-use rabbitmq::{Channels, Connection, Down, Place, Stage, answer};
-
 use super::{
     Publisher,
-    pipe::Pipe,
+    pipe::{Notice, Pipe},
     topology::{self, Names},
 };
 
 /// What RabbitMQ's list of connections shows.
 const NAME: &str = "discord-gateway";
 
-/// How often we look whether the client has lost the connection without telling us.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often we look at heartbeats, and whether the client has lost its connection without telling us.
+const LOOK: Duration = Duration::from_millis(500);
 
-/// A connection with everything declared and a pipe for messages.
+/// Both connections, with everything declared.
 pub(super) struct Session {
     connection: Connection,
     events: BoxStream<'static, Event>,
@@ -36,12 +38,8 @@ impl Session {
     pub(super) async fn open(place: &Place, names: &Names, persistent: bool) -> Result<Self, Down> {
         let connection = Connection::open(place, NAME).await?;
         let events = connection.events();
-        let channels = connection.channels();
-        topology::declare(&channels, names).await?;
-        let channel = channels.open().await?;
-        let confirms = channel.confirm_select(ConfirmSelectOptions::default());
-        answer("switching confirms on", Stage::Declare, confirms).await?;
-        let pipe = Pipe::new(channel, names.clone(), persistent);
+        topology::declare(&connection.channels(), names).await?;
+        let pipe = Pipe::open(place, names, persistent).await?;
         Ok(Self {
             connection,
             events,
@@ -54,21 +52,20 @@ impl Session {
     pub(super) async fn publish(&mut self, publisher: &mut Publisher) -> Down {
         let mut look = time::interval(LOOK);
         loop {
-            if let Err(down) = self.fill(publisher) {
-                return down;
-            }
+            self.fill(publisher);
             let has_room = self.pipe.has_room();
-            let (pipe, confirmed) = (&mut self.pipe, &mut self.confirmed);
             let result = select! {
                 biased;
-                event = self.events.next() => self.handle(event, publisher),
-                result = future::poll_fn(|context| pipe.poll(context, confirmed)) => result,
-                () = publisher.queue.work(), if has_room => Ok(()),
                 _ = look.tick() => self.look(),
+                event = self.events.next() => self.handle(event, publisher),
+                moved = self.pipe.moved() => moved,
+                () = publisher.queue.work(), if has_room => Ok(()),
             };
+            let heard = self.hear(publisher);
             publisher.confirmed(&self.confirmed);
             self.confirmed.clear();
-            if let Err(down) = result {
+            // What the broker said last explains best why the connection is gone.
+            if let Err(down) = heard.and(result) {
                 return down;
             }
         }
@@ -81,15 +78,17 @@ impl Session {
 
     /// Says goodbye.
     pub(super) async fn close(self) {
+        self.pipe.close().await;
         self.connection.close().await;
     }
 
     /// Moves messages from the ring into the pipe as long as both allow.
-    fn fill(&mut self, publisher: &Publisher) -> Result<(), Down> {
+    fn fill(&mut self, publisher: &Publisher) {
         if !self.pipe.has_room() {
-            return Ok(());
+            return;
         }
         let metrics = &publisher.metrics;
+        let now = Instant::now();
         let mut ring = publisher.queue.ring();
         while self.pipe.has_room()
             && let Some(entry) = ring.take()
@@ -100,30 +99,35 @@ impl Session {
                 metrics.published.inc();
                 metrics.bytes.inc_by(entry.message.body.len() as u64);
             }
-            self.pipe.send(&entry.message)?;
+            self.pipe.send(&entry.message, now);
+        }
+    }
+
+    /// Takes in what the broker said to the publisher.
+    fn hear(&mut self, publisher: &Publisher) -> Result<(), Down> {
+        while let Some(notice) = self.pipe.hear(&mut self.confirmed)? {
+            match notice {
+                Notice::Blocked(reason) => publisher.blocked(&reason),
+                Notice::Unblocked => publisher.unblocked(),
+            }
         }
         Ok(())
     }
 
-    fn look(&self) -> Result<(), Down> {
-        if self.is_alive() {
-            Ok(())
-        } else {
-            Err(Down::Lost("the connection was closed".to_owned()))
+    fn look(&mut self) -> Result<(), Down> {
+        if !self.connection.is_alive() {
+            return Err(Down::Lost("the connection was closed".to_owned()));
         }
+        self.pipe.look()
     }
 
-    fn is_alive(&self) -> bool {
-        self.connection.is_alive() && self.pipe.is_alive()
-    }
-
-    /// What the broker says about the connection as a whole.
-    fn handle(&self, event: Option<Event>, publisher: &Publisher) -> Result<(), Down> {
+    /// What the broker says about the client's connection as a whole.
+    fn handle(&mut self, event: Option<Event>, publisher: &Publisher) -> Result<(), Down> {
         match event {
             Some(Event::ConnectionBlocked(reason)) => publisher.blocked(&reason),
             Some(Event::ConnectionUnblocked) => publisher.unblocked(),
             // The errors of consumers' channels come here as well.
-            Some(Event::Error(error)) if !self.is_alive() => {
+            Some(Event::Error(error)) if !self.connection.is_alive() => {
                 return Err(Down::from_error(&error, Stage::Run));
             }
             Some(_) => {}

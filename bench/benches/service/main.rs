@@ -1,0 +1,138 @@
+//! `gateway-ws` as a whole, beside a process that does nothing but read, decompress and publish the raw
+//! JSON through the AMQP client: CPU time of an event, events a second, memory, and how late they come.
+//!
+//! `make bench` gives it a private RabbitMQ; by hand:
+//! `cargo bench -p bench --bench service -- URL target/release/gateway-ws`. The ratio is of one run, in
+//! which both take turns. The simulated Discord runs in the process that measures.
+
+mod latency;
+mod process;
+mod reference;
+mod sink;
+mod turn;
+
+use std::{env, path::PathBuf};
+
+use anyhow::{Context as _, Result};
+use sim::{Config, Mix, Sim};
+
+use self::{
+    process::{Process, Way},
+    sink::Sink,
+    turn::Turn,
+};
+
+/// Events of a turn.
+const EVENTS: u64 = 100_000;
+
+/// How often the ways that are compared take turns.
+const ROUNDS: usize = 3;
+
+/// Shards of the run that looks at memory.
+const SHARDS: u32 = 16;
+
+/// Where everything is.
+struct Place {
+    /// The broker.
+    amqp: String,
+    /// The program.
+    gateway_ws: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    if let [word, amqp, gateway] = arguments.as_slice()
+        && word == reference::WORD
+    {
+        return reference::run(amqp, gateway).await;
+    }
+    let given = arguments.iter().position(|each| each.starts_with("amqp"));
+    let Some([amqp, gateway_ws]) = given.and_then(|at| arguments.get(at..at + 2)) else {
+        println!("service: no AMQP URL and no program given, nothing measured (make bench does)");
+        return Ok(());
+    };
+    let place = Place {
+        amqp: amqp.clone(),
+        gateway_ws: env::current_dir()?.join(gateway_ws),
+    };
+    let sink = Sink::open(&place.amqp).await?;
+    let ways = [Way::Ours, Way::Reference];
+    let [ours, reference] = compare(&place, "the mix of events", &Mix::default(), ways).await?;
+    println!(
+        "CPU, ours to the reference: {:.2} (at most 0.5)",
+        ours / reference
+    );
+    let ways = [Way::Ours, Way::Batched, Way::Reference];
+    let presences: Mix = "PRESENCE_UPDATE".parse()?;
+    let [_, batched, reference] = compare(&place, "a flood of presences", &presences, ways).await?;
+    println!("CPU, batched to the reference: {:.2}", batched / reference);
+    memory(&place).await?;
+    latency::measure(&place).await?;
+    sink.close().await
+}
+
+/// A simulated Discord.
+async fn discord(shards: u32) -> Result<Sim> {
+    let config = Config {
+        shards,
+        max_concurrency: SHARDS,
+        guilds: 10 * shards,
+        ..Config::default()
+    };
+    Sim::start(config).await.context("the simulator")
+}
+
+/// Processes in turns; returns the CPU time of an event of each.
+async fn compare<const N: usize>(
+    place: &Place,
+    what: &str,
+    mix: &Mix,
+    ways: [Way; N],
+) -> Result<[f64; N]> {
+    println!(
+        "\n{what}: one shard over zstd, {EVENTS} at full speed, one queue bound, {ROUNDS} rounds"
+    );
+    println!(
+        "{:<44} {:>10} {:>12} {:>10}",
+        "way", "events/s", "CPU µs/event", "RSS MiB"
+    );
+    let mut sums = ways.map(|_| Turn::default());
+    for _ in 0..ROUNDS {
+        for (sum, way) in sums.iter_mut().zip(ways) {
+            let sim = discord(1).await?;
+            let process = Process::start(way, place, &sim).await?;
+            sum.add(&turn::full_speed(&process, &sim, EVENTS, mix).await?);
+            process.stop()?;
+            sim.stop().await;
+        }
+    }
+    for (sum, way) in sums.iter().zip(ways) {
+        println!(
+            "{:<44} {:>10.0} {:>12.1} {:>10.1}",
+            way.describe(),
+            sum.rate(),
+            sum.cpu(),
+            sum.resident
+        );
+    }
+    Ok(sums.map(|sum| sum.cpu()))
+}
+
+/// What many shards take, before and after a flood.
+async fn memory(place: &Place) -> Result<()> {
+    let sim = discord(SHARDS).await?;
+    let process = Process::start(Way::Ours, place, &sim).await?;
+    let idle = process.resident()?;
+    let turn = turn::full_speed(&process, &sim, EVENTS, &Mix::default()).await?;
+    println!(
+        "\n{SHARDS} shards: RSS {idle:.1} MiB after the start, at most {:.1} MiB at full speed; {:.0} events/s, \
+         {:.1} µs CPU an event",
+        turn.resident,
+        turn.rate(),
+        turn.cpu()
+    );
+    process.stop()?;
+    sim.stop().await;
+    Ok(())
+}
