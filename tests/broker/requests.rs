@@ -311,7 +311,12 @@ async fn a_request_is_handed_on_to_the_replica_that_holds_the_shard() -> Result<
         .await?;
     let forwarded = requests.next().await.forward(SHARD.0);
     ensure!(matches!(forwarded.await?, Forwarded::Taken));
-    let request = owned.next().await;
+    // The answer to the last request before it may have come back before it was settled.
+    let mut request = owned.next().await;
+    while request.call.body.as_ref() == b"own" {
+        request.reply("gateway.v1.Done", "done".into()).await?;
+        request = owned.next().await;
+    }
     let call = request.call.clone();
     ensure!((call.method.as_str(), call.body.as_ref()) == (METHOD, b"body".as_ref()));
     ensure!((call.routing_key.as_str(), call.priority) == (SHARD.0, 4));
