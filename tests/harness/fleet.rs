@@ -54,8 +54,9 @@ impl Fleet {
     /// Sets a variable of the replicas that are started from now on. `{folder}` in it becomes a folder of the
     /// replica's slot.
     pub fn set(&mut self, name: &str, value: &str) {
-        if knows(&self.program, name).unwrap_or(true) || name == "NO_COLOR" { // HACK
-        self.variables.insert(name.to_owned(), value.to_owned());
+        if knows(&self.program, name).unwrap_or(true) || name == "NO_COLOR" {
+            // HACK
+            self.variables.insert(name.to_owned(), value.to_owned());
         }
     }
 
