@@ -76,7 +76,7 @@ impl Fleet {
         self.running.get(name).context("it runs")
     }
 
-    fn ended(&mut self, ended: Ended) {
+    fn ended(&mut self, ended: &Ended) {
         // A line that SIGKILL cut off is no message.
         let ids = ended.output.iter().filter_map(|line| id(line));
         self.written.extend(ids);
@@ -85,13 +85,13 @@ impl Fleet {
     fn terminate(&mut self, name: &str) -> Result<()> {
         let ended = self.running.remove(name).context("it runs")?.terminate()?;
         ensure!(ended.status.success(), "{}", ended.log);
-        self.ended(ended);
+        self.ended(&ended);
         Ok(())
     }
 
     fn kill(&mut self, name: &str) -> Result<()> {
         let ended = self.running.remove(name).context("it runs")?.kill()?;
-        self.ended(ended);
+        self.ended(&ended);
         Ok(())
     }
 

@@ -170,6 +170,14 @@ const OF_VALUES: &[Case<'_>] = &[
          as token",
     ),
     (
+        &[("BOT_TOKEN", "shared-token")],
+        "bot_names = 'x'\n[[bots]]\nsize = 1",
+        "BOT_TOKEN (environment): stands outside of [[bots]]; write it into one of these tables, \
+         as token\n\
+         bots[0].token (gateway.toml line 2): is required; set token in this table or token_file \
+         (the path of a file with it)",
+    ),
+    (
         &[("BOT_TOKEN", "the-token"), ("BOT_NAMES", "x")],
         "[ws]\nshared = 'many'",
         "ws.shared (gateway.toml line 2): \"many\" is not a whole number from 0 to 65535",
