@@ -1,12 +1,15 @@
 # Every target is one script or one cargo command; the scripts are in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: bench check contract demo docs fmt fuzz help lint test
+.PHONY: bench chaos check contract demo docs fmt fuzz help lint test
 
 demo: ## Simulated Discord -> gateway-ws -> RabbitMQ -> a worker in Python, live
 	@scripts/demo.sh
 
 test: ## All tests, with private RabbitMQ and Redis servers
 	@scripts/test.sh
+
+chaos: ## Takes things away from a fleet under load, for CHAOS_SECONDS (60) each, and counts every event
+	@scripts/chaos.sh
 
 check: ## What CI runs: formats, lints, licences, contract, tests, a short demo
 	@scripts/check.sh

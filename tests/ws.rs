@@ -1,5 +1,6 @@
 //! `gateway-ws` as a process, against the simulated Discord.
 
+mod applications;
 mod commands;
 mod encrypted;
 mod events;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use broker::{CallError, Forwarded, Requests};
+use broker::{CallError, Client, Forwarded, Owned, Requests};
 use futures_util::StreamExt as _;
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties, Consumer,
@@ -267,84 +267,19 @@ async fn requests_go_on_after_a_restart_of_the_broker() -> Result<()> {
     caller.close().await
 }
 
-/// A queue of the one service's own that is bound by now, and another service's way to ask.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_is_handed_on_to_the_replica_that_holds_the_shard() -> Result<()> {
-    let rabbit = Rabbit::shared();
-    let service = Service::start(rabbit.url(), "handed", WINDOW);
-    let mut requests = listen(&service).await?;
-    let mut owned = service.broker.owned("ws", 42, "replica");
-    let bindings = owned.bindings();
-    bindings.bind("ws-shard.*.42.16.3");
-    let mut caller = Caller::connect(rabbit).await?;
+/// The routing key of requests to the replica that holds a shard, and what it binds.
+const SHARD: (&str, &str) = ("ws-shard.Send.42.16.3", "ws-shard.*.42.16.3");
 
-    // Nobody holds shard 4, and shard 3 is bound only once somebody waits.
-    for key in ["ws-shard.Send.42.16.4", "ws-shard.Send.42.16.3"] {
-        caller
-            .call("handed.requests", "ws.Send.42", METHOD, b"body")
-            .await?;
-        let Forwarded::Nobody(request) = requests.next().await.forward(key).await? else {
-            anyhow::bail!("nobody takes requests for {key} yet");
-        };
-        request.reply("gateway.v1.Done", "done".into()).await?;
-        ensure!(kind(&caller.reply().await?) == "gateway.v1.Done");
-    }
-
-    let client = service.broker.client("42");
-    let asked = async {
+/// Asks until somebody answers, or until nobody takes such requests, whichever is waited for. The
+/// replica answers what reaches it.
+async fn until(client: &Client, owned: &mut Owned, answered: bool) -> Result<()> {
+    let asking = async {
         loop {
-            let timeout = Duration::from_secs(60);
-            match client
-                .call(METHOD, "ws-shard.Send.42.16.3", "own".into(), 9, timeout)
-                .await
-            {
-                // The queue may not be bound yet, or the client not be connected.
-                Err(CallError::Nobody(_) | CallError::Away) => {
-                    time::sleep(Duration::from_millis(10)).await;
-                }
-                result => break result,
-            }
-        }
-    };
-    let answering = async {
-        let request = owned.next().await;
-        let call = request.call.clone();
-        request.reply("gateway.v1.Done", "done".into()).await?;
-        anyhow::Ok(call)
-    };
-    let (reply, call) = tokio::join!(asked, answering);
-    ensure!(reply?.type_name == "gateway.v1.Done");
-    let call = call?;
-    ensure!((call.body.as_ref(), call.priority) == (b"own".as_ref(), 9));
-
-    caller
-        .call("handed.requests", "ws.Send.42", METHOD, b"body")
-        .await?;
-    let forwarded = requests.next().await.forward("ws-shard.Send.42.16.3");
-    ensure!(matches!(forwarded.await?, Forwarded::Taken));
-    let request = owned.next().await;
-    let call = request.call.clone();
-    ensure!((call.method.as_str(), call.body.as_ref()) == (METHOD, b"body".as_ref()));
-    ensure!((call.routing_key.as_str(), call.priority) == ("ws-shard.Send.42.16.3", 4));
-    ensure!(
-        call.timeout
-            .is_some_and(|left| left <= Duration::from_secs(60))
-    );
-    request.reply("gateway.v1.Done", "done".into()).await?;
-    let reply = caller.reply().await?;
-    ensure!(
-        kind(&reply) == "gateway.v1.Done",
-        "the caller has its answer"
-    );
-
-    bindings.unbind("ws-shard.*.42.16.3");
-    let gone = async {
-        loop {
-            let timeout = Duration::from_secs(60);
-            let key = "ws-shard.Send.42.16.3";
-            let asked = client.call(METHOD, key, "own".into(), 0, timeout).await;
-            if matches!(asked, Err(CallError::Nobody(_))) {
-                return;
+            let asked = client.call(METHOD, SHARD.0, "own".into(), 9, PATIENCE);
+            match asked.await {
+                Ok(_) if answered => return,
+                Err(CallError::Nobody(_)) if !answered => return,
+                _ => time::sleep(Duration::from_millis(10)).await,
             }
         }
     };
@@ -355,9 +290,73 @@ async fn a_request_is_handed_on_to_the_replica_that_holds_the_shard() -> Result<
         }
     };
     tokio::select! {
-        () = gone => {}
-        () = answering => {}
-        () = time::sleep(PATIENCE) => anyhow::bail!("the binding is still there"),
+        () = asking => Ok(()),
+        () = answering => Ok(()),
+        () = time::sleep(PATIENCE) => anyhow::bail!("the binding is not as it should be"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_handed_on_to_the_replica_that_holds_the_shard() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let service = Service::start(rabbit.url(), "handed", WINDOW);
+    let mut requests = listen(&service).await?;
+    let mut owned = service.broker.owned("ws", 42, "replica");
+    owned.bindings().bind(SHARD.1);
+    let client = service.broker.client("42");
+    until(&client, &mut owned, true).await?;
+    let mut caller = Caller::connect(rabbit).await?;
+    caller
+        .call("handed.requests", "ws.Send.42", METHOD, b"body")
+        .await?;
+    let forwarded = requests.next().await.forward(SHARD.0);
+    ensure!(matches!(forwarded.await?, Forwarded::Taken));
+    // The answer to the last request before it may have come back before it was settled.
+    let mut request = owned.next().await;
+    while request.call.body.as_ref() == b"own" {
+        request.reply("gateway.v1.Done", "done".into()).await?;
+        request = owned.next().await;
+    }
+    let call = request.call.clone();
+    ensure!((call.method.as_str(), call.body.as_ref()) == (METHOD, b"body".as_ref()));
+    ensure!((call.routing_key.as_str(), call.priority) == (SHARD.0, 4));
+    ensure!(
+        call.timeout
+            .is_some_and(|left| left <= Duration::from_secs(60))
+    );
+    request.reply("gateway.v1.Done", "done".into()).await?;
+    let reply = caller.reply().await?;
+    ensure!(
+        kind(&reply) == "gateway.v1.Done",
+        "the caller has its answer"
+    );
+    drop((requests, owned, client));
+    service.stop().await?;
+    caller.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_for_a_shard_that_nobody_holds_comes_back_at_once() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let service = Service::start(rabbit.url(), "unheld", WINDOW);
+    let mut requests = listen(&service).await?;
+    let mut owned = service.broker.owned("ws", 42, "replica");
+    let bindings = owned.bindings();
+    let client = service.broker.client("42");
+    let mut caller = Caller::connect(rabbit).await?;
+    bindings.bind(SHARD.1);
+    until(&client, &mut owned, true).await?;
+    bindings.unbind(SHARD.1);
+    until(&client, &mut owned, false).await?;
+    for key in [SHARD.0, "ws-shard.Send.42.16.4"] {
+        caller
+            .call("unheld.requests", "ws.Send.42", METHOD, b"body")
+            .await?;
+        let Forwarded::Nobody(request) = requests.next().await.forward(key).await? else {
+            anyhow::bail!("nobody takes requests for {key}");
+        };
+        request.reply("gateway.v1.Done", "done".into()).await?;
+        ensure!(kind(&caller.reply().await?) == "gateway.v1.Done");
     }
     drop((requests, owned, client));
     service.stop().await?;
@@ -369,36 +368,12 @@ async fn a_replicas_own_requests_go_on_after_a_restart_of_the_broker() -> Result
     let mut rabbit = Rabbit::start()?;
     let service = Service::start(rabbit.url(), "rebound", WINDOW);
     let mut owned = service.broker.owned("ws", 42, "replica");
-    owned.bindings().bind("ws-shard.*.42.1.0");
+    owned.bindings().bind(SHARD.1);
     let client = service.broker.client("42");
-    for restart in [false, true] {
-        if restart {
-            rabbit.kill()?;
-            rabbit.restart()?;
-        }
-        let key = "ws-shard.Send.42.1.0";
-        let asked = async {
-            let timeout = Duration::from_secs(5);
-            while client
-                .call(METHOD, key, "own".into(), 0, timeout)
-                .await
-                .is_err()
-            {
-                time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let answering = async {
-            loop {
-                let request = owned.next().await;
-                request.reply("gateway.v1.Done", "done".into()).await.ok();
-            }
-        };
-        tokio::select! {
-            () = asked => {}
-            () = answering => {}
-            () = time::sleep(PATIENCE) => anyhow::bail!("no answer came"),
-        }
-    }
+    until(&client, &mut owned, true).await?;
+    rabbit.kill()?;
+    rabbit.restart()?;
+    until(&client, &mut owned, true).await?;
     drop((owned, client));
     service.stop().await
 }

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 
@@ -54,9 +53,7 @@ impl Fleet {
     /// Sets a variable of the replicas that are started from now on. `{folder}` in it becomes a folder of the
     /// replica's slot.
     pub fn set(&mut self, name: &str, value: &str) {
-        if knows(&self.program, name).unwrap_or(true) || name == "NO_COLOR" { // HACK
         self.variables.insert(name.to_owned(), value.to_owned());
-        }
     }
 
     /// Starts a replica in a slot that is free.
@@ -204,10 +201,4 @@ impl Fleet {
 
 fn pid_name(slot: usize) -> String {
     format!("replica-{slot}")
-}
-
-/// Whether the program knows this configuration key.
-pub fn knows(program: &Path, key: &str) -> Result<bool> {
-    let output = Command::new(program).arg("--help").env_clear().output()?;
-    Ok(String::from_utf8_lossy(&output.stdout).contains(key))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use sim::{Config, Sim};
 use tests::service::Service;
@@ -14,6 +14,25 @@ use super::{
 
 /// More members than two chunks have.
 const MEMBERS: u32 = 2_500;
+
+/// Requests that are refused: method, body, code, and what the message says.
+const REFUSED: &str = r#"
+RequestGuildMembers     | {}                                                 | INVALID_ARGUMENT  | guild_id is not set
+RequestGuildMembers     | {"guild_id": "GUILD", "query": "a"}                | INVALID_ARGUMENT  | limit is 0
+RequestGuildMembers     | {"guild_id": "GUILD", "query": "a", "limit": 101}  | INVALID_ARGUMENT  | limit is 101
+RequestGuildMembers     | {"guild_id": "GUILD", "user_ids": [1], "limit": 1} | INVALID_ARGUMENT  | user_ids exclude
+RequestGuildMembers     | {"guild_id": "GUILD"}                              | PERMISSION_DENIED | GUILD_MEMBERS
+RequestGuildMembers     | {"guild_id": "GUILD", "limit": 1, "presences": true} | PERMISSION_DENIED | GUILD_PRESENCES
+RequestGuildMembers     | {"guild_id": "UNKNOWN", "limit": 1}                | NOT_FOUND         | is not in the guild
+RequestSoundboardSounds | {}                                                 | INVALID_ARGUMENT  | guild_ids
+RequestSoundboardSounds | {"guild_ids": STRANGERS}                           | INVALID_ARGUMENT  | Discord takes 4096
+RequestSoundboardSounds | {"guild_ids": ["GUILD", "UNKNOWN"]}                | NOT_FOUND         | is not in the guild
+RequestChannelInfo      | {"fields": ["status"]}                             | INVALID_ARGUMENT  | guild_id is not set
+RequestChannelInfo      | {"guild_id": "GUILD", "fields": ["mood"]}          | INVALID_ARGUMENT  | "mood"
+UpdateVoiceState        | {}                                                 | INVALID_ARGUMENT  | guild_id is not set
+UpdateVoiceState        | {"guild_id": "UNKNOWN"}                            | NOT_FOUND         | is not in the guild
+UpdateVoiceState        | {"guild_id": "GUILD", "channel_id": "0"}           | INVALID_ARGUMENT  | channel_id is not set
+"#;
 
 /// Writes a request to the service's stdin.
 fn tell(service: &mut Service, method: &str, id: &str, body: &Value) -> Result<()> {
@@ -247,107 +266,24 @@ async fn questions_that_discord_would_not_answer_are_refused_and_not_asked() -> 
     let guild = stage.sim.guild_ids()[0].to_string();
     let unknown = (stage.sim.guild_ids()[0] + (1 << 32)).to_string();
     let strangers: Vec<String> = (1..=300_u64).map(|id| (id << 40).to_string()).collect();
-    let table = [
-        (
-            "RequestGuildMembers",
-            json!({}),
-            "INVALID_ARGUMENT",
-            "guild_id is not set",
-        ),
-        (
-            "RequestGuildMembers",
-            json!({"guild_id": guild, "query": "a"}),
-            "INVALID_ARGUMENT",
-            "limit is 0",
-        ),
-        (
-            "RequestGuildMembers",
-            json!({"guild_id": guild, "query": "a", "limit": 101}),
-            "INVALID_ARGUMENT",
-            "limit is 101",
-        ),
-        (
-            "RequestGuildMembers",
-            json!({"guild_id": guild, "user_ids": ["1"], "limit": 1}),
-            "INVALID_ARGUMENT",
-            "user_ids exclude",
-        ),
-        (
-            "RequestGuildMembers",
-            json!({"guild_id": guild}),
-            "PERMISSION_DENIED",
-            "GUILD_MEMBERS",
-        ),
-        (
-            "RequestGuildMembers",
-            json!({"guild_id": guild, "limit": 1, "presences": true}),
-            "PERMISSION_DENIED",
-            "GUILD_PRESENCES",
-        ),
-        (
-            "RequestGuildMembers",
-            json!({"guild_id": unknown, "limit": 1}),
-            "NOT_FOUND",
-            "is not in the guild",
-        ),
-        (
-            "RequestSoundboardSounds",
-            json!({}),
-            "INVALID_ARGUMENT",
-            "guild_ids",
-        ),
-        (
-            "RequestSoundboardSounds",
-            json!({"guild_ids": strangers}),
-            "INVALID_ARGUMENT",
-            "Discord takes 4096",
-        ),
-        (
-            "RequestSoundboardSounds",
-            json!({"guild_ids": [guild, unknown]}),
-            "NOT_FOUND",
-            "is not in the guild",
-        ),
-        (
-            "RequestChannelInfo",
-            json!({"fields": ["status"]}),
-            "INVALID_ARGUMENT",
-            "guild_id is not set",
-        ),
-        (
-            "RequestChannelInfo",
-            json!({"guild_id": guild, "fields": ["mood"]}),
-            "INVALID_ARGUMENT",
-            "\"mood\"",
-        ),
-        (
-            "UpdateVoiceState",
-            json!({}),
-            "INVALID_ARGUMENT",
-            "guild_id is not set",
-        ),
-        (
-            "UpdateVoiceState",
-            json!({"guild_id": unknown}),
-            "NOT_FOUND",
-            "is not in the guild",
-        ),
-        (
-            "UpdateVoiceState",
-            json!({"guild_id": guild, "channel_id": "0"}),
-            "INVALID_ARGUMENT",
-            "channel_id is not set",
-        ),
-    ];
-    for (number, (method, body, code, words)) in table.iter().enumerate() {
-        let id = format!("bad-{number}");
-        let answer = call(&mut service, method, &id, body).await?;
+    let strangers = json!(strangers).to_string();
+    for (number, line) in REFUSED.trim().lines().enumerate() {
+        let parts: Vec<&str> = line.split(" | ").map(str::trim).collect();
+        let [method, body, code, words] = parts[..] else {
+            bail!("{line:?} has no four columns");
+        };
+        let body = body
+            .replace("STRANGERS", &strangers)
+            .replace("UNKNOWN", &unknown)
+            .replace("GUILD", &guild);
+        let body: Value = serde_json::from_str(&body)?;
+        let answer = call(&mut service, method, &format!("bad-{number}"), &body).await?;
         ensure!(
             answer["body"]["code"] == format!("CODE_{code}"),
-            "{body}: {answer}"
+            "{line}: {answer}"
         );
         let message = answer["body"]["message"].as_str().context("a message")?;
-        ensure!(message.contains(words), "{body}: {message}");
+        ensure!(message.contains(words), "{line}: {message}");
     }
     let foreign = json!({
         "type": "gateway.v1.Ws/RequestChannelInfo", "routing_key": "ws.RequestChannelInfo.77",

@@ -79,7 +79,8 @@ impl Pair {
                 "requests do not reach the shards"
             );
             let fields = vec!["status".to_owned()];
-            let guild_id = self.guilds[in_a_row % 2];
+            // Twice each: the processes take turns, and each has to reach both shards.
+            let guild_id = self.guilds[in_a_row / 2 % 2];
             let asked = RequestChannelInfoRequest { guild_id, fields };
             let answer: Result<RequestChannelInfoResponse, _> =
                 self.requests.to(self.application_id).call(&asked).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use sim::{EmitRequest, Mix, Sim};
+use sim::{EmitRequest, Sim};
 use tokio::time::{self, Instant};
 
 use crate::process::Process;
@@ -49,20 +49,12 @@ impl Turn {
     }
 }
 
-/// Emits events as fast as they are read, and waits until the process is done with them.
-pub(crate) async fn full_speed(
-    process: &Process,
-    sim: &Sim,
-    events: u64,
-    mix: &Mix,
-) -> Result<Turn> {
+/// Emits events, and waits until the process is done with them.
+pub(crate) async fn take(process: &Process, sim: &Sim, emission: EmitRequest) -> Result<Turn> {
+    let events = emission.count.unwrap_or(0);
     let before = process.ticks()?;
     let start = Instant::now();
-    sim.start_emission(EmitRequest {
-        count: Some(events),
-        mix: Some(mix.clone()),
-        ..EmitRequest::default()
-    })?;
+    sim.start_emission(emission)?;
     let (mut ticks, mut last, mut resident) = (before, start, 0_f64);
     loop {
         time::sleep(LOOK).await;

@@ -110,13 +110,7 @@ where
     {
         let _entered = threads.enter();
         admin_task.spawn(serve(admin, context.clone(), redactor.clone()));
-        let service = run(plan.config, context.clone());
-        let shutdown = context.shutdown.clone();
-        context.tasks.spawn(name, async move {
-            let result = service.await;
-            shutdown.cancel();
-            result
-        });
+        spawn(name, run(plan.config, context.clone()), &context);
     }
     let status = watch.block_on(async {
         let open = outlets.open();
@@ -134,6 +128,20 @@ where
     // Threads that block forever, such as one that reads stdin, must not hold up the end.
     threads.shutdown_background();
     Ok(status)
+}
+
+/// Starts the service itself. When it returns, everything stops.
+fn spawn<F, E>(name: &'static str, service: F, context: &Context)
+where
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: Into<BoxError> + 'static,
+{
+    let shutdown = context.shutdown.clone();
+    context.tasks.spawn(name, async move {
+        let result = service.await;
+        shutdown.cancel();
+        result
+    });
 }
 
 fn runtime(builder: &mut Builder) -> Result<Runtime, Error> {

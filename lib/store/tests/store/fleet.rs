@@ -28,7 +28,7 @@ async fn replicas_see_each_other(bench: Bench) {
     };
     let second = replica("b");
     let fleet = a.beat(&first, LONG, &[]).await.unwrap();
-    assert_eq!(fleet.replicas, [first.clone()]);
+    assert_eq!(fleet.replicas, std::slice::from_ref(&first));
     let fleet = b.beat(&second, LONG, &[]).await.unwrap();
     assert_eq!(fleet.replicas, [first.clone(), second.clone()]);
     assert_eq!(fleet.corrupt, Vec::<String>::new());

@@ -1,19 +1,32 @@
 //! What every store promises, tried on each of them; and what only Redis or a file can do.
 
+#[cfg(test)]
 mod bench;
+#[cfg(test)]
 mod corrupt;
+#[cfg(test)]
 mod differential;
+#[cfg(test)]
 mod file;
+#[cfg(test)]
 mod fleet;
+#[cfg(test)]
 mod identify;
+#[cfg(test)]
 mod leases;
+#[cfg(test)]
 mod load;
+#[cfg(test)]
 mod outage;
+#[cfg(test)]
 mod server;
+#[cfg(test)]
 mod sessions;
+#[cfg(test)]
 mod tls;
 
 /// Tests of the contract: each on the store in memory, with a file, and in Redis.
+#[cfg(test)]
 macro_rules! contract {
     ($($name:ident)*) => {
         mod memory {
@@ -42,4 +55,5 @@ macro_rules! contract {
         }
     };
 }
+#[cfg(test)]
 use contract;

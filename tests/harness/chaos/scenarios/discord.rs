@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
-use sim::{Faults, Times};
+use anyhow::{Context as _, Result};
+use sim::{Faults, Sim, State, Times};
 
 use crate::chaos::{
     Row, Stage,
@@ -11,119 +11,137 @@ use crate::chaos::{
     trial::{Setup, Trial},
 };
 
+/// How long a shard may take to be connected again.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Close codes after which a session goes on.
 const RESUMABLE: [u16; 5] = [4000, 4001, 4002, 4005, 4008];
 /// Close codes after which a new session has to begin.
 const FINAL: [u16; 3] = [4003, 4007, 4009];
 
-/// All of it.
+/// All of it, each on another shard: one that is interrupted again and again waits ever longer, and is right to.
 pub(super) async fn misbehaves(stage: Stage) -> Result<Row> {
     let mut setup = Setup::new(&stage);
     // Short, so that missing answers are noticed within the scenario; and patient, since the machine may be busy.
     setup.sim.heartbeat_interval_ms = 2000;
     setup.sim.heartbeat_grace_ms = Some(10_000);
     let pause = Duration::from_secs(stage.length.seconds).div_f64(20.0);
-    let mut trial = Trial::begin(stage, setup).await?;
-    trial.wait(pause).await?;
-    interruptions(&mut trial, pause).await?;
-    bad_starts(&mut trial, pause).await?;
-    silence(&mut trial).await?;
-    lost_sessions(&mut trial, pause).await?;
-    trial.finish(Promise::default()).await
+    let shards = stage.length.shards;
+    let mut day = BadDay {
+        trial: Trial::begin(stage, setup).await?,
+        shards: (0..shards).cycle(),
+        pause,
+    };
+    day.interruptions().await?;
+    day.bad_starts().await?;
+    day.silence().await?;
+    day.lost_sessions().await?;
+    day.trial.finish(Promise::default()).await
 }
 
-/// Ends of connections after which the session goes on.
-async fn interruptions(trial: &mut Trial, pause: Duration) -> Result<()> {
-    trial.sim.reconnect(None)?;
-    resumed(trial, pause).await?;
-    trial.sim.invalid(None, true)?;
-    resumed(trial, pause).await?;
-    trial.sim.drop_connections(None)?;
-    resumed(trial, pause).await?;
-    for code in RESUMABLE {
-        trial.sim.close(None, code)?;
-        resumed(trial, pause).await?;
+/// The trial, and whose turn it is.
+struct BadDay<S> {
+    trial: Trial,
+    shards: S,
+    pause: Duration,
+}
+
+impl<S: Iterator<Item = u32>> BadDay<S> {
+    /// Ends of connections after which the session goes on.
+    async fn interruptions(&mut self) -> Result<()> {
+        self.next(|sim, shard| sim.reconnect(shard)).await?;
+        self.next(|sim, shard| sim.invalid(shard, true)).await?;
+        self.next(Sim::drop_connections).await?;
+        for code in RESUMABLE {
+            self.next(|sim, shard| sim.close(shard, code)).await?;
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Connections that do not come about at once.
-async fn bad_starts(trial: &mut Trial, pause: Duration) -> Result<()> {
-    let bad: [fn(&mut Faults); 5] = [
-        |faults| faults.refuse_connections = Times::Next(3),
-        |faults| faults.close_before_hello = Times::Next(3),
-        |faults| faults.reconnect_before_hello = Times::Next(3),
-        |faults| faults.rest_status = Some(503),
-        |faults| (faults.rest_status, faults.rest_html) = (Some(520), true),
-    ];
-    for change in bad {
-        trial.sim.change_faults(change);
-        trial.sim.drop_connections(None)?;
-        resumed(trial, pause).await?;
-        trial
+    /// Connections that do not come about at once.
+    async fn bad_starts(&mut self) -> Result<()> {
+        let bad: [fn(&mut Faults); 6] = [
+            |faults| faults.refuse_connections = Times::Next(2),
+            |faults| faults.black_hole_connections = Times::Next(1),
+            |faults| faults.close_before_hello = Times::Next(2),
+            |faults| faults.reconnect_before_hello = Times::Next(2),
+            |faults| faults.rest_status = Some(503),
+            |faults| (faults.rest_status, faults.rest_html) = (Some(520), true),
+        ];
+        for change in bad {
+            self.trial.sim.change_faults(change);
+            self.next(Sim::drop_connections).await?;
+            self.ready().await?;
+            self.trial
+                .sim
+                .change_faults(|faults| *faults = Faults::default());
+        }
+        Ok(())
+    }
+
+    /// Connections that look alive.
+    async fn silence(&mut self) -> Result<()> {
+        for _ in 0..2 {
+            self.next(Sim::black_hole).await?;
+        }
+        self.ready().await?;
+        let before = self.trial.sim.state().resumes;
+        let shards = u64::from(self.trial.stage.length.shards);
+        self.trial
             .sim
-            .change_faults(|faults| *faults = Faults::default());
+            .change_faults(|faults| faults.withhold_acks = true);
+        self.until("resumes after missing ACKs", |state| {
+            state.resumes >= before + shards
+        })
+        .await?;
+        self.trial
+            .sim
+            .change_faults(|faults| faults.withhold_acks = false);
+        Ok(())
     }
-    Ok(())
-}
 
-/// Connections that look alive.
-async fn silence(trial: &mut Trial) -> Result<()> {
-    trial.sim.black_hole(Some(0))?;
-    trial.sim.black_hole(Some(1))?;
-    resumed(trial, Duration::ZERO).await?;
-    trial
-        .sim
-        .change_faults(|faults| faults.black_hole_connections = Times::Next(1));
-    trial.sim.drop_connections(Some(2))?;
-    resumed(trial, Duration::ZERO).await?;
-    let before = trial.sim.state().resumes;
-    trial
-        .sim
-        .change_faults(|faults| faults.withhold_acks = true);
-    let shards = u64::from(trial.stage.length.shards);
-    until(trial, "resumes after missing ACKs", |state| {
-        state.resumes >= before + shards
-    })
-    .await?;
-    trial
-        .sim
-        .change_faults(|faults| faults.withhold_acks = false);
-    resumed(trial, Duration::ZERO).await
-}
-
-/// Ends of sessions: each costs the one identify that it has to.
-async fn lost_sessions(trial: &mut Trial, pause: Duration) -> Result<()> {
-    trial.sim.invalid(Some(0), false)?;
-    trial.expect_identifies(1);
-    resumed(trial, pause).await?;
-    for (shard, code) in (1..).zip(FINAL) {
-        trial.sim.close(Some(shard), code)?;
-        trial.expect_identifies(1);
-        resumed(trial, pause).await?;
+    /// Ends of sessions: each costs the one identify that it has to.
+    async fn lost_sessions(&mut self) -> Result<()> {
+        self.next(|sim, shard| sim.invalid(shard, false)).await?;
+        self.trial.expect_identifies(1);
+        for code in FINAL {
+            self.next(|sim, shard| sim.close(shard, code)).await?;
+            self.trial.expect_identifies(1);
+        }
+        self.ready().await?;
+        // What was on its way when the connection ended could not come any more: so nothing may be.
+        self.trial.settle().await?;
+        self.trial
+            .sim
+            .change_faults(|faults| faults.refuse_resume = Times::Next(1));
+        self.next(|sim, shard| sim.reconnect(shard)).await?;
+        self.trial.expect_identifies(1);
+        self.ready().await?;
+        self.trial.emit()?;
+        self.trial.wait(self.pause).await
     }
-    // What was on its way when the connection ended could not come any more: so nothing may be.
-    trial.settle().await?;
-    trial
-        .sim
-        .change_faults(|faults| faults.refuse_resume = Times::Next(1));
-    trial.sim.reconnect(Some(4))?;
-    trial.expect_identifies(1);
-    resumed(trial, Duration::ZERO).await?;
-    trial.emit()?;
-    trial.wait(pause).await
-}
 
-/// Waits until all shards are connected again, and then some.
-async fn resumed(trial: &mut Trial, pause: Duration) -> Result<()> {
-    // What was ordered has to happen first.
-    trial.wait(Duration::from_millis(100)).await?;
-    until(trial, "all shards", sim::State::is_ready).await?;
-    trial.wait(pause).await
-}
+    /// Does it to the next shard, as soon as that one is connected.
+    async fn next(
+        &mut self,
+        order: impl Fn(&Sim, Option<u32>) -> Result<usize, sim::Error>,
+    ) -> Result<()> {
+        let shard = self.shards.next().context("they come round for ever")?;
+        self.until("a shard to be connected", |state| {
+            let mut own = state.sessions.iter().filter(|it| it.shard[0] == shard);
+            own.any(|it| it.connected && it.guilds_complete)
+        })
+        .await?;
+        order(&self.trial.sim, Some(shard))?;
+        self.trial.wait(self.pause).await
+    }
 
-async fn until(trial: &Trial, what: &str, wanted: impl Fn(&sim::State) -> bool) -> Result<()> {
-    let patience = Duration::from_secs(60);
-    trial.sim.wait_for(what, patience, wanted).await?;
-    Ok(())
+    /// Waits until all shards are connected again.
+    async fn ready(&self) -> Result<()> {
+        self.until("all shards", State::is_ready).await
+    }
+
+    async fn until(&self, what: &str, wanted: impl Fn(&State) -> bool) -> Result<()> {
+        self.trial.sim.wait_for(what, PATIENCE, wanted).await?;
+        Ok(())
+    }
 }
