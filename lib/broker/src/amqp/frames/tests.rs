@@ -1,3 +1,5 @@
+//! Frames: encoded as the codec does it, and read as they come, in pieces or as garbage.
+
 use std::sync::Arc;
 
 use amq_protocol::{

@@ -1,3 +1,5 @@
+//! The pipe against confirms, refusals and sockets that take nothing.
+
 use std::sync::Arc;
 
 use amq_protocol::{

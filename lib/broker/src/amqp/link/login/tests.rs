@@ -1,3 +1,5 @@
+//! The login against brokers that agree, refuse, keep silent, or are none.
+
 use std::time::Duration;
 
 use amq_protocol::{
