@@ -14,4 +14,4 @@ if [ -z "${AMQP_URL:-}" ]; then
 fi
 cargo bench --locked --package bench --bench publish -- "$AMQP_URL"
 cargo build --locked --release --package gateway-ws
-cargo bench --locked --package bench --bench service -- "$AMQP_URL" target/release/gateway-ws
+cargo bench --locked --package bench --bench service -- "$AMQP_URL" "$root/target/release/gateway-ws"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Decodes the golden events of tests/golden in other languages, with what protobuf generates for them, and
-# compares each with the JSON that it was made of. `languages.sh python` or `typescript` runs one alone.
+# compares each with the JSON that it was made of. Some go to the worker in examples/, too.
+# `languages.sh python` or `typescript` runs one alone.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -18,6 +19,8 @@ python() {
   export PYTHONPYCACHEPREFIX=$root/$work/pycache
   "$tools/worker/bin/python" "$worker/generate.py" "$work/python"
   PYTHONPATH=$work/python "$tools/worker/bin/python" tests/languages/python/golden.py tests/golden
+  CONTRACT_FOLDER=$root/$work/python PYTHONPATH=$worker \
+    "$tools/worker/bin/python" tests/languages/python/example.py tests/golden
 }
 
 # need_typescript: the packages that package-lock.json names, in a copy of the project in target/.

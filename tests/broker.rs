@@ -1,6 +1,8 @@
 //! The broker against a real RabbitMQ: nothing is lost, order holds, memory stays bounded.
 
+mod batches;
 mod failures;
 mod publishing;
-mod requests;
+pub(crate) mod requests;
 pub(crate) mod service;
+mod spool;

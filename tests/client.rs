@@ -1,5 +1,6 @@
 //! The Rust library for workers, against a real RabbitMQ.
 
+mod batches;
 mod events;
 mod failures;
 mod requests;
@@ -73,6 +74,7 @@ fn event(sequence: u64, name: &str, guild_id: u64, payload: &Value) -> Message {
         body: encoded.body.to_vec().into(),
         group: guild_id,
         batch: None,
+        trace: None,
         message_id,
     }
 }

@@ -6,6 +6,7 @@ mod client;
 mod contract;
 mod golden;
 mod layers;
+mod own;
 mod readme;
 mod tree;
 mod ws;

@@ -15,9 +15,29 @@ fn the_table_has_every_key() {
     );
 }
 
+#[test]
+fn the_example_of_several_applications_is_valid() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = fs::read_to_string(path).expect("the README is there");
+    let (_, example) = readme.split_once("```toml\n").expect("an example");
+    let (example, _) = example.split_once("```").expect("its end");
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["music", "moderation"] {
+        fs::write(folder.path().join(name), format!("{name}.token")).expect("a file");
+    }
+    let folder = folder.path().to_str().expect("a path that is text");
+    let example = example.replace("/run/secrets", folder);
+    let keys = [gateway_ws::KEYS, boot::KEYS].concat();
+    let mut reader = boot::Reader::of("ws", &keys, [], Some(("gateway.toml", &example)));
+    let config = gateway_ws::Config::read(&mut reader);
+    if let Err(mistakes) = reader.finish(config) {
+        panic!("{mistakes}");
+    }
+}
+
 fn table() -> String {
     let mut table = String::from("| key | default | |\n|---|---|---|\n");
-    for key in gateway_ws::KEYS.iter().copied().flatten().chain(boot::KEYS) {
+    for key in gateway_ws::KEYS.iter().chain(boot::KEYS).copied().flatten() {
         let (name, default, help) = (names(key), default(key), key.help.trim_end_matches('.'));
         writeln!(table, "| {name} | {default} | {help} |").expect("a string takes all");
     }

@@ -1,5 +1,6 @@
 //! `gateway-ws` as a process, against the simulated Discord.
 
+mod applications;
 mod commands;
 mod encrypted;
 mod events;
@@ -7,6 +8,9 @@ mod every;
 mod fleet;
 mod lifecycle;
 mod odd_input;
+mod questions;
 mod refusals;
+mod replicas;
 mod stage;
 mod system;
+mod telemetry;

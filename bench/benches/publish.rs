@@ -166,7 +166,8 @@ async fn publish(url: &str, sink: &Sink, batch: Option<Batch>) -> Result<Run> {
         headers: Vec::new(),
         body: body.clone(),
         group: 0,
-        batch: None,
+        batch,
+        trace: None,
     };
     lane.publish(1, message(1)).await?;
     lane.confirmed_past(1).await;

@@ -8,8 +8,17 @@ from pathlib import Path
 sys.path.insert(0, os.environ.get("CONTRACT_FOLDER", str(Path(__file__).resolve().parent / "gen")))
 
 try:
-    from gateway.v1.event_pb2 import Event
+    from gateway.v1.event_pb2 import Event, EventBatch, Source
+    from gateway.v1.status_pb2 import ReshardPhase, SessionStart, ShardReason, ShardState
 except ImportError as error:
     sys.exit(f"{error}\nMake the classes of the contract first, with: python generate.py")
 
-__all__ = ["Event"]
+__all__ = [
+    "Event",
+    "EventBatch",
+    "ReshardPhase",
+    "SessionStart",
+    "ShardReason",
+    "ShardState",
+    "Source",
+]

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Callable
 
-from contract import Event
+from contract import Event, ReshardPhase, SessionStart, ShardReason, ShardState
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from google.protobuf.message import Message
 
 
@@ -63,7 +64,38 @@ def voice_state(data: Message) -> str:
     return f"user {data.user_id} {place}"
 
 
+def shard_status(data: Message) -> str:
+    """How it is with a shard, and why: what the gateway left out is left out here."""
+    facts = [
+        data.reason and word(ShardReason, data.reason),
+        data.session_start and word(SessionStart, data.session_start),
+        data.HasField("close_code") and f"code {data.close_code}",
+        data.HasField("sequence") and f"up to {data.sequence}",
+        data.replica and f"on {data.replica}",
+        data.detail,
+    ]
+    shard = f"shard {data.shard_id}/{data.shard_count} is {word(ShardState, data.state)}"
+    return ", ".join([shard, *filter(None, facts)])
+
+
+def reshard(data: Message) -> str:
+    line = f"{data.from_count} shards become {data.to_count}: {word(ReshardPhase, data.phase)}"
+    return f"{line}, {data.detail}" if data.detail else line
+
+
+def word(kind: EnumTypeWrapper, number: int) -> str:
+    """A value of an enum as people say it: SHARD_REASON_HAND_OVER is "hand over"."""
+    value = kind.DESCRIPTOR.values_by_number.get(number)
+    # An enum gains values; a worker that is older than the gateway gets their numbers.
+    if value is None:
+        return str(number)
+    start = kind.DESCRIPTOR.values_by_number[0].name.removesuffix("UNSPECIFIED")
+    return value.name.removeprefix(start).lower().replace("_", " ")
+
+
 TYPED: dict[str, Callable[[Message], str]] = {
+    "gateway_reshard": reshard,
+    "gateway_shard_status": shard_status,
     "guild_create": lambda data: data.name,
     "guild_delete": lambda data: "unavailable" if data.unavailable else "the bot was removed",
     "guild_member_update": member,

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from contract import Event
+from contract import Event, Source
 
 
 class Sequence:
@@ -43,9 +43,12 @@ class Report:
         # Events by latency in microseconds, to three digits.
         self.latencies: Counter[int] = Counter()
 
-    def add(self, message_id: str, event: Event) -> None:
+    def add(self, event: Event) -> None:
+        # What the gateway tells of itself is not Discord's, and has no sequence.
+        if event.source == Source.SOURCE_GATEWAY:
+            return
         now = time.time_ns() // 1000
-        session, _, number = message_id.rpartition(":")
+        session, _, number = event.id.rpartition(":")
         if not self.sessions.setdefault(session, Sequence()).add(int(number)):
             self.duplicates += 1
             return

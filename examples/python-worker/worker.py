@@ -19,7 +19,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 import pika
-from contract import Event
+from contract import Event, EventBatch
 from describe import describe
 from google.protobuf.message import DecodeError
 from pika.exceptions import AMQPError
@@ -27,7 +27,7 @@ from report import Report
 
 log = logging.getLogger("worker")
 
-# So many events may be on their way to us, or in our hands, without being acknowledged.
+# So many messages may be on their way to us, or in our hands, without being acknowledged.
 PREFETCH = 200
 # So many ids are remembered to tell a duplicate. Duplicates come soon after the first copy.
 REMEMBERED = 100_000
@@ -42,11 +42,11 @@ class Seen:
         self.limit = limit
         self.ids: OrderedDict[str, None] = OrderedDict()
 
-    def __contains__(self, message_id: str) -> bool:
-        return message_id in self.ids
+    def __contains__(self, event_id: str) -> bool:
+        return event_id in self.ids
 
-    def add(self, message_id: str) -> None:
-        self.ids[message_id] = None
+    def add(self, event_id: str) -> None:
+        self.ids[event_id] = None
         if len(self.ids) > self.limit:
             self.ids.popitem(last=False)
 
@@ -124,43 +124,58 @@ class Worker:
             if self.stopping:
                 break
             if method is not None:
-                self.deliver(channel, method.delivery_tag, properties.message_id, body)
+                self.deliver(channel, method.delivery_tag, properties, body)
             if self.report:
                 self.report.save_now_and_then()
         # What we hold unacknowledged goes back to the queue.
         channel.cancel()
 
     def deliver(
-        self, channel: pika.channel.Channel, tag: int, message_id: str, body: bytes
+        self,
+        channel: pika.channel.Channel,
+        tag: int,
+        properties: pika.BasicProperties,
+        body: bytes,
     ) -> None:
         try:
-            event = Event.FromString(body)
+            events = unpack(properties.type, body)
         except DecodeError:
-            log.error("%s is not an event: refused", message_id)
+            log.error("%s is not an event: refused", properties.message_id)
             channel.basic_reject(tag, requeue=False)
             return
-        self.work(message_id, event)
-        # Only now: had we died before this line, RabbitMQ would give the event to another worker.
+        for event in events:
+            self.work(event)
+        # Only now, and once for all of them: had we died before this line, RabbitMQ would give the
+        # message to another worker.
         channel.basic_ack(tag)
 
-    def work(self, message_id: str, event: Event) -> None:
+    def work(self, event: Event) -> None:
         """Does what the worker is for, once for each event.
 
         That no event is lost has a price: after a crash, of ours or of the gateway's, an event may
-        come twice. Both copies carry one `message_id`. AMQP's `redelivered` flag is no help here:
-        it is set for events that we never saw, and not set for what the gateway sent twice. Work
-        that must not be done twice wants these ids in a database, beside the work's result.
+        come twice. Both copies have one `id`; AMQP's `message_id` is the same for an event that
+        travels alone, but not for a batch, which may be another one the next time. AMQP's
+        `redelivered` flag is no help here: it is set for events that we never saw, and not set for
+        what the gateway sent twice. Work that must not be done twice wants these ids in a database,
+        beside the work's result.
         """
         if self.report:
-            self.report.add(message_id, event)
-        if message_id not in self.seen:
+            self.report.add(event)
+        if event.id not in self.seen:
             self.printer.show(event)
-            self.seen.add(message_id)
+            self.seen.add(event.id)
 
     def rest(self, seconds: float) -> None:
         end = time.monotonic() + seconds
         while not self.stopping and time.monotonic() < end:
             time.sleep(0.1)
+
+
+def unpack(kind: str | None, body: bytes) -> list[Event]:
+    """The events of a message: one, or several in their order, as the message's type says."""
+    if kind == "gateway.v1.EventBatch":
+        return list(EventBatch.FromString(body).events)
+    return [Event.FromString(body)]
 
 
 def reason(error: Exception) -> str:

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use broker::Requests;
+use broker::{CallError, Client, Forwarded, Owned, Requests};
 use futures_util::StreamExt as _;
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties, Consumer,
@@ -23,14 +23,14 @@ const METHOD: &str = "gateway.v1.Ws/Send";
 const DIRECT_REPLY: &str = "amq.rabbitmq.reply-to";
 
 /// A caller with RabbitMQ's direct reply-to.
-struct Caller {
+pub(crate) struct Caller {
     connection: Connection,
     channel: Channel,
     replies: Consumer,
 }
 
 impl Caller {
-    async fn connect(rabbit: &Rabbit) -> Result<Self> {
+    pub(crate) async fn connect(rabbit: &Rabbit) -> Result<Self> {
         let properties = ConnectionProperties::default();
         let connection = Connection::connect(&rabbit.url(), properties).await?;
         let channel = connection.create_channel().await?;
@@ -55,11 +55,23 @@ impl Caller {
     async fn call(&self, exchange: &str, key: &str, method: &str, body: &[u8]) -> Result<()> {
         let properties = BasicProperties::default()
             .with_type(method.into())
-            .with_reply_to(DIRECT_REPLY.into())
-            .with_correlation_id("c-1".into())
             .with_expiration("60000".into())
             .with_delivery_mode(2)
             .with_priority(4);
+        self.call_with(exchange, key, body, properties).await
+    }
+
+    /// The same with properties of the test's own.
+    pub(crate) async fn call_with(
+        &self,
+        exchange: &str,
+        key: &str,
+        body: &[u8],
+        properties: BasicProperties,
+    ) -> Result<()> {
+        let properties = properties
+            .with_reply_to(DIRECT_REPLY.into())
+            .with_correlation_id("c-1".into());
         let options = BasicPublishOptions::default();
         self.channel
             .basic_publish(exchange.into(), key.into(), options, body, properties)
@@ -68,14 +80,14 @@ impl Caller {
         Ok(())
     }
 
-    async fn reply(&mut self) -> Result<Delivery> {
+    pub(crate) async fn reply(&mut self) -> Result<Delivery> {
         let reply = time::timeout(PATIENCE, self.replies.next())
             .await
             .context("no reply came")?;
         Ok(reply.context("no more replies")??)
     }
 
-    async fn close(self) -> Result<()> {
+    pub(crate) async fn close(self) -> Result<()> {
         Ok(self.connection.close(200, "done".into()).await?)
     }
 }
@@ -253,4 +265,173 @@ async fn requests_go_on_after_a_restart_of_the_broker() -> Result<()> {
     drop(requests);
     service.stop().await?;
     caller.close().await
+}
+
+/// The routing key of requests to the replica that holds a shard, and what it binds.
+const SHARD: (&str, &str) = ("ws-shard.Send.42.16.3", "ws-shard.*.42.16.3");
+
+/// Asks until somebody answers, or until nobody takes such requests, whichever is waited for. The
+/// replica answers what reaches it.
+async fn until(client: &Client, owned: &mut Owned, answered: bool) -> Result<()> {
+    let asking = async {
+        loop {
+            let asked = client.call(METHOD, SHARD.0, "own".into(), 9, PATIENCE);
+            match asked.await {
+                Ok(_) if answered => return,
+                Err(CallError::Nobody(_)) if !answered => return,
+                _ => time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    };
+    let answering = async {
+        loop {
+            let request = owned.next().await;
+            request.reply("gateway.v1.Done", "done".into()).await.ok();
+        }
+    };
+    tokio::select! {
+        () = asking => Ok(()),
+        () = answering => Ok(()),
+        () = time::sleep(PATIENCE) => anyhow::bail!("the binding is not as it should be"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_handed_on_to_the_replica_that_holds_the_shard() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let service = Service::start(rabbit.url(), "handed", WINDOW);
+    let mut requests = listen(&service).await?;
+    let mut owned = service.broker.owned("ws", 42, "replica");
+    owned.bindings().bind(SHARD.1);
+    let client = service.broker.client("42");
+    until(&client, &mut owned, true).await?;
+    let mut caller = Caller::connect(rabbit).await?;
+    caller
+        .call("handed.requests", "ws.Send.42", METHOD, b"body")
+        .await?;
+    let forwarded = requests.next().await.forward(SHARD.0);
+    ensure!(matches!(forwarded.await?, Forwarded::Taken));
+    // The answer to the last request before it may have come back before it was settled.
+    let mut request = owned.next().await;
+    while request.call.body.as_ref() == b"own" {
+        request.reply("gateway.v1.Done", "done".into()).await?;
+        request = owned.next().await;
+    }
+    let call = request.call.clone();
+    ensure!((call.method.as_str(), call.body.as_ref()) == (METHOD, b"body".as_ref()));
+    ensure!((call.routing_key.as_str(), call.priority) == (SHARD.0, 4));
+    ensure!(
+        call.timeout
+            .is_some_and(|left| left <= Duration::from_secs(60))
+    );
+    request.reply("gateway.v1.Done", "done".into()).await?;
+    let reply = caller.reply().await?;
+    ensure!(
+        kind(&reply) == "gateway.v1.Done",
+        "the caller has its answer"
+    );
+    drop((requests, owned, client));
+    service.stop().await?;
+    caller.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_for_a_shard_that_nobody_holds_comes_back_at_once() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let service = Service::start(rabbit.url(), "unheld", WINDOW);
+    let mut requests = listen(&service).await?;
+    let mut owned = service.broker.owned("ws", 42, "replica");
+    let bindings = owned.bindings();
+    let client = service.broker.client("42");
+    let mut caller = Caller::connect(rabbit).await?;
+    bindings.bind(SHARD.1);
+    until(&client, &mut owned, true).await?;
+    bindings.unbind(SHARD.1);
+    until(&client, &mut owned, false).await?;
+    for key in [SHARD.0, "ws-shard.Send.42.16.4"] {
+        caller
+            .call("unheld.requests", "ws.Send.42", METHOD, b"body")
+            .await?;
+        let Forwarded::Nobody(request) = requests.next().await.forward(key).await? else {
+            anyhow::bail!("nobody takes requests for {key}");
+        };
+        request.reply("gateway.v1.Done", "done".into()).await?;
+        ensure!(kind(&caller.reply().await?) == "gateway.v1.Done");
+    }
+    drop((requests, owned, client));
+    service.stop().await?;
+    caller.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replicas_own_requests_go_on_after_a_restart_of_the_broker() -> Result<()> {
+    let mut rabbit = Rabbit::start()?;
+    let service = Service::start(rabbit.url(), "rebound", WINDOW);
+    let mut owned = service.broker.owned("ws", 42, "replica");
+    owned.bindings().bind(SHARD.1);
+    let client = service.broker.client("42");
+    until(&client, &mut owned, true).await?;
+    rabbit.kill()?;
+    rabbit.restart()?;
+    until(&client, &mut owned, true).await?;
+    drop((owned, client));
+    service.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_replies_comes_to_the_one_who_asked() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let service = Service::start(rabbit.url(), "streamed", WINDOW);
+    let mut requests = listen(&service).await?;
+    let client = service.broker.client("42");
+    let timeout = Duration::from_secs(60);
+    let asking = async {
+        loop {
+            let mut replies = client
+                .stream(METHOD, "ws.Send.42", "body".into(), 0, timeout)
+                .await?;
+            let mut bodies = Vec::new();
+            while let Some(reply) = replies.next().await {
+                match reply {
+                    Ok(reply) => bodies.push((reply.body, reply.end)),
+                    Err(CallError::Away) => break,
+                    Err(error) => return Err(anyhow::Error::new(error)),
+                }
+                if bodies.last().is_some_and(|(_, end)| *end) {
+                    return Ok(bodies);
+                }
+            }
+        }
+    };
+    let answering = async {
+        let mut request = requests.next().await;
+        request.part("gateway.v1.Part", "one".into()).await?;
+        request.part("gateway.v1.Part", "two".into()).await?;
+        request.end("gateway.v1.Part", "three".into()).await?;
+        let failure = Error {
+            code: Code::NotFound.into(),
+            ..Error::default()
+        };
+        requests.next().await.fail(&failure).await?;
+        anyhow::Ok(())
+    };
+    let failing = async {
+        let bodies = asking.await?;
+        let reply = client.call(METHOD, "ws.Send.42", "body".into(), 0, timeout);
+        anyhow::Ok((bodies, reply.await))
+    };
+    let (outcome, answered) = tokio::join!(failing, answering);
+    answered?;
+    let (bodies, failed) = outcome?;
+    let expected = [("one", false), ("two", false), ("three", true)];
+    ensure!(
+        bodies == expected.map(|(body, end)| (body.into(), end)),
+        "{bodies:?}"
+    );
+    let Err(CallError::Failed(failure)) = failed else {
+        anyhow::bail!("it should have failed");
+    };
+    ensure!(failure.code() == Code::NotFound);
+    drop((requests, client));
+    service.stop().await
 }

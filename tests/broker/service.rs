@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use boot::Context;
-use broker::{Broker, Config, Exchange, Kind, Lane, Message, Value};
+use broker::{Broker, Config, Exchange, Kind, Lane, Message, Spool, Value};
 use futures_util::StreamExt as _;
 use lapin::{
     Channel, Connection, ConnectionProperties,
@@ -29,6 +29,16 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn start(url: String, prefix: &str, window: usize) -> Self {
+        Self::with_spool(url, prefix, window, None)
+    }
+
+    /// A broker whose messages wait in this folder when the window is full.
+    pub(crate) fn with_spool(
+        url: String,
+        prefix: &str,
+        window: usize,
+        spool: Option<Spool>,
+    ) -> Self {
         let context = Context::new();
         let config = Config {
             kind: Kind::Amqp,
@@ -36,7 +46,7 @@ impl Service {
             prefix: prefix.to_owned(),
             window,
             persistent: true,
-            spool: None,
+            spool,
         };
         let broker = Broker::start(config, &context);
         Self { context, broker }
@@ -112,6 +122,7 @@ pub(crate) fn event(sequence: u64, size: usize) -> Message {
         body: body.into(),
         group: 0,
         batch: None,
+        trace: None,
     }
 }
 

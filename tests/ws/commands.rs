@@ -13,7 +13,12 @@ async fn ask(service: &mut Service, id: &str, body: &Value) -> Result<Value> {
 }
 
 /// Writes a request to the service's stdin, and waits for the answer.
-async fn call(service: &mut Service, method: &str, id: &str, body: &Value) -> Result<Value> {
+pub(crate) async fn call(
+    service: &mut Service,
+    method: &str,
+    id: &str,
+    body: &Value,
+) -> Result<Value> {
     let request = json!({
         "type": format!("gateway.v1.Ws/{method}"),
         "reply_to": "me",
@@ -182,15 +187,4 @@ async fn a_voice_state_joins_a_channel_and_leaves_it() -> Result<()> {
     }
     service.terminate()?;
     stage.rules_kept()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_method_that_is_not_carried_out_says_what_to_do_instead() -> Result<()> {
-    let stage = Stage::small().await?;
-    let mut service = stage.start_ready().await?;
-    let answer = call(&mut service, "RequestChannelInfo", "info", &json!({})).await?;
-    ensure!(answer["body"]["code"] == "CODE_UNIMPLEMENTED", "{answer}");
-    let message = answer["body"]["message"].as_str().context("a message")?;
-    ensure!(message.contains("gateway.v1.Ws/Send"), "{message}");
-    Ok(())
 }

@@ -11,7 +11,7 @@ use super::system;
 /// Makes a certificate authority and a certificate for `localhost`, with what RabbitMQ brings along.
 const AUTHORITY: &str = r#"
     Name = {'Extension', {2, 5, 29, 17}, false, [{dNSName, "localhost"}]},
-    Of = [{key, {namedCurve, secp256r1}}, {digest, sha256}],
+    Of = [{key, {rsa, 2048, 65537}}, {digest, sha256}],
     Chain = #{root => Of, intermediates => [], peer => [{extensions, [Name]} | Of]},
     #{server_config := Server, client_config := Client} =
         public_key:pkix_test_data(#{server_chain => Chain, client_chain => Chain}),

@@ -152,12 +152,14 @@ async fn events_that_nobody_asked_for_are_not_published_and_hold_nothing_up() ->
     let service = stage.start_ready().await?;
     stage.emit(1_000).await?;
     let newest = stage.dispatched().len();
+    let application = stage.sim.settings().application_id.to_string();
     let reached = || {
         let saved: Value = match std::fs::read(&file) {
             Ok(text) => serde_json::from_slice(&text)?,
             Err(_) => return Ok(false),
         };
-        Ok(saved["sessions"]["0"]["sequence"].as_u64() == u64::try_from(newest).ok())
+        let session = &saved["applications"][&application]["sessions"]["0/1"];
+        Ok(session["sequence"].as_u64() == u64::try_from(newest).ok())
     };
     service
         .until("the saved sequence passes what is filtered", reached)

@@ -14,7 +14,7 @@ mod turn;
 use std::{env, path::PathBuf};
 
 use anyhow::{Context as _, Result};
-use sim::{Config, Sim};
+use sim::{Config, EmitRequest, Sim};
 
 use self::{
     process::{Process, Way},
@@ -57,7 +57,22 @@ async fn main() -> Result<()> {
         gateway_ws: env::current_dir()?.join(gateway_ws),
     };
     let sink = Sink::open(&place.amqp).await?;
-    compare(&place).await?;
+    for (what, emission) in [("at full speed", flood()), ("at 2,000 a second", steady())] {
+        let ways = [Way::Ours, Way::Reference];
+        let [ours, reference] = compare(&place, what, &emission, ways).await?;
+        println!(
+            "CPU, ours to the reference: {:.2} (at most 0.5)",
+            ours / reference
+        );
+    }
+    let presences = EmitRequest {
+        mix: Some("PRESENCE_UPDATE".parse()?),
+        ..flood()
+    };
+    let ways = [Way::Ours, Way::Batched, Way::Reference];
+    let what = "nothing but presences at full speed";
+    let [_, batched, reference] = compare(&place, what, &presences, ways).await?;
+    println!("CPU, batched to the reference: {:.2}", batched / reference);
     memory(&place).await?;
     latency::measure(&place).await?;
     sink.close().await
@@ -74,26 +89,46 @@ async fn discord(shards: u32) -> Result<Sim> {
     Sim::start(config).await.context("the simulator")
 }
 
-/// Our process and the reference, in turns.
-async fn compare(place: &Place) -> Result<()> {
-    println!(
-        "\none shard over zstd, {EVENTS} events at full speed, one queue bound, {ROUNDS} rounds"
-    );
+/// As many events as are read.
+fn flood() -> EmitRequest {
+    EmitRequest {
+        count: Some(EVENTS),
+        ..EmitRequest::default()
+    }
+}
+
+/// What a large bot gets, while the broker has nothing else to do.
+fn steady() -> EmitRequest {
+    EmitRequest {
+        count: Some(EVENTS / 5),
+        rate: Some(2_000.0),
+        ..EmitRequest::default()
+    }
+}
+
+/// Processes in turns; returns the CPU time of an event of each.
+async fn compare<const N: usize>(
+    place: &Place,
+    what: &str,
+    emission: &EmitRequest,
+    ways: [Way; N],
+) -> Result<[f64; N]> {
+    println!("\nevents {what}: one shard over zstd, one queue bound, {ROUNDS} rounds");
     println!(
         "{:<44} {:>10} {:>12} {:>10}",
         "way", "events/s", "CPU µs/event", "RSS MiB"
     );
-    let mut sums = [Turn::default(), Turn::default(), Turn::default()];
+    let mut sums = ways.map(|_| Turn::default());
     for _ in 0..ROUNDS {
-        for (sum, way) in sums.iter_mut().zip(Way::ALL) {
+        for (sum, way) in sums.iter_mut().zip(ways) {
             let sim = discord(1).await?;
             let process = Process::start(way, place, &sim).await?;
-            sum.add(&turn::full_speed(&process, &sim, EVENTS).await?);
+            sum.add(&turn::take(&process, &sim, emission.clone()).await?);
             process.stop()?;
             sim.stop().await;
         }
     }
-    for (sum, way) in sums.iter().zip(Way::ALL) {
+    for (sum, way) in sums.iter().zip(ways) {
         println!(
             "{:<44} {:>10.0} {:>12.1} {:>10.1}",
             way.describe(),
@@ -102,13 +137,7 @@ async fn compare(place: &Place) -> Result<()> {
             sum.resident
         );
     }
-    let [ours, batched, reference] = sums.map(|sum| sum.cpu());
-    println!(
-        "CPU, ours to the reference: {:.2} (at most 0.5); batched: {:.2}",
-        ours / reference,
-        batched / reference
-    );
-    Ok(())
+    Ok(sums.map(|sum| sum.cpu()))
 }
 
 /// What many shards take, before and after a flood.
@@ -116,7 +145,7 @@ async fn memory(place: &Place) -> Result<()> {
     let sim = discord(SHARDS).await?;
     let process = Process::start(Way::Ours, place, &sim).await?;
     let idle = process.resident()?;
-    let turn = turn::full_speed(&process, &sim, EVENTS).await?;
+    let turn = turn::take(&process, &sim, flood()).await?;
     println!(
         "\n{SHARDS} shards: RSS {idle:.1} MiB after the start, at most {:.1} MiB at full speed; {:.0} events/s, \
          {:.1} µs CPU an event",

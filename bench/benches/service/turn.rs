@@ -49,14 +49,12 @@ impl Turn {
     }
 }
 
-/// Emits events as fast as they are read, and waits until the process is done with them.
-pub(crate) async fn full_speed(process: &Process, sim: &Sim, events: u64) -> Result<Turn> {
+/// Emits events, and waits until the process is done with them.
+pub(crate) async fn take(process: &Process, sim: &Sim, emission: EmitRequest) -> Result<Turn> {
+    let events = emission.count.unwrap_or(0);
     let before = process.ticks()?;
     let start = Instant::now();
-    sim.start_emission(EmitRequest {
-        count: Some(events),
-        ..EmitRequest::default()
-    })?;
+    sim.start_emission(emission)?;
     let (mut ticks, mut last, mut resident) = (before, start, 0_f64);
     loop {
         time::sleep(LOOK).await;

@@ -4,17 +4,17 @@ mod intake;
 mod lane;
 mod run;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, future::BoxFuture};
 use rabbitmq::{Down, Place, Stage};
 use tokio::time;
 use transcode::{Scratch, Transcoder};
+use wire::routing::TYPE_EVENT;
 
 use self::intake::Intake;
 use crate::{
-    Delivery, Envelope, Error, Options, amqp::Trouble, decode::decode, delivery::Receipt,
-    seen::Seen,
+    Delivery, Envelope, Error, Options, amqp::Trouble, decode::decode, receipt::Receipt, seen::Seen,
 };
 
 /// The events of one queue.
@@ -28,6 +28,8 @@ pub struct Consumer {
     scratch: Scratch,
     seen: Seen,
     trouble: Trouble,
+    /// The rest of the events that came in one message.
+    rest: VecDeque<Taken>,
     /// The connection, while there is one.
     open: Option<Box<Intake>>,
     /// The attempt to connect, which outlives a cancelled `next`.
@@ -57,6 +59,7 @@ impl Consumer {
             seen: Seen::new(options.remembered),
             trouble: Trouble::new(format!("events from the queue {}", options.queue)),
             options: Arc::new(options),
+            rest: VecDeque::new(),
             open: None,
             opening: None,
         })
@@ -86,19 +89,29 @@ impl Consumer {
 
     /// Says goodbye to RabbitMQ. Events that were not settled go back to the queue.
     pub async fn close(mut self) {
+        self.rest.clear();
         if let Some(intake) = self.open.take() {
             intake.close().await;
         }
     }
 
-    /// The next message. Cancel safe.
+    /// The next event of a message, or the next message. Cancel safe.
     async fn take(&mut self) -> Taken {
         loop {
+            while let Some(taken) = self.rest.pop_front() {
+                // When the connection is gone, the whole message comes again over the next one.
+                if taken.receipt.usable() {
+                    return taken;
+                }
+            }
             let seen = self.seen.clone();
             let intake = self.intake().await;
             let down = match intake.deliveries.next().await {
                 Some(Ok(message)) => {
-                    return Taken::new(Receipt::new(message, intake.graveyard.clone(), seen));
+                    let (receipts, broken) = Receipt::all(message, intake.graveyard.clone(), seen);
+                    let taken = |receipt| Taken::new(receipt, broken.clone());
+                    self.rest.extend(receipts.into_iter().map(taken));
+                    continue;
                 }
                 Some(Err(error)) => Down::from_error(&error, Stage::Run),
                 None => Down::Lost("RabbitMQ has ended the consumer".to_owned()),
@@ -151,19 +164,26 @@ impl Consumer {
     }
 }
 
-/// A message whose envelope has been read, if it has one.
+/// An event whose envelope has been read, or the reason why it is none.
 #[derive(Debug)]
 pub(crate) struct Taken {
-    envelope: Result<Envelope, prost::DecodeError>,
+    envelope: Result<Envelope, String>,
     receipt: Receipt,
 }
 
 impl Taken {
-    fn new(receipt: Receipt) -> Self {
-        Self {
-            envelope: Envelope::read(receipt.body()),
-            receipt,
-        }
+    fn new(receipt: Receipt, broken: Option<String>) -> Self {
+        let read = || {
+            Envelope::read(receipt.body()).map(|envelope| Envelope {
+                traceparent: receipt.traceparent(),
+                ..envelope
+            })
+        };
+        let envelope = match broken {
+            None => read().map_err(|error| no_event(&error)),
+            Some(reason) => Err(reason),
+        };
+        Self { envelope, receipt }
     }
 
     /// The message, if it is an event, and a new one as far as is known. If not, it is settled.
@@ -176,8 +196,8 @@ impl Taken {
                 None
             }
             Ok(envelope) => Some(Known { envelope, receipt }),
-            Err(error) => {
-                refuse(&receipt, &error).await;
+            Err(reason) => {
+                refuse(receipt, &reason).await;
                 None
             }
         }
@@ -207,19 +227,23 @@ impl Known {
                 receipt,
             }),
             Err(error) => {
-                refuse(&receipt, &error).await;
+                refuse(receipt, &no_event(&error)).await;
                 None
             }
         }
     }
 }
 
+/// Why a body is refused that is no event.
+fn no_event(error: &prost::DecodeError) -> String {
+    format!("not a {TYPE_EVENT}: {error}")
+}
+
 /// Puts what is no event where somebody can look at it.
-async fn refuse(receipt: &Receipt, error: &prost::DecodeError) {
-    let id = receipt.message_id().unwrap_or_default();
-    let reason = format!("not a gateway.v1.Event: {error}");
+async fn refuse(receipt: Receipt, reason: &str) {
+    let id = receipt.message_id().unwrap_or_default().to_owned();
     tracing::error!(id, reason, "a message in the queue is no event: refused");
-    note(receipt.bury(id, &reason).await);
+    note(receipt.bury(&id, reason).await);
 }
 
 /// An event that was not settled comes again; nobody has to do anything.

@@ -39,6 +39,9 @@ pub struct Envelope {
     pub channel_id: Option<ChannelId>,
     /// The user whom it is about or who caused it, if it names one.
     pub user_id: Option<UserId>,
+    /// The trace that the gateway has begun for it, as in W3C Trace Context, if it is traced: a span of
+    /// yours can go on from there. All events of a batch have that of the first.
+    pub traceparent: Option<String>,
 }
 
 impl Envelope {
@@ -56,6 +59,7 @@ impl Envelope {
             guild_id: id(head.guild_id.unwrap_or(0), GuildId::new),
             channel_id: id(head.channel_id.unwrap_or(0), ChannelId::new),
             user_id: id(head.user_id.unwrap_or(0), UserId::new),
+            traceparent: None,
         })
     }
 
@@ -139,6 +143,7 @@ mod tests {
             guild_id: Some(GuildId::new(2)),
             channel_id: Some(ChannelId::new(3)),
             user_id: Some(UserId::new(4)),
+            traceparent: None,
         };
         assert_eq!(envelope, expected);
         assert_eq!(envelope.group(), Some(2));

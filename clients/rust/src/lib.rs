@@ -8,6 +8,7 @@ mod error;
 mod event;
 mod handler;
 mod options;
+mod receipt;
 mod requests;
 mod seen;
 

@@ -79,10 +79,11 @@ impl Options {
         self
     }
 
-    /// How many events may be here, or on their way, without being settled; 200 by default.
+    /// How many messages may be here, or on their way, without being settled; 200 by default. A message
+    /// is an event, or a batch of them where the operator has chosen that.
     #[must_use]
-    pub fn prefetch(mut self, events: u16) -> Self {
-        self.prefetch = events;
+    pub fn prefetch(mut self, messages: u16) -> Self {
+        self.prefetch = messages;
         self
     }
 

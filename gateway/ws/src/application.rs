@@ -18,8 +18,9 @@ use boot::{Backoff, Check, Context, chain};
 use broker::Broker;
 use discord::rest::{GatewayBot, Rest};
 use std::{
+    collections::BTreeSet,
     future::Future,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use store::{Replica, Store};
@@ -50,6 +51,8 @@ pub(crate) struct Common {
     pub(crate) metrics: Metrics,
     /// The mapping from JSON to protobuf.
     pub(crate) transcoder: Arc<Transcoder>,
+    /// The ids of applications that run already.
+    pub(crate) running: Arc<Mutex<BTreeSet<u64>>>,
     /// What the process gives.
     pub(crate) context: Context,
 }
@@ -93,6 +96,9 @@ impl Application {
         if !is_gateway_url(&gateway.url) {
             return Err(Error::GatewayUrl(gateway.url));
         }
+        if !self.is_first(id) {
+            return Err(Error::SameApplication { id });
+        }
         let stop = CancellationToken::new();
         let outcome = self
             .owner(rest, &gateway, id, &stop)
@@ -100,6 +106,12 @@ impl Application {
             .await;
         stop.cancel();
         outcome.inspect_err(|_| failed(id))
+    }
+
+    /// Whether no other application of this process has this id: two tokens can be of one bot.
+    fn is_first(&self, id: u64) -> bool {
+        let running = self.common.running.lock();
+        running.unwrap_or_else(PoisonError::into_inner).insert(id)
     }
 
     /// A check of `/readyz`, named after the application when there are several.
@@ -135,6 +147,7 @@ impl Application {
         let Common { context, .. } = &self.common;
         let store = self.common.store.application(id);
         let shared = Arc::new(self.shared(rest.clone(), gateway, id));
+        let me = self.replica(gateway);
         let issuer = Issuer::new(
             shared.permits.clone(),
             store.clone(),
@@ -145,13 +158,17 @@ impl Application {
             Arc::clone(&shared.metrics),
         );
         context.tasks.spawn("identify", issuer.run(stop.clone()));
-        let commands = Commands::new(Arc::clone(&self.common.transcoder));
-        let taking = commands
-            .clone()
-            .run(self.common.broker.clone(), id, stop.clone());
-        let shutdown = context.shutdown.clone();
+        let (commands, door) = Commands::open(
+            &self.common.broker,
+            id,
+            self.config.intents,
+            &me.id,
+            Arc::clone(&self.common.transcoder),
+            Arc::clone(&shared.metrics),
+        );
+        let (shutdown, stop_taking) = (context.shutdown.clone(), stop.clone());
         context.tasks.spawn("commands", async move {
-            shutdown.run_until_cancelled(taking).await;
+            shutdown.run_until_cancelled(door.run(stop_taking)).await;
         });
         let (reports, received) = mpsc::channel(REPORTS);
         let (refused, fenced) = mpsc::channel(REPORTS);
@@ -175,7 +192,7 @@ impl Application {
         Owner::new(Parts {
             store,
             is_shared: self.common.store.is_shared(),
-            me: self.replica(gateway),
+            me,
             ttl: self.common.config.lease_ttl,
             recommended: gateway.shards,
             crew,
@@ -203,6 +220,7 @@ impl Application {
             pulse: Pulse::new(config.lease_ttl),
             rest,
             stall_timeout: config.stall_timeout,
+            traces: self.common.context.traces.clone(),
         }
     }
 

@@ -1,143 +1,193 @@
 //! Requests of workers to the gateway connections: checked here, carried out by the shards.
+//!
+//! Any replica takes a request from the service's queue, checks it, and works out the shard. The one that
+//! holds the shard carries it out, be it this one or another: each has a queue that is bound to the shards
+//! that it holds, and a request for a shard that nobody holds comes back at once.
 
+mod answers;
+mod errand;
+mod failure;
+mod flights;
+mod heard;
+mod job;
+mod line;
+mod outbox;
 mod payload;
+mod question;
 
-use crate::session;
-use broker::{Broker, Request};
+use self::{
+    errand::{Done, Errand},
+    failure::{exhausted, failure, too_late, unavailable},
+    job::{Job, Method, SERVICE, To, binding},
+};
+use crate::metrics::Metrics;
+use broker::{Bindings, Broker, Client, Forwarded, Owned, Request, Requests};
 use bytes::Bytes;
-use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
-use prost::{Message, Name};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 use store::Shard;
-use tokio::{
-    sync::{mpsc, oneshot},
-    time,
-};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use transcode::Transcoder;
-use wire::gateway::v1::{
-    Code, Error as Failure, SendRequest, SendResponse, UpdatePresenceRequest,
-    UpdatePresenceResponse, UpdateVoiceStateRequest, UpdateVoiceStateResponse,
-    send_request::Connection,
+use transcode::{Payload, Transcoder};
+use wire::{
+    gateway::v1::{Code, Error as Failure},
+    intent,
 };
-
-/// The name of the service in routing keys.
-const SERVICE: &str = "ws";
-
-/// The method that sends a payload as it is.
-const SEND: &str = "gateway.v1.Ws/Send";
-
-/// The method that sets the bot's status and activities.
-const UPDATE_PRESENCE: &str = "gateway.v1.Ws/UpdatePresence";
-
-/// The method that joins, moves within or leaves a guild's voice.
-const UPDATE_VOICE_STATE: &str = "gateway.v1.Ws/UpdateVoiceState";
 
 /// How many requests are carried out at once; further ones wait at the broker.
 const AT_ONCE: usize = 256;
 
-/// How long a request may wait for its connection when the caller names no deadline.
+/// How many of them may wait for Discord's answers, so that there is always room for those that don't.
+const WAITING: usize = 128;
+
+/// How long a caller waits who does not say.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How many commands may wait for a shard; one more is refused.
-pub(crate) const WAITING: usize = 32;
-
-/// A payload for a shard's connection, and who waits for it to be sent.
-#[derive(Debug)]
-pub(crate) struct Command {
-    /// The payload as JSON.
-    pub(crate) payload: String,
-    /// Told when the connection has the payload; dropped when there is none. Closed when nobody
-    /// waits any longer: then the payload is not sent.
-    pub(crate) sent: oneshot::Sender<()>,
-}
 
 /// The way to each shard of this process; cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Commands {
-    shards: Arc<Mutex<Shards>>,
-    /// Knows the objects that payloads consist of.
+pub(crate) struct Commands(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    application_id: u64,
+    intents: u64,
+    /// How many shards there are in all; 0 while that is not known.
+    count: AtomicU32,
     transcoder: Arc<Transcoder>,
+    metrics: Arc<Metrics>,
+    /// To other replicas.
+    client: Client,
+    /// By what requests for our shards reach us.
+    bindings: Bindings,
+    lines: Mutex<BTreeMap<Shard, Arc<line::Line>>>,
+    /// The requests that may wait for Discord's answers.
+    waiting: Semaphore,
 }
 
-/// The shards of this process.
-#[derive(Debug, Default)]
-struct Shards {
-    senders: BTreeMap<Shard, mpsc::Sender<Command>>,
-    /// How many shards there are in all.
-    count: u32,
+/// Where requests come in.
+#[derive(Debug)]
+pub(crate) struct Door {
+    commands: Commands,
+    requests: Requests,
+    owned: Owned,
 }
 
-/// The reply to a request that was carried out.
-struct Reply {
-    /// Name of its message.
-    name: String,
-    body: Bytes,
+/// A shard's end of the way to it. When it is dropped the shard is no longer ours, and who waits for it is
+/// told so.
+#[derive(Debug)]
+pub(crate) struct Line {
+    commands: Commands,
+    shard: Shard,
+    line: Arc<line::Line>,
 }
 
 impl Commands {
-    /// Commands to no shard yet.
-    pub(crate) fn new(transcoder: Arc<Transcoder>) -> Self {
-        Self {
-            shards: Arc::default(),
+    /// Commands to an application's shards, none of which is here yet; `replica` is the name of this
+    /// process among those that serve the application.
+    pub(crate) fn open(
+        broker: &Broker,
+        application_id: u64,
+        intents: u64,
+        replica: &str,
+        transcoder: Arc<Transcoder>,
+        metrics: Arc<Metrics>,
+    ) -> (Self, Door) {
+        let owned = broker.owned(SERVICE, application_id, replica);
+        let commands = Self(Arc::new(Inner {
+            application_id,
+            intents,
+            count: AtomicU32::new(0),
             transcoder,
+            metrics,
+            client: broker.client(&application_id.to_string()),
+            bindings: owned.bindings(),
+            lines: Mutex::default(),
+            waiting: Semaphore::new(WAITING),
+        }));
+        let door = Door {
+            commands: commands.clone(),
+            requests: broker.requests(SERVICE, application_id),
+            owned,
+        };
+        (commands, door)
+    }
+
+    /// From now on guilds belong to the shards of a set of this size.
+    pub(crate) fn set_count(&self, count: u32) {
+        self.0.count.store(count, Ordering::Relaxed);
+    }
+
+    /// This shard is here now. One that was here before under that number is not any more.
+    pub(crate) fn attach(&self, shard: Shard) -> Line {
+        let tells_guilds = intent::parse("GUILDS").is_some_and(|bit| self.0.intents & bit != 0);
+        let line = Arc::new(line::Line::new(shard.id, tells_guilds));
+        self.0.lines().insert(shard, Arc::clone(&line));
+        self.0.bindings.bind(binding(self.0.application_id, shard));
+        Line {
+            commands: self.clone(),
+            shard,
+            line,
         }
     }
 
-    /// How many shards there are in all.
-    pub(crate) fn set_count(&self, count: u32) {
-        self.lock().count = count;
-    }
-
-    /// A shard runs here from now on, and takes its commands from this channel.
-    pub(crate) fn attach(&self, shard: Shard, commands: mpsc::Sender<Command>) {
-        self.lock().senders.insert(shard, commands);
-    }
-
-    /// A shard no longer runs here.
+    /// This shard is about to leave: requests for it are for its next holder, and who waits for it is told
+    /// so.
     pub(crate) fn detach(&self, shard: Shard) {
-        self.lock().senders.remove(&shard);
+        let line = self.0.lines().remove(&shard);
+        if let Some(line) = line {
+            self.0.close(shard, &line);
+        }
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Shards> {
-        self.shards.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn count(&self) -> u32 {
-        self.lock().count
-    }
-
+impl Door {
     /// Takes requests until the shutdown. A shard that is slow to send holds up nobody else's.
-    pub(crate) async fn run(
-        self,
-        broker: Broker,
-        application_id: u64,
-        shutdown: CancellationToken,
-    ) {
-        let mut requests = broker.requests(SERVICE, application_id);
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        let commands = self.commands.clone();
         let mut answering = FuturesUnordered::new();
         loop {
+            let has_room = answering.len() < AT_ONCE;
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
                 Some(()) = answering.next() => {}
-                request = requests.next(), if answering.len() < AT_ONCE => {
-                    answering.push(self.answer(request));
+                request = self.owned.next(), if has_room => {
+                    answering.push(commands.0.answer(request));
+                }
+                request = self.requests.next(), if has_room => {
+                    answering.push(commands.0.answer(request));
                 }
             }
         }
     }
+}
 
+impl Inner {
     /// Carries a request out, and says how that went.
-    async fn answer(&self, request: Request) {
-        let limit = request.call.timeout.unwrap_or(PATIENCE);
-        let carried_out = time::timeout(limit, self.carry_out(&request)).await;
-        let answered = match carried_out.unwrap_or_else(|_| Err(too_late(limit))) {
-            Ok(reply) => request.reply(&reply.name, reply.body).await,
+    async fn answer(&self, mut request: Request) {
+        let done = self.outcome(&mut request).await;
+        self.metrics.command(match &done {
+            Ok(Done::Elsewhere(..)) => "forwarded",
+            Ok(Done::Gone(_)) => "unanswered",
+            Ok(Done::End(..) | Done::Reply(..)) => "done",
+            Err(failure) => failure.code().as_str_name(),
+        });
+        let answered = match done {
+            Ok(Done::Elsewhere(shard, key)) => match request.forward(&key).await {
+                Ok(Forwarded::Nobody(request)) => request.fail(&nobodys(shard)).await,
+                Ok(Forwarded::Taken) => Ok(()),
+                Err(error) => Err(error),
+            },
+            Ok(Done::End(name, body)) => request.end(&name, body).await,
+            Ok(Done::Gone(error)) => Err(error),
+            Ok(Done::Reply(name, body)) => request.reply(&name, body).await,
             Err(failure) => request.fail(&failure).await,
         };
         if let Err(error) = answered {
@@ -145,119 +195,124 @@ impl Commands {
         }
     }
 
-    /// Does what is asked.
-    async fn carry_out(&self, request: &Request) -> Result<Reply, Failure> {
-        let body = request.call.body.clone();
-        match request.call.method.as_str() {
-            SEND => self.send_payload(read(body)?).await,
-            UPDATE_PRESENCE => self.update_presence(read(body)?).await,
-            UPDATE_VOICE_STATE => self.update_voice_state(&read(body)?).await,
-            method => Err(failure(
-                Code::Unimplemented,
-                format!("{method} is not carried out here: send its payload with {SEND}"),
-            )),
+    /// Checks a request, and does what is asked.
+    async fn outcome(&self, request: &mut Request) -> Result<Done, Failure> {
+        let limit = request.call.timeout.unwrap_or(PATIENCE);
+        if limit.is_zero() {
+            return Err(too_late());
         }
-    }
-
-    async fn send_payload(&self, request: SendRequest) -> Result<Reply, Failure> {
-        let payload = payload::raw(request.payload)?;
-        let shard_id = match request.connection {
-            Some(Connection::GuildId(guild_id)) => session::shard_of(guild_id, self.count()),
-            Some(Connection::ShardId(id)) => id,
-            None => return Err(invalid("neither guild_id nor shard_id is set".to_owned())),
+        let method = Method::parse(&request.call.method)?;
+        let to = To::read(&request.call, self.application_id)?;
+        let count = match to {
+            To::Anyone => self.count.load(Ordering::Relaxed),
+            To::Owner(shard) => shard.count,
         };
-        self.send(shard_id, payload).await?;
-        Ok(reply(&SendResponse { shard_id }))
-    }
-
-    async fn update_presence(&self, request: UpdatePresenceRequest) -> Result<Reply, Failure> {
-        let presence = request.presence.unwrap_or_default();
-        let payload = payload::presence(self.transcoder.schema(), &presence)?;
-        let shard_ids: BTreeSet<u32> = if request.shard_ids.is_empty() {
-            (0..self.count()).collect()
+        if count == 0 {
+            let text = "it is not known yet how many shards there are; try again";
+            return Err(failure(Code::Unavailable, text));
+        }
+        let schema = self.transcoder.schema();
+        let job = Job::read(method, request, count, self.intents, schema)?;
+        let _waiting = if method.waits() {
+            Some(self.waiting.try_acquire().map_err(|_| {
+                let text = "too many requests wait for Discord's answers already";
+                exhausted(text, Duration::from_secs(1))
+            })?)
         } else {
-            request.shard_ids.into_iter().collect()
+            None
         };
-        // Those that do not run here are told before anything is sent.
-        for id in &shard_ids {
-            self.shard(*id)?;
-        }
-        let sending = shard_ids.iter().map(|id| self.send(*id, payload.clone()));
-        // One that is away keeps it from no other.
-        for sent in join_all(sending).await {
-            sent?;
-        }
-        let shard_ids = shard_ids.into_iter().collect();
-        Ok(reply(&UpdatePresenceResponse { shard_ids }))
-    }
-
-    async fn update_voice_state(
-        &self,
-        request: &UpdateVoiceStateRequest,
-    ) -> Result<Reply, Failure> {
-        let payload = payload::voice_state(request)?;
-        let shard_id = session::shard_of(request.guild_id, self.count());
-        self.send(shard_id, payload).await?;
-        Ok(reply(&UpdateVoiceStateResponse { shard_id }))
-    }
-
-    /// Hands a payload to a shard, and waits until the connection has it.
-    async fn send(&self, id: u32, payload: String) -> Result<(), Failure> {
-        let (sent, done) = oneshot::channel();
-        match self.shard(id)?.try_send(Command { payload, sent }) {
-            Ok(()) => {}
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                let text = format!("{WAITING} payloads wait already for shard {id}: send fewer");
-                return Err(failure(Code::ResourceExhausted, text));
+        let errand = Errand::new(self, method, count, limit, request.call.priority);
+        if let [id] = job.shard_ids()[..] {
+            let shard = Shard { count, id };
+            match (to, self.line(shard)) {
+                (To::Owner(owned), _) if owned != shard => {
+                    Err(failure::invalid(format!("this is not for shard {owned}")))
+                }
+                (_, Some(line)) => errand.here(job, &line, request).await,
+                (To::Anyone, None) => {
+                    let key = method.key(self.application_id, shard);
+                    Ok(Done::Elsewhere(shard, key))
+                }
+                (To::Owner(_), None) => Err(unavailable(id)),
             }
-            Err(mpsc::error::TrySendError::Closed(_)) => return Err(unavailable(id)),
+        } else if to == To::Anyone {
+            errand.everywhere(job, request).await
+        } else {
+            Err(failure::invalid(
+                "several shards are meant, but one was addressed",
+            ))
         }
-        done.await.map_err(|_| unavailable(id))
     }
 
-    fn shard(&self, id: u32) -> Result<mpsc::Sender<Command>, Failure> {
-        let shards = self.lock();
-        let count = shards.count;
-        let sender = shards.senders.get(&Shard { count, id });
-        sender.cloned().ok_or_else(|| {
-            let text = format!("shard {id} of {count} does not run here");
-            failure(Code::NotFound, text)
-        })
+    /// Requests for a shard no longer come here; what was asked of it is not answered any more.
+    fn close(&self, shard: Shard, line: &line::Line) {
+        self.bindings.unbind(&binding(self.application_id, shard));
+        line.moved();
     }
-}
 
-/// The request that a body is.
-fn read<M: Message + Name + Default>(body: Bytes) -> Result<M, Failure> {
-    M::decode(body).map_err(|error| invalid(format!("the body is no {}: {error}", M::full_name())))
-}
+    fn line(&self, shard: Shard) -> Option<Arc<line::Line>> {
+        self.lines().get(&shard).cloned()
+    }
 
-fn reply<M: Message + Name>(message: &M) -> Reply {
-    Reply {
-        name: M::full_name(),
-        body: message.encode_to_vec().into(),
+    fn lines(&self) -> MutexGuard<'_, BTreeMap<Shard, Arc<line::Line>>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn failure(code: Code, message: String) -> Failure {
-    Failure {
-        code: code.into(),
-        message,
-        ..Failure::default()
+impl Line {
+    /// The next payload to send; waits until there is one. Cancel safe. It counts as sent.
+    pub(crate) async fn next(&self) -> String {
+        self.line.next().await
+    }
+
+    /// The shard has a session, new or resumed.
+    pub(crate) fn connected(&self) {
+        self.line.connected();
+    }
+
+    /// The shard's connection is gone.
+    pub(crate) fn disconnected(&self) {
+        self.line.disconnected();
+    }
+
+    /// The shard's session is gone.
+    pub(crate) fn session_lost(&self) {
+        self.line.session_lost();
+    }
+
+    /// Reads an event for what callers wait for; `data` makes of its payload what the contract has.
+    pub(crate) fn hear(
+        &self,
+        name: &str,
+        payload: Payload<'_>,
+        data: impl FnOnce() -> Option<Bytes>,
+    ) {
+        if line::concerns(name)
+            && let Ok(json) = payload.text()
+        {
+            self.line.hear(name, json, data);
+        }
     }
 }
 
-fn invalid(message: String) -> Failure {
-    failure(Code::InvalidArgument, message)
+impl Drop for Line {
+    fn drop(&mut self) {
+        let inner = &self.commands.0;
+        let mut lines = inner.lines();
+        let held = lines.get(&self.shard);
+        // The shard may have come back under the same number already.
+        if held.is_some_and(|line| Arc::ptr_eq(line, &self.line)) {
+            lines.remove(&self.shard);
+            inner.close(self.shard, &self.line);
+        }
+    }
 }
 
-fn too_late(limit: Duration) -> Failure {
-    let text = format!("the payload could not be sent within {limit:?}, and is dropped");
-    failure(Code::DeadlineExceeded, text)
-}
-
-fn unavailable(shard: u32) -> Failure {
-    failure(
-        Code::Unavailable,
-        format!("shard {shard} is not connected; try again"),
-    )
+/// No replica holds a shard.
+fn nobodys(shard: Shard) -> Failure {
+    let text = format!(
+        "shard {} is held by no replica just now; try again",
+        shard.id
+    );
+    failure(Code::Unavailable, text)
 }

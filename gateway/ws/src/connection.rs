@@ -9,7 +9,7 @@ use crate::{
     identify::{Permits, Ticket},
 };
 use discord::close;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, future::poll_immediate};
 use http::Uri;
 use secrecy::ExposeSecret;
 use std::{
@@ -214,9 +214,11 @@ impl Connection {
                 .is_some_and(|limit| limit.available() > 0)
     }
 
-    /// Sends a payload of a worker with what is sent next.
-    pub(crate) fn send(&self, payload: String) {
+    /// Sends a payload of a worker; what came in the meantime, if anything did. Only afterwards it is known
+    /// how many more may be sent.
+    pub(crate) async fn send(&mut self, payload: String) -> Option<Input> {
         self.shard.send(payload);
+        poll_immediate(self.next()).await
     }
 
     /// How long the last heartbeat's answer took.

@@ -62,6 +62,15 @@ pub enum Error {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// Two of the tokens belong to one application.
+    #[error(
+        "two of the tokens belong to application {id}: each application may be named once in \
+         [[applications]]"
+    )]
+    SameApplication {
+        /// The application.
+        id: u64,
+    },
     /// One connection would carry too many guilds.
     #[error(
         "Discord refused {count} shards (close code 4011): one shard would have more than 2,500 \

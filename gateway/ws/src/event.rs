@@ -1,6 +1,7 @@
 //! From a gateway frame to the message that the broker carries.
 
 use crate::{config::Application, shared::Shared};
+use boot::Span;
 use broker::{Batch, Exchange, Message, Value};
 use bytes::Bytes;
 use prost::Message as _;
@@ -96,7 +97,7 @@ impl Encoder {
             None if name == INTERACTION => self.interaction(payload),
             interaction => interaction,
         };
-        Message {
+        let mut message = Message {
             exchange: Exchange::Events,
             routing_key: self.routing_key(name, ids, interaction.as_ref()),
             message_id,
@@ -116,7 +117,35 @@ impl Encoder {
             body,
             group: ids.guild_id.unwrap_or_default(),
             batch: self.batches.get(name).copied(),
+            trace: None,
+        };
+        if let Some(trace) = shared
+            .traces
+            .begin(received_at, || format!("publish {name}"))
+        {
+            self.trace(trace, name, sequence, &mut message);
         }
+        message
+    }
+
+    /// Says in the trace which event it is, and in the message which trace it belongs to.
+    fn trace(&self, trace: Span, name: &str, sequence: u64, message: &mut Message) {
+        trace.text("discord.event", name);
+        trace.text("discord.application_id", &self.app_id);
+        trace.number("discord.shard", self.shard.id.into());
+        trace.number("discord.shard_count", self.shard.count.into());
+        trace.number("discord.sequence", sequence);
+        let key = "messaging.rabbitmq.destination.routing_key";
+        trace.text(key, &message.routing_key);
+        let context = Value::Text(trace.traceparent());
+        message.headers.push(("traceparent", context));
+        message.trace = Some(trace);
+    }
+
+    /// The payload of an event as the contract has it, without its envelope.
+    pub(crate) fn data(&mut self, name: &str, payload: Payload<'_>) -> Option<Bytes> {
+        let data = self.transcoder.data(name, payload, &mut self.scratch)?;
+        Some(Bytes::copy_from_slice(data))
     }
 
     /// The interaction in a payload that is published as JSON: its key needs its name all the same.

@@ -46,6 +46,8 @@ pub(crate) struct Metrics {
     identifies_left: Family<ByApplication, Gauge>,
     /// Whether the application was given up.
     failed: Family<ByApplication, Gauge>,
+    /// Requests of workers, by what came of them.
+    commands: Family<ByWord, Counter>,
 }
 
 impl Metrics {
@@ -86,6 +88,10 @@ impl Metrics {
                 "ws_application_failed",
                 "1 when the application was given up: the log says what to change",
             ),
+            commands: metrics.counters(
+                "ws_commands",
+                "Requests of workers: done, forwarded to the shard's holder, or the code of the failure",
+            ),
         }
     }
 
@@ -95,6 +101,11 @@ impl Metrics {
             application,
             ..self.clone()
         }
+    }
+
+    /// A request of a worker came to its end here: it is done, forwarded, or failed with a code.
+    pub(crate) fn command(&self, outcome: &'static str) {
+        self.commands.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     /// A connection begins.

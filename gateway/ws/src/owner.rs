@@ -11,12 +11,13 @@
 //! was just released.
 
 mod crew;
+mod parting;
 mod plan;
 mod vacancy;
 
 pub(crate) use self::crew::Crew;
 
-use self::{crew::Finished, plan::Wishes, vacancy::Vacancies};
+use self::{crew::Finished, parting::Partings, plan::Wishes, vacancy::Vacancies};
 use crate::{
     Error,
     assignment::{Moves, View},
@@ -25,12 +26,8 @@ use crate::{
 };
 use boot::{Check, chain};
 use futures_util::future::join_all;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
-use store::{Acquired, Fleet, Held, Lease, Replica, Saved, Session, Shard, Written};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use store::{Acquired, Fleet, Held, Lease, Replica, Saved, Session, Shard};
 use tokio::{
     sync::{Notify, mpsc},
     time::{self, Instant, MissedTickBehavior},
@@ -81,8 +78,8 @@ pub(crate) struct Owner {
     wanted: BTreeSet<Shard>,
     /// Which unowned shards may be taken.
     vacancies: Vacancies,
-    /// Sessions of shards that ended here, and are still to be released.
-    parting: BTreeMap<Shard, Parting>,
+    /// Shards that ended here, and are still to be released.
+    partings: Partings,
     /// The shard that was handed over last, and when.
     given: Option<(Shard, Instant)>,
     /// The store's version at the last heartbeat, and how old its knowledge was.
@@ -97,15 +94,6 @@ pub(crate) struct Owner {
     failure: Option<Error>,
 }
 
-/// A shard that ended here.
-#[derive(Debug)]
-struct Parting {
-    token: u64,
-    session: Option<Session>,
-    /// When it was told to stop.
-    since: Instant,
-}
-
 impl Owner {
     /// An owner without shards.
     pub(crate) fn new(parts: Parts) -> Self {
@@ -118,7 +106,7 @@ impl Owner {
             wishes: Wishes::new(&parts.me, parts.recommended),
             wanted: BTreeSet::new(),
             vacancies: Vacancies::new(grace),
-            parting: BTreeMap::new(),
+            partings: Partings::default(),
             given: None,
             seen: None,
             next_beat: Instant::now(),
@@ -154,6 +142,7 @@ impl Owner {
                 break;
             }
         }
+        self.partings.give_up();
         if let Err(error) = self.parts.store.leave(&self.parts.me.id).await {
             tracing::debug!(%error, "the other replicas will notice by themselves that this one left");
         }
@@ -168,16 +157,7 @@ impl Owner {
         if !self.parts.crew.is_empty() {
             return false;
         }
-        if !self.parting.is_empty() && since.elapsed() < PARTING {
-            return false;
-        }
-        for shard in self.parting.keys() {
-            tracing::warn!(
-                shard = shard.id,
-                "the last sequence cannot be saved: the next start gets some events again"
-            );
-        }
-        true
+        self.partings.is_empty() || since.elapsed() > PARTING
     }
 
     /// Sends a heartbeat if one is due, or if the store knows something new.
@@ -240,6 +220,7 @@ impl Owner {
             );
         }
         self.is_away = true;
+        self.vacancies.forget();
         self.parts.leases.down(reason);
     }
 
@@ -325,7 +306,7 @@ impl Owner {
         let (free, waiting): (Vec<Shard>, Vec<Shard>) = moves
             .take
             .iter()
-            .filter(|shard| !self.parts.crew.has(**shard) && !self.parting.contains_key(shard))
+            .filter(|shard| !self.parts.crew.has(**shard) && !self.partings.has(**shard))
             .partition(|shard| self.vacancies.is_free(**shard));
         let obstacle = (!waiting.is_empty()).then(|| {
             format!(
@@ -354,7 +335,7 @@ impl Owner {
         let known = |lease: &&Lease| {
             lease.replica != self.parts.me.id
                 || self.parts.crew.has(lease.shard)
-                || self.parting.contains_key(&lease.shard)
+                || self.partings.has(lease.shard)
         };
         fleet.leases.iter().filter(known).cloned().collect()
     }
@@ -423,68 +404,24 @@ impl Owner {
     }
 
     /// A shard's task has ended.
-    fn finished(&mut self, finished: Finished) {
-        let shard = finished.shard;
-        if let Err(error) = finished.outcome
+    fn finished(&mut self, mut finished: Finished) {
+        if let Err(error) = std::mem::replace(&mut finished.outcome, Ok(()))
             && self.failure.is_none()
         {
             self.failure = Some(error);
         }
         if !finished.is_fenced {
-            let parting = Parting {
-                token: finished.token,
-                session: finished.session,
-                since: finished.since,
-            };
-            self.parting.insert(shard, parting);
+            self.partings.add(finished);
         }
     }
 
-    /// Saves the sessions of shards that ended, and releases their leases.
+    /// Releases the leases of shards that ended.
     async fn release(&mut self) {
         while let Some(finished) = self.parts.crew.try_finished() {
             self.finished(finished);
         }
-        let store = &self.parts.store;
-        let releasing = self.parting.iter().map(|(shard, parting)| async move {
-            let released = store
-                .release(*shard, parting.token, parting.session.as_ref())
-                .await;
-            (*shard, released)
-        });
-        for (shard, released) in join_all(releasing).await {
-            match released {
-                Ok(written) => self.released(shard, written),
-                Err(error) => {
-                    tracing::debug!(shard = shard.id, error = chain(&error), "not released yet");
-                }
-            }
-        }
-    }
-
-    /// A shard is no longer ours.
-    fn released(&mut self, shard: Shard, written: Written) {
-        let Some(parting) = self.parting.remove(&shard) else {
-            return;
-        };
-        let took = parting.since.elapsed();
-        match written {
-            Written::Done => {
-                self.parts.shared.metrics.released(took);
-                tracing::info!(
-                    shard = shard.id,
-                    sequence = parting.session.map_or(0, |session| session.sequence),
-                    took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-                    "released"
-                );
-            }
-            Written::Fenced => {
-                tracing::warn!(
-                    shard = shard.id,
-                    "released too late: another replica has it"
-                );
-            }
-        }
+        let Parts { store, shared, .. } = &self.parts;
+        self.partings.release(store, &shared.metrics).await;
     }
 
     /// Tells the others, and lets all shards end.

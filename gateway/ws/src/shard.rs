@@ -6,7 +6,7 @@
 
 use crate::{
     Error,
-    command::Command,
+    command::Line,
     connection::{Connection, Input},
     event::Encoder,
     keeper::{News, Report},
@@ -94,8 +94,8 @@ pub(crate) struct Shard {
     detour: bool,
     /// Where to report how far the session has come.
     reports: mpsc::Sender<Report>,
-    /// What workers want sent.
-    commands: mpsc::Receiver<Command>,
+    /// What workers want sent, and hear.
+    line: Line,
     /// When to report.
     tick: Interval,
 }
@@ -107,7 +107,7 @@ impl Shard {
         session: Option<Session>,
         encoder: Encoder,
         reports: mpsc::Sender<Report>,
-        commands: mpsc::Receiver<Command>,
+        line: Line,
         shared: Arc<Shared>,
     ) -> Self {
         let mut tick = time::interval(REPORT);
@@ -123,7 +123,7 @@ impl Shard {
             pace: Pace::new(),
             detour: false,
             reports,
-            commands,
+            line,
             tick,
         }
     }
@@ -161,7 +161,7 @@ impl Shard {
             let mut connection = self.shared.dialer.dial(self.lease.shard, resume.as_ref());
             let over = self.drive(&mut connection, stop).await;
             self.shared.metrics.disconnected(self.lease.shard);
-            self.refuse_commands();
+            self.line.disconnected();
             connection.close().await;
             match over? {
                 Over::Lost { next, reason } => self.lost(next, &reason).await?,
@@ -200,7 +200,6 @@ impl Shard {
                 () = ready => return,
                 _ = self.tick.tick() => {}
             }
-            self.refuse_commands();
             self.report_soon();
         }
     }
@@ -225,9 +224,11 @@ impl Shard {
                         _ => continue,
                     }
                 }
-                Some(command) = self.commands.recv(), if connection.takes_commands() => {
-                    self.send(connection, command);
-                    continue;
+                payload = self.line.next(), if connection.takes_commands() => {
+                    match connection.send(payload).await {
+                        Some(input) => self.take(connection, input),
+                        None => continue,
+                    }
                 }
                 input = connection.next() => self.take(connection, input),
             };
@@ -309,6 +310,9 @@ impl Shard {
             "RESUMED" => self.connected("resumed"),
             _ => {}
         }
+        self.line.hear(name, frame.payload, || {
+            self.encoder.data(name, frame.payload)
+        });
         let Some(session) = &self.session else {
             return Taken::Over(Over::Lost {
                 next: Next::Identify,
@@ -358,6 +362,7 @@ impl Shard {
         });
         self.lane = self.shared.broker.lane();
         self.progress = Progress::default();
+        self.line.session_lost();
         self.connected("identified");
     }
 
@@ -365,6 +370,7 @@ impl Shard {
     fn connected(&mut self, how: &'static str) {
         self.pace.connected();
         self.detour = false;
+        self.line.connected();
         self.shared.board.up(self.lease.shard);
         self.shared.metrics.connected(self.lease.shard, how);
         tracing::info!(
@@ -372,27 +378,6 @@ impl Shard {
             sequence = self.progress.seen(),
             "{how}"
         );
-    }
-
-    /// Sends what a worker wants sent, unless the worker has given up.
-    fn send(&self, connection: &Connection, command: Command) {
-        if command.sent.is_closed() {
-            return;
-        }
-        connection.send(command.payload);
-        if command.sent.send(()).is_err() {
-            tracing::debug!(
-                shard = self.lease.shard.id,
-                "sent, just when the worker gave up"
-            );
-        }
-    }
-
-    /// Refuses what workers still want sent: the connection is gone, and they are told at once.
-    fn refuse_commands(&mut self) {
-        while let Ok(command) = self.commands.try_recv() {
-            drop(command);
-        }
     }
 
     /// A connection was lost: decides how the next begins, and when.
@@ -406,6 +391,7 @@ impl Shard {
         }
         if next == Next::Identify && self.session.take().is_some() {
             self.progress = Progress::default();
+            self.line.session_lost();
             self.report_soon();
         }
         let wait = self.pace.lost();

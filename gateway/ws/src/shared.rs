@@ -4,6 +4,7 @@ use crate::{
     Error, board::Board, connection::Dialer, identify::Permits, intents, metrics::Metrics,
     once::Once, pulse::Pulse,
 };
+use boot::Traces;
 use broker::Broker;
 use discord::{Rest, close::Refusal};
 use std::{sync::Arc, time::Duration};
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) rest: Rest,
     /// How long the broker may take no event before the connection is given up for a while.
     pub(crate) stall_timeout: Duration,
+    /// Records what happens to some of the events.
+    pub(crate) traces: Traces,
 }
 
 impl Shared {

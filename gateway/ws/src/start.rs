@@ -24,6 +24,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
         store: Store::open(&config.store)?,
         metrics: Metrics::new(&context.metrics),
         transcoder: Arc::new(Transcoder::new()),
+        running: Arc::default(),
         context: context.clone(),
         config: Arc::clone(&config),
     };

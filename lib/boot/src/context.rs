@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{health::Health, metrics::Metrics, tasks::Tasks};
+use crate::{health::Health, metrics::Metrics, tasks::Tasks, trace::Traces};
 
 /// What a service needs from its process; cheap to clone, and easy to make in a test.
 #[derive(Clone, Debug)]
@@ -15,6 +15,8 @@ pub struct Context {
     pub health: Health,
     /// What `/metrics` reports.
     pub metrics: Metrics,
+    /// Records what happens to some of the events.
+    pub traces: Traces,
 }
 
 impl Context {
@@ -27,6 +29,7 @@ impl Context {
             shutdown,
             health: Health::default(),
             metrics: Metrics::new(),
+            traces: Traces::default(),
         }
     }
 }

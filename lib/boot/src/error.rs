@@ -16,6 +16,14 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// The TLS set-up of this machine cannot be used.
+    #[error("cannot make an HTTP client, which {key} needs")]
+    Client {
+        /// The key that asks for one.
+        key: &'static str,
+        /// What is wrong.
+        source: reqwest::Error,
+    },
     /// A task returned an error.
     #[error("{task} failed")]
     Failed {

@@ -1,15 +1,24 @@
-//! Logs on stderr, as text or JSON, without secrets. Stdout belongs to the stdio broker.
+//! Logs on stderr, as text or JSON, and in a Discord channel, without secrets. Stdout belongs to
+//! the stdio broker.
 
 use std::{
     io::{self, IsTerminal as _, Write},
     panic,
 };
 
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing_subscriber::{
+    EnvFilter, Layer as _,
+    filter::filter_fn,
+    fmt::{self, MakeWriter},
+    layer::SubscriberExt as _,
+    registry,
+    util::SubscriberInitExt as _,
+};
 
 use crate::{
     config::{Invalid, Parse},
     redact::Redactor,
+    webhook::Lines,
 };
 
 /// Which log lines are written, in the syntax of `EnvFilter`.
@@ -49,21 +58,35 @@ impl Parse for Format {
 }
 
 /// Makes this the log of the process. A log that a test has set before stays.
-pub(crate) fn start(filter: Filter, format: Format, redactor: Redactor, colour: bool) {
+pub(crate) fn start(
+    filter: Filter,
+    format: Format,
+    redactor: &Redactor,
+    colour: bool,
+    lines: Option<Lines>,
+) {
     let writer = Clean {
-        redactor,
+        redactor: redactor.clone(),
         writer: io::stderr,
     };
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter.0)
-        .with_writer(writer);
-    let result = match format {
-        Format::Json => builder.json().flatten_event(true).try_init(),
-        Format::Text => builder
+    let stderr = fmt::layer().with_writer(writer);
+    let stderr = match format {
+        Format::Json => stderr.json().flatten_event(true).boxed(),
+        Format::Text => stderr
             .with_ansi(colour && io::stderr().is_terminal())
-            .try_init(),
+            .boxed(),
     };
-    if result.is_ok() {
+    let webhook = lines.map(|lines| {
+        let wanted = lines.clone();
+        let writer = Clean {
+            redactor: redactor.clone(),
+            writer: lines,
+        };
+        let layer = fmt::layer().with_ansi(false).with_writer(writer);
+        layer.with_filter(filter_fn(move |metadata| wanted.wants(metadata)))
+    });
+    let log = registry().with(filter.0).with(stderr).with(webhook);
+    if log.try_init().is_ok() {
         log_panics();
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     config::{Key, Reader},
     log::{Filter, Format},
     redact::Redactor,
+    trace, webhook,
 };
 
 /// The configuration, or the command line, is wrong (`EX_USAGE` of sysexits.h).
@@ -33,8 +34,10 @@ const SHUTDOWN_GRACE: Key = Key::new(
 )
 .with_default("20s");
 
+const OWN: &[Key] = &[ADMIN_ADDRESS, LOG, LOG_FORMAT, SHUTDOWN_GRACE];
+
 /// The keys that every service has; [`main`](crate::main) adds them by itself.
-pub const KEYS: &[Key] = &[ADMIN_ADDRESS, LOG, LOG_FORMAT, SHUTDOWN_GRACE];
+pub const KEYS: &[&[Key]] = &[OWN, webhook::KEYS, trace::KEYS];
 
 /// What boot itself is configured with.
 pub(crate) struct Settings {
@@ -42,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) filter: Filter,
     pub(crate) format: Format,
     pub(crate) grace: Duration,
+    pub(crate) traces: Option<trace::Settings>,
+    pub(crate) webhook: Option<webhook::Settings>,
 }
 
 /// A service that is ready to run.
@@ -69,7 +74,7 @@ impl<C> Plan<C> {
         environment: impl IntoIterator<Item = (String, String)>,
         read: fn(&mut Reader) -> Option<C>,
     ) -> Result<Self, Answer> {
-        let keys = [keys, &[KEYS]].concat();
+        let keys = [keys, KEYS].concat();
         let options = Options::parse(name, version, &keys, arguments)?;
         let environment: Vec<_> = environment.into_iter().collect();
         let colour = !environment.iter().any(|(name, _)| name == "NO_COLOR");
@@ -102,11 +107,15 @@ impl Settings {
         let filter = reader.or_default(&LOG);
         let format = reader.or_default(&LOG_FORMAT);
         let grace = reader.or_default(&SHUTDOWN_GRACE);
+        let webhook = webhook::Settings::read(reader);
+        let traces = trace::Settings::read(reader);
         Some(Self {
             admin_address: admin_address?,
             filter: filter?,
             format: format?,
             grace: grace?,
+            traces: traces?,
+            webhook: webhook?,
         })
     }
 }

@@ -21,6 +21,7 @@ impl Redactor {
             let secret = secret.expose_secret();
             all.push(secret.to_owned());
             all.extend(password(secret).map(str::to_owned));
+            all.extend(webhook_token(secret).map(str::to_owned));
         }
         let escaped: Vec<String> = all.iter().map(|text| escape(text)).collect();
         all.extend(escaped);
@@ -53,6 +54,13 @@ fn password(url: &str) -> Option<&str> {
     Some(password)
 }
 
+/// The token of `https://discord.com/api/webhooks/<id>/<token>`.
+fn webhook_token(url: &str) -> Option<&str> {
+    let (_, id_and_token) = url.split_once("/webhooks/")?;
+    let (_, token) = id_and_token.split_once('/')?;
+    token.split(['?', '/']).next()
+}
+
 /// The text as it stands between the quotes of a JSON string.
 fn escape(text: &str) -> String {
     let json = serde_json::Value::from(text).to_string();
@@ -70,12 +78,17 @@ mod tests {
 
     #[test]
     fn secrets_and_passwords_are_replaced() {
-        let redactor = redactor(&["token-1234", "amqp://bot:hunter22@rabbit/vhost"]);
+        let redactor = redactor(&[
+            "token-1234",
+            "amqp://bot:hunter22@rabbit/vhost",
+            "https://discord.com/api/webhooks/123/abc-def?thread_id=5",
+        ]);
         let cases = [
             ("nothing to hide", "nothing to hide"),
             ("Bot token-1234.", "Bot [secret]."),
             ("to amqp://bot:hunter22@rabbit/vhost", "to [secret]"),
             ("password hunter22", "password [secret]"),
+            ("POST /webhooks/123/abc-def", "POST /webhooks/123/[secret]"),
         ];
         for (text, clean) in cases {
             assert_eq!(redactor.clean(text), clean);

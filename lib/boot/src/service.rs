@@ -12,6 +12,7 @@ use std::{
 use tokio::{
     runtime::{Builder, Runtime},
     task::JoinSet,
+    time::Instant,
 };
 
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
     context::Context,
     error::{BoxError, Error, chain},
     log,
+    outlets::Outlets,
     plan::{Answer, Plan},
     redact::Redactor,
     signals::Signals,
@@ -54,7 +56,7 @@ where
     };
     let redactor = plan.redactor.clone();
     match start(name, version, plan, run) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             complain(&redactor.clean(&chain(&error)));
             ExitCode::FAILURE
@@ -71,18 +73,29 @@ fn start<C, F, E>(
     version: &'static str,
     plan: Plan<C>,
     run: impl FnOnce(C, Context) -> F,
-) -> Result<(), Error>
+) -> Result<ExitCode, Error>
 where
     F: Future<Output = Result<(), E>> + Send + 'static,
     E: Into<BoxError> + 'static,
 {
     let settings = plan.settings;
-    let redactor = plan.redactor.clone();
-    log::start(settings.filter, settings.format, redactor, plan.colour);
     // It fails when there is a default already, which then is as good.
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
+    let mut context = Context::new();
+    context.metrics.build(name, version);
+    let mut outlets = Outlets::default();
+    let lines = outlets.log(settings.webhook, name, version)?;
+    let redactor = &plan.redactor;
+    log::start(
+        settings.filter,
+        settings.format,
+        redactor,
+        plan.colour,
+        lines,
+    );
+    context.traces = outlets.traces(settings.traces, name, version, &context)?;
 
     let watch = runtime(&mut Builder::new_current_thread())?;
     let signals = {
@@ -93,24 +106,42 @@ where
     let admin = threads.block_on(Admin::bind(settings.admin_address))?;
     tracing::info!(service = name, version, admin = %admin.address(), "the service starts");
 
-    let context = Context::new();
-    context.metrics.build(name, version);
     let mut admin_task = JoinSet::new();
     {
         let _entered = threads.enter();
-        admin_task.spawn(serve(admin, context.clone(), plan.redactor));
-        let service = run(plan.config, context.clone());
-        let shutdown = context.shutdown.clone();
-        context.tasks.spawn(name, async move {
-            let result = service.await;
-            shutdown.cancel();
-            result
-        });
+        admin_task.spawn(serve(admin, context.clone(), redactor.clone()));
+        spawn(name, run(plan.config, context.clone()), &context);
     }
-    let result = watch.block_on(until_end(&context, signals, settings.grace));
+    let status = watch.block_on(async {
+        let open = outlets.open();
+        let (result, deadline) = until_end(&context, signals, settings.grace).await;
+        let status = match result {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                complain(&redactor.clean(&chain(&error)));
+                ExitCode::FAILURE
+            }
+        };
+        open.close(deadline).await;
+        status
+    });
     // Threads that block forever, such as one that reads stdin, must not hold up the end.
     threads.shutdown_background();
-    result
+    Ok(status)
+}
+
+/// Starts the service itself. When it returns, everything stops.
+fn spawn<F, E>(name: &'static str, service: F, context: &Context)
+where
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: Into<BoxError> + 'static,
+{
+    let shutdown = context.shutdown.clone();
+    context.tasks.spawn(name, async move {
+        let result = service.await;
+        shutdown.cancel();
+        result
+    });
 }
 
 fn runtime(builder: &mut Builder) -> Result<Runtime, Error> {
@@ -125,7 +156,12 @@ async fn serve(admin: Admin, context: Context, redactor: Redactor) {
 }
 
 /// Passes the first signal on, lets the second one end everything, and keeps the grace time.
-async fn until_end(context: &Context, mut signals: Signals, grace: Duration) -> Result<(), Error> {
+/// Says until when it lasts.
+async fn until_end(
+    context: &Context,
+    mut signals: Signals,
+    grace: Duration,
+) -> (Result<(), Error>, Instant) {
     let mut signalled = false;
     tokio::select! {
         signal = signals.next() => {
@@ -137,6 +173,8 @@ async fn until_end(context: &Context, mut signals: Signals, grace: Duration) -> 
             tracing::info!(?grace, "stopping");
         }
     }
+    let now = Instant::now();
+    let deadline = now.checked_add(grace).unwrap_or(now);
     let mut joined = pin!(context.tasks.join(grace));
     loop {
         tokio::select! {
@@ -144,11 +182,11 @@ async fn until_end(context: &Context, mut signals: Signals, grace: Duration) -> 
                 if result.is_ok() {
                     tracing::info!("stopped");
                 }
-                return result;
+                return (result, deadline);
             }
             signal = signals.next() => {
                 if signalled {
-                    return Err(Error::Impatient { signal });
+                    return (Err(Error::Impatient { signal }), Instant::now());
                 }
                 signalled = true;
                 tracing::info!(signal, "already stopping; a second signal ends at once");

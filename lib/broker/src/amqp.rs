@@ -1,5 +1,6 @@
 //! The task that keeps a connection to RabbitMQ and publishes over it.
 
+mod caller;
 mod confirms;
 mod consumer;
 mod delivery;
@@ -23,7 +24,11 @@ use tokio::{
 use self::{session::Session, topology::Names};
 use crate::{Config, Error, message::notice, metrics::Metrics, queue::Queue};
 
-pub(crate) use self::{consumer::Consumer, delivery::Delivery};
+pub(crate) use self::{
+    caller::Caller,
+    consumer::{Consumer, Queue as Source},
+    delivery::Delivery,
+};
 
 /// The shortest and the longest wait before another attempt to connect.
 const WAIT: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use boot::{Context, Health};
+use boot::{CancellationToken, Context, Health, Tasks};
+use tokio::sync::mpsc;
 
 use crate::{
-    Config, Kind, Lane, Requests,
-    amqp::{self, Consumer, Links},
-    metrics::Metrics,
+    Bindings, Client, Config, Kind, Lane, Owned, Requests,
+    amqp::{self, Caller, Consumer, Links},
+    client::ASKS,
+    metrics::{Metrics, SpoolMetrics},
     queue::{Queue, User},
     requests::Source,
+    spool,
     stdio::{self, Stdio},
 };
 
@@ -27,6 +30,8 @@ pub struct Broker {
     queue: Arc<Queue>,
     prefix: String,
     health: Health,
+    tasks: Tasks,
+    shutdown: CancellationToken,
     transport: Transport,
 }
 
@@ -44,8 +49,14 @@ impl Broker {
         let metrics = Metrics::new(&context.metrics, config.window);
         // Over stdio a line is an event: there is nothing to gain by a batch.
         let batching = config.kind == Kind::Amqp;
-        let queue = Queue::new(config.window, batching, metrics.counts.clone());
+        let mut queue = Queue::new(config.window, batching, metrics.counts.clone());
+        if let Some(spool) = &config.spool {
+            queue = queue.spooling(config.window, spool.limit);
+        }
         let queue = Arc::new(queue);
+        if let Some(spool) = config.spool.clone() {
+            spool::start(spool, &queue, SpoolMetrics::new(&context.metrics), context);
+        }
         let prefix = config.prefix.clone();
         let transport = match config.kind {
             Kind::Amqp => Transport::Amqp(amqp::start(config, &queue, metrics, context)),
@@ -55,6 +66,8 @@ impl Broker {
             queue,
             prefix,
             health: context.health.clone(),
+            tasks: context.tasks.clone(),
+            shutdown: context.shutdown.clone(),
             transport,
         }
     }
@@ -68,19 +81,59 @@ impl Broker {
     /// The requests to a service, such as `ws`, of one application; the check `requests` of
     /// `/readyz` says why none are taken. It keeps the broker open until it is dropped.
     ///
-    /// Over stdio there is one stdin: only one consumer can read it.
+    /// Over stdio there is one stdin: the first consumer reads it, and others get nothing.
     #[must_use]
     pub fn requests(&self, service: &str, application_id: u64) -> Requests {
         let source = match &self.transport {
             Transport::Amqp(links) => {
                 let check = self.health.check("requests");
-                let links = links.clone();
-                let consumer = Consumer::new(links, check, &self.prefix, service, application_id);
+                let queue = format!("{}.requests.{service}.{application_id}", self.prefix);
+                let bindings = Bindings::new();
+                bindings.bind(format!("{service}.*.{application_id}.#"));
+                let queue = amqp::Source::Shared(queue);
+                let consumer = Consumer::new(links.clone(), check, queue, bindings.watch());
                 Source::Amqp(Box::new(consumer))
             }
-            Transport::Stdio(stdio) => Source::Stdio(stdio.input(service, application_id)),
+            Transport::Stdio(stdio) => match stdio.input(service, application_id) {
+                Some(input) => Source::Stdio(input),
+                None => Source::Nothing,
+            },
         };
         Requests::new(source, User::new(&self.queue))
+    }
+
+    /// The requests to a service that are for this replica of it alone, by the routing keys that are
+    /// bound; the check `owned requests` of `/readyz` says why none are taken. Over stdio there are
+    /// none. It keeps the broker open until it is dropped.
+    #[must_use]
+    pub fn owned(&self, service: &str, application_id: u64, replica: &str) -> Owned {
+        let bindings = Bindings::new();
+        let source = match &self.transport {
+            Transport::Amqp(links) => {
+                let check = self.health.check("owned requests");
+                let prefix = &self.prefix;
+                let stem = format!("{prefix}.requests.{service}.{application_id}.{replica}");
+                let queue = amqp::Source::Owned(stem);
+                let consumer = Consumer::new(links.clone(), check, queue, bindings.watch());
+                Source::Amqp(Box::new(consumer))
+            }
+            Transport::Stdio(_) => Source::Nothing,
+        };
+        let requests = Requests::new(source, User::new(&self.queue));
+        Owned::new(requests, bindings)
+    }
+
+    /// A way to ask others, as the application `name`. Over stdio there is nobody to ask.
+    #[must_use]
+    pub fn client(&self, name: &str) -> Client {
+        let Transport::Amqp(links) = &self.transport else {
+            return Client::new(None);
+        };
+        let (asks, asked) = mpsc::channel(ASKS);
+        let caller = Caller::new(links.clone(), asked, name);
+        self.tasks
+            .spawn("client", caller.run(self.shutdown.clone()));
+        Client::new(Some(asks))
     }
 
     /// Returns when everything that was published is confirmed, or the broker has ended.

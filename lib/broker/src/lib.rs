@@ -3,12 +3,15 @@
 
 mod amqp;
 mod batch;
+mod body;
 mod broker;
+mod client;
 mod config;
 mod error;
 mod lane;
 mod message;
 mod metrics;
+mod owned;
 mod queue;
 mod requests;
 mod ring;
@@ -17,8 +20,10 @@ mod stdio;
 
 pub use batch::{Batch, EventBatch};
 pub use broker::Broker;
+pub use client::{Client, Replies};
 pub use config::{Config, KEYS, Kind, Spool};
-pub use error::{Closed, Error};
+pub use error::{CallError, Closed, Error};
 pub use lane::Lane;
 pub use message::{Exchange, Message, Value};
-pub use requests::{Call, Request, Requests};
+pub use owned::{Bindings, Owned};
+pub use requests::{Call, Forwarded, Reply, Request, Requests};

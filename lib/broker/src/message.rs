@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use boot::Span;
 use bytes::Bytes;
 use rabbitmq::SHORT_STRING;
 use wire::routing;
@@ -11,6 +12,9 @@ use crate::Batch;
 /// What a message costs in memory beside its body and its texts: its place in the ring, the
 /// allocations' own overhead, and what the AMQP client keeps until the confirm is there.
 const OVERHEAD: usize = 640;
+
+/// What the trace of a message costs in memory, about.
+const TRACE: usize = 1_024;
 
 /// One of the exchanges of the contract; its full name is `<prefix>.<suffix>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -86,9 +90,19 @@ pub struct Message {
     /// Whether the message, an event, may travel in one message with others that have the same
     /// routing key, and how long it may wait for them.
     pub batch: Option<Batch>,
+    /// The trace of the event, if it is one of those that are recorded. It ends when the message
+    /// is confirmed.
+    pub trace: Option<Span>,
 }
 
 impl Message {
+    /// Says in the trace that the message has come this far.
+    pub(crate) fn reached(&self, moment: &str) {
+        if let Some(trace) = &self.trace {
+            trace.moment(moment);
+        }
+    }
+
     /// Bytes of memory that the message takes until it is confirmed.
     pub(crate) fn cost(&self) -> usize {
         let headers = self.headers.iter().map(|(_, value)| match value {
@@ -96,6 +110,7 @@ impl Message {
             Value::Flag(_) | Value::Number(_) => 0,
         });
         OVERHEAD
+            + self.trace.as_ref().map_or(0, |_| TRACE)
             + size_of_val(self.headers.as_slice())
             + headers.sum::<usize>()
             + self.routing_key.len()
@@ -162,6 +177,7 @@ mod tests {
             body: Bytes::from_static(&[0; 1_000]),
             group: 0,
             batch: None,
+            trace: None,
         };
         assert_eq!(message.cost(), OVERHEAD + 1_010);
     }

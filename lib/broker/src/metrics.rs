@@ -76,6 +76,42 @@ impl Metrics {
     }
 }
 
+/// What is counted when there is a spool.
+#[derive(Clone, Debug)]
+pub(crate) struct SpoolMetrics {
+    /// Bytes that it may take.
+    pub(crate) limit: Gauge,
+    /// Bytes that its files take.
+    pub(crate) used: Gauge,
+    /// Whether its folder takes messages.
+    pub(crate) up: Gauge,
+    /// Failed attempts to open it or to write to it.
+    pub(crate) failures: Counter,
+}
+
+impl SpoolMetrics {
+    pub(crate) fn new(metrics: &boot::Metrics) -> Self {
+        Self {
+            limit: metrics.gauge(
+                "broker_spool_bytes",
+                "Bytes that the spool may take on disk",
+            ),
+            used: metrics.gauge(
+                "broker_spool_used_bytes",
+                "Bytes that the spool's files take",
+            ),
+            up: metrics.gauge(
+                "broker_spool_up",
+                "Whether the spool's folder takes events (1) or not (0)",
+            ),
+            failures: metrics.counter(
+                "broker_spool_failures",
+                "Failed attempts to open the spool's folder or to write to it",
+            ),
+        }
+    }
+}
+
 /// The ledger: events = confirmed + waiting + spooled + dropped.
 fn counts(metrics: &boot::Metrics) -> Counts {
     Counts {

@@ -2,6 +2,7 @@
 
 mod item;
 mod ledger;
+mod spooling;
 mod state;
 
 use std::sync::{
@@ -33,6 +34,8 @@ pub(crate) struct Queue {
     work: Notify,
     /// Tells everybody else that something was confirmed, or that the broker has ended.
     progress: Notify,
+    /// Tells the spool's task that there is something to move.
+    spool: Arc<Notify>,
     /// How many lanes and consumers exist.
     users: AtomicUsize,
     /// The number of the next lane.
@@ -47,6 +50,7 @@ impl Queue {
             state: Mutex::new(State::new(window, batching, Ledger::new(counts))),
             work: Notify::new(),
             progress: Notify::new(),
+            spool: Arc::default(),
             users: AtomicUsize::new(0),
             lanes: AtomicU64::new(1),
             closed: AtomicBool::new(false),
@@ -201,4 +205,4 @@ impl Drop for Closing {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

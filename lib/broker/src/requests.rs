@@ -9,12 +9,13 @@ use wire::gateway::v1::Error as Failure;
 use crate::{
     Error,
     amqp::{self, Consumer},
+    body,
     queue::User,
     stdio,
 };
 
 /// The full name of the message that says why a request failed.
-const FAILURE: &str = "gateway.v1.Error";
+pub(crate) const FAILURE: &str = "gateway.v1.Error";
 
 /// The requests to one service of one application, in the order in which they come.
 ///
@@ -28,6 +29,8 @@ pub struct Requests {
 #[derive(Debug)]
 pub(crate) enum Source {
     Amqp(Box<Consumer>),
+    /// Nobody can ask: over stdio all requests come by the one stdin.
+    Nothing,
     Stdio(stdio::Input),
 }
 
@@ -47,6 +50,7 @@ impl Requests {
                     let (call, delivery) = consumer.next().await;
                     (call, Answer::Amqp(Box::new(delivery)))
                 }
+                Source::Nothing => return std::future::pending().await,
                 Source::Stdio(input) => {
                     let (call, answer) = input.next().await;
                     (call, Answer::Stdio(answer))
@@ -90,7 +94,8 @@ pub struct Call {
     pub reply_to: Option<String>,
     /// What the caller knows the answer by.
     pub correlation_id: Option<String>,
-    /// How long the caller waits, counted from when the request was sent.
+    /// How long the caller still waits, counted from when the request was taken; zero when it no
+    /// longer does.
     pub timeout: Option<Duration>,
     /// From 0 to 9, the higher the more urgent.
     pub priority: u8,
@@ -117,17 +122,53 @@ enum Answer {
 }
 
 /// One reply to a request.
-#[derive(Clone, Debug)]
-pub(crate) struct Reply {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
     /// Full name of the body's message.
-    pub(crate) type_name: String,
+    pub type_name: String,
     /// The encoded message.
-    pub(crate) body: Bytes,
+    pub body: Bytes,
     /// Whether it is the last of a stream.
-    pub(crate) end: bool,
+    pub end: bool,
+}
+
+/// What came of forwarding a request.
+#[must_use = "a request that nobody takes wants an answer"]
+#[derive(Debug)]
+pub enum Forwarded {
+    /// Nobody takes requests with that routing key; here it is back.
+    Nobody(Box<Request>),
+    /// It is in the queues that are bound so, and settled here.
+    Taken,
 }
 
 impl Request {
+    /// Reads the body as the request message of the method.
+    ///
+    /// # Errors
+    /// What the caller should be told, with the path in the body: it is no such message, or has a field
+    /// that the contract does not have.
+    pub fn decode<M: prost::Message + prost::Name + Default>(&self) -> Result<M, Failure> {
+        body::decode(&self.call.body)
+    }
+
+    /// Hands the request on, unchanged, to whoever has bound a queue to this routing key; what is left
+    /// of the caller's time goes with it. Over stdio that is nobody.
+    ///
+    /// # Errors
+    /// It did not get through; the request will be delivered again.
+    pub async fn forward(mut self, routing_key: &str) -> Result<Forwarded, Error> {
+        let taken = match &mut self.answer {
+            Answer::Amqp(delivery) => delivery.forward(&self.call, routing_key).await?,
+            Answer::Stdio(_) => false,
+        };
+        if !taken {
+            return Ok(Forwarded::Nobody(Box::new(self)));
+        }
+        self.done().await?;
+        Ok(Forwarded::Taken)
+    }
+
     /// Answers with the method's response message, encoded, and settles the request.
     ///
     /// # Errors
@@ -232,6 +273,13 @@ pub(crate) fn split(method: &str) -> Option<(&str, &str)> {
     (is_name(name) && service.split('.').all(is_name)).then_some((service, name))
 }
 
+/// Whether requests of this service may be routed by a key with this first word: the service's short
+/// name, or that and what tells its instances apart, as in `ws-shard`.
+pub(crate) fn fits(word: &str, service: &str) -> bool {
+    let rest = word.strip_prefix(short_name(service).as_str());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
 /// What requests call a service: the last part of its name, in lower case.
 pub(crate) fn short_name(service: &str) -> String {
     service
@@ -244,6 +292,18 @@ pub(crate) fn short_name(service: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_routing_key_begins_with_the_service() {
+        for (word, is_fit) in [
+            ("ws", true),
+            ("ws-shard", true),
+            ("wss", false),
+            ("api", false),
+        ] {
+            assert_eq!(fits(word, "gateway.v1.Ws"), is_fit, "{word}");
+        }
+    }
 
     #[test]
     fn methods_are_taken_apart() {

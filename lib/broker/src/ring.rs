@@ -117,6 +117,11 @@ impl<T, L> Ring<T, L> {
         self.taken == self.entries.len()
     }
 
+    /// Bytes that the messages in the ring take.
+    pub(crate) fn costs(&self) -> usize {
+        self.costs
+    }
+
     /// Bytes of the window that are in use.
     pub(crate) fn used(&self) -> usize {
         self.costs.saturating_add(self.beside)

@@ -4,7 +4,10 @@ mod input;
 mod json;
 mod output;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use boot::Context;
 use tokio::sync::mpsc;
@@ -20,6 +23,8 @@ const REPLIES: usize = 64;
 #[derive(Clone, Debug)]
 pub(crate) struct Stdio {
     replies: mpsc::Sender<output::Line>,
+    /// Whether somebody reads stdin already.
+    is_read: Arc<AtomicBool>,
 }
 
 /// Starts the task that writes to stdout.
@@ -43,17 +48,25 @@ pub(crate) fn start(
         let _closing = queue.closing();
         writer.run(&shutdown).await
     });
-    Stdio { replies: sender }
+    Stdio {
+        replies: sender,
+        is_read: Arc::default(),
+    }
 }
 
 impl Stdio {
-    /// The requests that come by stdin.
-    pub(crate) fn input(&self, service: &str, application_id: u64) -> Input {
-        Input::new(
-            tokio::io::stdin(),
-            service,
-            application_id,
-            self.replies.clone(),
-        )
+    /// The requests that come by stdin, for the first who asks for them: two readers would get half of
+    /// each line.
+    pub(crate) fn input(&self, service: &str, application_id: u64) -> Option<Input> {
+        if self.is_read.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                application_id,
+                "stdin is for the requests of one application; this one takes none"
+            );
+            return None;
+        }
+        let replies = self.replies.clone();
+        let stdin = tokio::io::stdin();
+        Some(Input::new(stdin, service, application_id, replies))
     }
 }

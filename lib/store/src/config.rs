@@ -137,7 +137,7 @@ mod tests {
             ("REDIS_URL", "http://:hunter2@localhost", "a Redis URL"),
             ("REDIS_URL", "hunter2", "a Redis URL"),
             ("REDIS_PREFIX", "a{b}", "letters, digits"),
-            ("REDIS_PREFIX", "", "1 to 100"),
+            ("REDIS_PREFIX", &"a".repeat(101), "1 to 100"),
         ] {
             let mistake = read(&[(key, value)], None).unwrap_err();
             assert!(mistake.starts_with(key), "{mistake}");

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::millis;
+
 /// What Discord said of identifying, in its answer to `GET /gateway/bot`, and what we keep back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
@@ -19,6 +21,14 @@ pub struct Limit {
     pub told: Instant,
     /// How many identifies we never use.
     pub reserve: u32,
+}
+
+impl Limit {
+    /// How many milliseconds ago Discord said so. Rounded up: what we counted in between is then
+    /// rather counted twice than not at all.
+    pub(crate) fn told_ago(&self) -> u64 {
+        millis(self.told.elapsed()) + 1
+    }
 }
 
 /// Whether a shard may identify.

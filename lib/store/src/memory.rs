@@ -93,8 +93,9 @@ impl Memory {
         token: u64,
         session: Option<&Session>,
     ) -> Result<Written, Error> {
-        self.kept(id, |state, now| state.release(shard, token, session, now))
-            .await
+        let written = self.with(id, |state, now| state.release(shard, token, session, now));
+        self.keep().await?;
+        Ok(written)
     }
 
     pub(crate) async fn save(
@@ -102,7 +103,9 @@ impl Memory {
         id: u64,
         sessions: &[(Shard, u64, Option<Session>)],
     ) -> Result<Vec<Shard>, Error> {
-        self.kept(id, |state, _| state.save(sessions)).await
+        let refused = self.with(id, |state, _| state.save(sessions));
+        self.keep().await?;
+        Ok(refused)
     }
 
     pub(crate) async fn identify(
@@ -112,15 +115,19 @@ impl Memory {
         limit: &Limit,
     ) -> Result<Permit, Error> {
         let pace = self.pace;
-        self.kept(id, |state, now| {
+        let permit = self.with(id, |state, now| {
             state.ledger.identify(shard_id, limit, pace, now)
-        })
-        .await
+        });
+        if matches!(permit, Permit::Granted { .. }) {
+            self.keep().await?;
+        }
+        Ok(permit)
     }
 
     pub(crate) async fn plan(&self, id: u64, expected: u64, plan: &Plan) -> Result<Plan, Error> {
-        self.kept(id, |state, now| state.plan(expected, plan, now))
-            .await
+        let plan = self.with(id, |state, now| state.plan(expected, plan, now));
+        self.keep().await?;
+        Ok(plan)
     }
 
     pub(crate) fn put_tail(
@@ -142,30 +149,29 @@ impl Memory {
     }
 
     pub(crate) async fn forget(&self, id: u64, count: u32) -> Result<(), Error> {
-        self.kept(id, |state, _| state.forget(count)).await
+        self.with(id, |state, _| state.forget(count));
+        self.keep().await
     }
 
-    /// Reads or changes what is only in memory.
+    /// Reads or changes the state of an application.
     fn with<T>(&self, id: u64, change: impl FnOnce(&mut State, u64) -> T) -> T {
-        self.states().change(id, self.clock.now(), change)
+        let now = self.clock.now();
+        let mut states = self.states();
+        let state = states.by_application.entry(id);
+        change(state.or_insert_with(|| State::new(now)), now)
     }
 
-    /// Makes a change that belongs into the file, and waits until it is there.
-    async fn kept<T>(
-        &self,
-        id: u64,
-        change: impl FnOnce(&mut State, u64) -> T,
-    ) -> Result<T, Error> {
-        let (result, change) = {
-            let mut states = self.states();
-            let result = states.change(id, self.clock.now(), change);
-            states.changes += 1;
-            (result, states.changes)
+    /// Waits until what was just changed is in the file, if there is one.
+    async fn keep(&self) -> Result<(), Error> {
+        let Some(file) = &self.file else {
+            return Ok(());
         };
-        if let Some(file) = &self.file {
-            self.write(file, change).await?;
-        }
-        Ok(result)
+        let change = {
+            let mut states = self.states();
+            states.changes += 1;
+            states.changes
+        };
+        self.write(file, change).await
     }
 
     /// Writes the file, unless somebody else has written it since this change.
@@ -190,13 +196,6 @@ impl Memory {
 
     fn states(&self) -> MutexGuard<'_, States> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl States {
-    fn change<T>(&mut self, id: u64, now: u64, change: impl FnOnce(&mut State, u64) -> T) -> T {
-        let state = self.by_application.entry(id);
-        change(state.or_insert_with(|| State::new(now)), now)
     }
 }
 

@@ -148,7 +148,7 @@ impl Redis {
         script.arg(shard_id).arg(limit.max_concurrency.max(1));
         script.arg(limit.total).arg(limit.reserve);
         script.arg(limit.total.saturating_sub(limit.remaining));
-        script.arg(millis(limit.told.elapsed()));
+        script.arg(limit.told_ago());
         script.arg(millis(limit.reset_after));
         script
             .arg(millis(self.pace.bucket))

@@ -14,7 +14,7 @@ use wire::routing;
 use crate::{
     Options,
     amqp::{channel, close, declare_exchange},
-    delivery::Graveyard,
+    receipt::Graveyard,
 };
 
 /// What comes over one connection, until it breaks.

@@ -8,7 +8,7 @@ use tokio::{sync::mpsc, time};
 use tokio_util::sync::CancellationToken;
 use transcode::{Scratch, Transcoder};
 
-use super::{Known, Taken, note, refuse};
+use super::{Known, Taken, no_event, note, refuse};
 use crate::{Envelope, Event, EventHandler, Options, decode::decode, handler::dispatch};
 
 /// The longest pause between two attempts to handle an event.
@@ -60,7 +60,7 @@ impl<H: EventHandler> Lane<H> {
             let scratch = &mut self.scratch;
             let event = match decode(&envelope.name, receipt.body(), &self.transcoder, scratch) {
                 Ok(event) => event,
-                Err(error) => return refuse(&receipt, &error).await,
+                Err(error) => return refuse(receipt, &no_event(&error)).await,
             };
             let Err(reason) = self.attempt(&envelope, event).await else {
                 return note(receipt.ack(&envelope.id).await);

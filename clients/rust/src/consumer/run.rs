@@ -27,7 +27,8 @@ impl Consumer {
         let lanes: Vec<_> = (0..self.options.lanes)
             .map(|_| {
                 // What RabbitMQ sends ahead is bounded by the prefetch, so a lane that is full holds
-                // up the others only after connections were lost: then reading waits.
+                // up the others only after connections were lost, or when batches bring many events in
+                // few messages: then reading waits.
                 let (sender, events) = mpsc::channel(self.options.prefetch.into());
                 let transcoder = Arc::clone(&self.transcoder);
                 let lane = Lane::new(&handler, &self.options, transcoder, &stop);
@@ -42,6 +43,7 @@ impl Consumer {
             () = self.distribute(&lanes) => {}
         }
         stop.cancel();
+        self.rest.clear();
         let open = self.open.take();
         if let Some(intake) = &open {
             intake.stop().await;

@@ -1,13 +1,17 @@
 //! The payloads that workers have sent: what Discord would close the connection for is refused.
 
-use super::{failure, invalid};
+use super::{
+    failure::{failure, invalid},
+    outbox::Class,
+};
 use prost::{Message as _, Name as _};
 use serde::Deserialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{Map, Value, json};
 use transcode::{Schema, Scratch};
 use wire::{
     discord::v1::UpdatePresence,
     gateway::v1::{Code, Error as Failure, UpdateVoiceStateRequest},
+    intent,
 };
 
 /// The longest payload that Discord takes.
@@ -16,52 +20,157 @@ use wire::{
 const LONGEST: usize = 4096;
 
 /// Opcode of Update Presence.
-const PRESENCE: u32 = 3;
+const PRESENCE: u64 = 3;
 
 /// Opcode of Update Voice State.
-const VOICE_STATE: u32 = 4;
+const VOICE_STATE: u64 = 4;
+
+/// Opcode of Request Guild Members.
+const MEMBERS: u64 = 8;
+
+/// Opcode of Request Soundboard Sounds.
+const SOUNDS: u64 = 31;
+
+/// Opcode of Request Channel Info.
+const CHANNEL_INFO: u64 = 43;
 
 /// The opcodes that workers may send; Identify, Resume and heartbeats are ours.
-const OPCODES: [u32; 5] = [PRESENCE, VOICE_STATE, 8, 31, 43];
+const OPCODES: [u64; 5] = [PRESENCE, VOICE_STATE, MEMBERS, SOUNDS, CHANNEL_INFO];
 
 /// The statuses that a bot may have.
 ///
 /// See [Discord Docs/Update Presence](https://docs.discord.com/developers/events/gateway-events#update-presence).
 const STATUSES: [&str; 5] = ["online", "dnd", "idle", "invisible", "offline"];
 
-/// What of a payload matters before it is sent.
+/// What of a worker's own payload matters before it is sent. A member that comes twice is refused: who
+/// knows which one Discord reads.
 #[derive(Deserialize)]
-struct Payload<'a> {
+struct Raw {
     /// The opcode.
-    op: u32,
+    op: u64,
     /// What it is sent with; it has to be there.
-    #[serde(borrow, rename = "d")]
-    _data: &'a RawValue,
+    #[serde(rename = "d")]
+    data: Map<String, Value>,
 }
 
-/// Checks a payload that a worker wrote itself.
-pub(super) fn raw(payload: String) -> Result<String, Failure> {
-    let payload = short(payload)?;
-    let parsed: Payload<'_> = serde_json::from_str(&payload).map_err(|error| {
-        invalid(format!(
-            "the payload is no JSON object with op and d: {error}"
-        ))
-    })?;
-    if OPCODES.contains(&parsed.op) {
-        Ok(payload)
-    } else {
-        Err(invalid(format!(
-            "opcode {} is not for workers: use one of {OPCODES:?}",
-            parsed.op
-        )))
+/// A payload that Discord takes, and what has to be known of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Payload {
+    /// All of it.
+    pub(super) json: String,
+    /// What it is about.
+    pub(super) class: Class,
+    /// The guilds that it names.
+    pub(super) guild_ids: Vec<u64>,
+    /// The guild all of whose members it asks for on a worker's own account.
+    pub(super) all_members_of: Option<u64>,
+}
+
+impl Payload {
+    /// A payload with this opcode and these data.
+    fn new(opcode: u64, data: &Value, guild_ids: Vec<u64>) -> Result<Self, Failure> {
+        let class = match opcode {
+            VOICE_STATE => Class::Voice,
+            PRESENCE => Class::Presence,
+            _ => Class::Question,
+        };
+        Ok(Self {
+            json: short(json!({"op": opcode, "d": data}).to_string())?,
+            class,
+            guild_ids,
+            all_members_of: None,
+        })
+    }
+
+    /// Asks for members; `data` is all but the nonce.
+    pub(super) fn members(
+        guild_id: u64,
+        data: &Map<String, Value>,
+        nonce: &str,
+    ) -> Result<Self, Failure> {
+        let mut data = data.clone();
+        data.insert("nonce".to_owned(), nonce.into());
+        Self::new(MEMBERS, &data.into(), vec![guild_id])
+    }
+
+    /// Asks for the sounds of these guilds.
+    pub(super) fn sounds(guild_ids: &[u64]) -> Result<Self, Failure> {
+        let texts: Vec<String> = guild_ids.iter().map(ToString::to_string).collect();
+        Self::new(SOUNDS, &json!({"guild_ids": texts}), guild_ids.to_vec())
+    }
+
+    /// Asks for all that is known of a guild's channels.
+    pub(super) fn channel_info(guild_id: u64) -> Result<Self, Failure> {
+        let fields = ["status", "voice_start_time"];
+        let data = json!({"guild_id": guild_id.to_string(), "fields": fields});
+        Self::new(CHANNEL_INFO, &data, vec![guild_id])
     }
 }
 
+/// Checks a payload that a worker wrote itself.
+pub(super) fn raw(payload: String, intents: u64) -> Result<Payload, Failure> {
+    let json = short(payload)?;
+    let Raw { op: opcode, data } = serde_json::from_str(&json).map_err(|error| {
+        let text =
+            format!("the payload is no JSON object with op, a number, and d, an object: {error}");
+        invalid(text)
+    })?;
+    if !OPCODES.contains(&opcode) {
+        return Err(invalid(format!(
+            "opcode {opcode} is not for workers: use one of {OPCODES:?}"
+        )));
+    }
+    let guild_ids = named(&data);
+    let all = opcode == MEMBERS && data.get("query").is_some_and(|it| it == "");
+    let all = all && data.get("limit").is_some_and(|it| it == 0);
+    let presences = opcode == MEMBERS && data.get("presences").is_some_and(|it| it == true);
+    allowed(intents, all, presences)?;
+    let all_members_of = guild_ids.first().copied().filter(|_| all);
+    let known = Payload::new(opcode, &Value::Null, guild_ids)?;
+    Ok(Payload {
+        json,
+        all_members_of,
+        ..known
+    })
+}
+
+/// The guilds that a payload names in whichever of the forms that Discord takes.
+fn named(data: &Map<String, Value>) -> Vec<u64> {
+    let id = |value: &Value| match value {
+        Value::String(text) => text.parse().ok(),
+        other => other.as_u64(),
+    };
+    let members = ["guild_id", "guild_ids"];
+    let values = members.iter().filter_map(|member| data.get(*member));
+    values
+        .flat_map(|value| match value {
+            Value::Array(values) => values.iter().filter_map(id).collect(),
+            value => Vec::from_iter(id(value)),
+        })
+        .collect()
+}
+
+/// Refuses what Discord answers to bots with certain intents only.
+pub(super) fn allowed(intents: u64, all: bool, presences: bool) -> Result<(), Failure> {
+    for (wanted, name, what) in [
+        (all, "GUILD_MEMBERS", "all members of a guild"),
+        (presences, "GUILD_PRESENCES", "presences of members"),
+    ] {
+        let bit = intent::parse(name).unwrap_or_default();
+        if wanted && intents & bit == 0 {
+            let text =
+                format!("{what} need the intent {name}, which DISCORD_INTENTS does not have");
+            return Err(failure(Code::PermissionDenied, text));
+        }
+    }
+    Ok(())
+}
+
 /// The payload of a presence. What is absent is not idle, has no activity, and is online.
-pub(super) fn presence(schema: &Schema, presence: &UpdatePresence) -> Result<String, Failure> {
+pub(super) fn presence(schema: &Schema, presence: &UpdatePresence) -> Result<Payload, Failure> {
     let shape = schema
         .shape(&UpdatePresence::full_name())
-        .ok_or_else(|| failure(Code::Internal, "the contract has no presence".to_owned()))?;
+        .ok_or_else(|| failure(Code::Internal, "the contract has no presence"))?;
     let mut scratch = Scratch::default();
     let rendered = schema
         .render(shape, &presence.encode_to_vec(), &mut scratch)
@@ -99,21 +208,18 @@ pub(super) fn presence(schema: &Schema, presence: &UpdatePresence) -> Result<Str
             )));
         }
     }
-    short(json!({"op": PRESENCE, "d": data}).to_string())
+    Payload::new(PRESENCE, &data, Vec::new())
 }
 
 /// The payload of a voice state. Without a channel the bot leaves.
-pub(super) fn voice_state(request: &UpdateVoiceStateRequest) -> Result<String, Failure> {
-    if request.guild_id == 0 {
-        return Err(invalid("guild_id is not set".to_owned()));
-    }
+pub(super) fn voice_state(request: &UpdateVoiceStateRequest) -> Result<Payload, Failure> {
     let data = json!({
         "guild_id": request.guild_id.to_string(),
         "channel_id": request.channel_id.map(|id| id.to_string()),
         "self_mute": request.self_mute,
         "self_deaf": request.self_deaf,
     });
-    Ok(json!({"op": VOICE_STATE, "d": data}).to_string())
+    Payload::new(VOICE_STATE, &data, vec![request.guild_id])
 }
 
 fn short(payload: String) -> Result<String, Failure> {
@@ -127,104 +233,4 @@ fn short(payload: String) -> Result<String, Failure> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use wire::discord::v1::{Activity, ActivityType};
-
-    fn schema() -> Schema {
-        Schema::new(wire::descriptors())
-    }
-
-    fn data(payload: &str) -> Value {
-        let payload: Value = serde_json::from_str(payload).unwrap();
-        payload["d"].clone()
-    }
-
-    #[test]
-    fn only_payloads_that_discord_would_take_from_a_worker_pass() {
-        let good = r#"{"op":4,"d":{"guild_id":"1","channel_id":null}}"#;
-        assert_eq!(raw(good.to_owned()).as_deref(), Ok(good));
-        let long = format!(r#"{{"op":3,"d":"{}"}}"#, "x".repeat(LONGEST));
-        for bad in [
-            "",
-            "[]",
-            "{}",
-            r#"{"op":4}"#,
-            r#"{"op":2,"d":{}}"#,
-            r#"{"op":"4","d":1}"#,
-            &long,
-        ] {
-            let failure = raw(bad.to_owned()).unwrap_err();
-            assert_eq!(failure.code(), Code::InvalidArgument, "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_presence_has_all_that_discord_wants() {
-        let payload = presence(&schema(), &UpdatePresence::default()).unwrap();
-        let usual = json!({"since": null, "activities": [], "status": "online", "afk": false});
-        assert_eq!(data(&payload), usual);
-        let busy = UpdatePresence {
-            status: Some("dnd".to_owned()),
-            activities: vec![Activity {
-                name: Some("chess".to_owned()),
-                r#type: Some(ActivityType::Playing.into()),
-                unknown_json: r#"{"tomorrow":1}"#.to_owned(),
-                ..Activity::default()
-            }],
-            ..UpdatePresence::default()
-        };
-        let payload = data(&presence(&schema(), &busy).unwrap());
-        let chess = json!([{"name": "chess", "type": 0, "tomorrow": 1}]);
-        assert_eq!(payload["activities"], chess);
-        assert_eq!(payload["status"], "dnd");
-    }
-
-    #[test]
-    fn a_presence_that_would_end_the_connection_is_refused() {
-        let of = |status: &str, activity: Activity, kept: &str| UpdatePresence {
-            status: Some(status.to_owned()),
-            activities: vec![activity],
-            unknown_json: kept.to_owned(),
-            ..UpdatePresence::default()
-        };
-        let chess = Activity {
-            name: Some("chess".to_owned()),
-            r#type: Some(0),
-            ..Activity::default()
-        };
-        let long = Activity {
-            state: Some("x".repeat(LONGEST)),
-            ..chess.clone()
-        };
-        for (bad, words) in [
-            (of("busy", chess.clone(), ""), "the status is \"busy\""),
-            (of("online", Activity::default(), ""), "activities[0]"),
-            (of("online", chess.clone(), "{"), "unknown_json"),
-            (of("online", chess, r#"{"status":1}"#), "the status is 1"),
-            (of("online", long, ""), "bytes; Discord takes 4096"),
-        ] {
-            let failure = presence(&schema(), &bad).unwrap_err();
-            assert_eq!(failure.code(), Code::InvalidArgument);
-            assert!(failure.message.contains(words), "{}", failure.message);
-        }
-    }
-
-    #[test]
-    fn without_a_channel_the_bot_leaves() {
-        let mut request = UpdateVoiceStateRequest {
-            guild_id: 7,
-            channel_id: Some(8),
-            self_mute: true,
-            self_deaf: false,
-        };
-        let joined =
-            json!({"guild_id": "7", "channel_id": "8", "self_mute": true, "self_deaf": false});
-        assert_eq!(data(&voice_state(&request).unwrap()), joined);
-        request.channel_id = None;
-        let left = data(&voice_state(&request).unwrap());
-        assert_eq!(left["channel_id"], Value::Null);
-        request.guild_id = 0;
-        assert!(voice_state(&request).is_err());
-    }
-}
+mod tests;

@@ -66,10 +66,10 @@ fn every_key_is_read() {
     .unwrap();
     assert_eq!(config.lease_ttl, Duration::from_secs(2));
     assert_eq!(config.identify_reserve, 0);
-    assert!(matches!(config.store.place, Place::File(_)));
     let spool = config.broker.spool.unwrap();
     assert_eq!(spool.dir.to_str(), Some("/var/lib/gateway/spool"));
     assert_eq!(spool.limit, 2 << 30);
+    assert!(matches!(config.store.place, Place::File(_)));
     let application = config.applications.into_iter().next().unwrap();
     assert_eq!(application.batches["PRESENCE_UPDATE"].count, 64);
     assert_eq!(

@@ -1,13 +1,7 @@
 //! The tasks of the shards that run in this process.
 
 use crate::{
-    Error,
-    command::{Commands, WAITING},
-    config,
-    event::Encoder,
-    keeper::Report,
-    shard,
-    shared::Shared,
+    Error, command::Commands, config, event::Encoder, keeper::Report, shard, shared::Shared,
 };
 use std::{collections::BTreeMap, panic, sync::Arc};
 use store::{Session, Shard};
@@ -91,14 +85,13 @@ impl Crew {
 
     /// Starts a shard that takes up this session.
     pub(super) fn start(&mut self, shard: Shard, token: u64, session: Option<Session>) {
-        let (sender, commands) = mpsc::channel(WAITING);
-        self.commands.attach(shard, sender);
+        let line = self.commands.attach(shard);
         self.shared.board.add(shard);
         let id = self.shared.application_id;
         let encoder = Encoder::new(shard, id, &self.application, &self.transcoder);
         let lease = shard::Lease { shard, token };
         let (reports, shared) = (self.reports.clone(), Arc::clone(&self.shared));
-        let task = shard::Shard::new(lease, session, encoder, reports, commands, shared);
+        let task = shard::Shard::new(lease, session, encoder, reports, line, shared);
         let stop = CancellationToken::new();
         let stopping = stop.clone();
         self.tasks
@@ -196,7 +189,6 @@ impl Crew {
             Err(_) => return None,
         };
         let handle = self.handles.remove(&shard)?;
-        self.commands.detach(shard);
         self.shared.board.remove(shard);
         Some(Finished {
             shard,

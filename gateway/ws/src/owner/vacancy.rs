@@ -48,6 +48,12 @@ impl Vacancies {
         }
     }
 
+    /// The store did not answer: what was seen before it went away says nothing about those who
+    /// cannot reach it either.
+    pub(super) fn forget(&mut self) {
+        self.ran_out.clear();
+    }
+
     /// Whether a shard that nobody holds may be taken.
     pub(super) fn is_free(&self, shard: Shard) -> bool {
         match self.ran_out.get(&shard) {
@@ -100,6 +106,16 @@ mod tests {
         assert!(!vacancies.is_free(SHARD), "its owner came back in between");
         time::advance(GRACE / 2).await;
         assert!(vacancies.is_free(SHARD));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_of_the_store_is_no_time_to_come_back_in() {
+        let mut vacancies = Vacancies::new(GRACE);
+        vacancies.note(&[lease(None)], OLD);
+        vacancies.forget();
+        time::advance(GRACE).await;
+        vacancies.note(&[lease(None)], OLD);
+        assert!(!vacancies.is_free(SHARD));
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,6 +5,8 @@ use std::{
     process::{Child, ChildStderr, Command, Output, Stdio},
 };
 
+mod outlets;
+
 const TOKEN: &str = "MTA5.secret-token.value";
 
 fn probe(mode: &str) -> Command {

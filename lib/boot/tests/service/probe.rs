@@ -1,6 +1,10 @@
 //! A service that behaves as its configuration says, for the tests of its whole life.
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{
+    io,
+    process::ExitCode,
+    time::{Duration, SystemTime},
+};
 
 use boot::{Context, ExposeSecret as _, Key, Reader, SecretString};
 
@@ -36,6 +40,7 @@ async fn run(config: Config, context: Context) -> Result<(), io::Error> {
         "the probe runs"
     );
     context.health.check("probe").up();
+    drop(context.traces.begin(SystemTime::now(), || "run".to_owned()));
     match config.mode.as_str() {
         "fail" => {
             let token = config.token.expose_secret();

@@ -1,6 +1,6 @@
 //! Takes requests from their queue, over as many connections as it needs.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use boot::{Backoff, Check};
 use futures_util::{StreamExt as _, future::BoxFuture};
@@ -12,37 +12,59 @@ use lapin::{
     },
     types::{AMQPValue, FieldTable, ShortString},
 };
-use tokio::{sync::watch, time};
-
 use rabbitmq::{Channels, Down, Stage, answer};
+use tokio::{select, sync::watch, time};
 
 use super::{Links, delivery::Delivery, topology::Names};
 use crate::{Exchange, message::short, requests::Call};
 
-/// How many requests a service may have in hand at once.
-const PREFETCH: u16 = 64;
+/// How many requests a service may have in hand at once. Some wait long, for Discord's limits or its
+/// answers; they must not keep the urgent ones in the queue.
+const PREFETCH: u16 = 256;
 /// The highest priority that a request can have.
 pub(super) const PRIORITY: u8 = 9;
 /// The waits between attempts to consume on a connection that is there.
 const WAIT: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 
-/// The requests to one service of one application.
+/// The requests in one queue.
 pub(crate) struct Consumer {
     links: Links,
     check: Check,
-    queue: ShortString,
-    binding: ShortString,
+    queue: Queue,
+    /// The routing keys to bind.
+    keys: watch::Receiver<BTreeSet<String>>,
     backoff: Backoff,
     /// What is being consumed, while there is a connection.
     open: Option<Open>,
     /// The attempt to begin, which outlives a cancelled `next`.
     opening: Option<BoxFuture<'static, Result<Open, Down>>>,
+    /// The same for a change of what is bound.
+    binding: Option<BoxFuture<'static, Result<Change, Down>>>,
+}
+
+/// The queue to take from.
+#[derive(Clone, Debug)]
+pub(crate) enum Queue {
+    /// Of this process alone; it goes with its connection. Each connection has one of its own, for
+    /// the former one may not have ended for the broker yet: this is what their names begin with.
+    Owned(String),
+    /// Of all replicas, by its name; it stays.
+    Shared(String),
+}
+
+/// A binding that is made or, if there is one already, removed.
+#[derive(Clone, Debug)]
+struct Change {
+    key: String,
+    bind: bool,
 }
 
 #[derive(Debug)]
 struct Open {
     channel: Channel,
     deliveries: lapin::Consumer,
+    queue: ShortString,
+    bound: BTreeSet<String>,
 }
 
 impl fmt::Debug for Consumer {
@@ -54,23 +76,22 @@ impl fmt::Debug for Consumer {
 }
 
 impl Consumer {
+    /// A consumer of this queue, which is bound to the exchange of requests by these keys.
     pub(crate) fn new(
         links: Links,
         check: Check,
-        prefix: &str,
-        service: &str,
-        application_id: u64,
+        queue: Queue,
+        keys: watch::Receiver<BTreeSet<String>>,
     ) -> Self {
-        let queue = format!("{prefix}.requests.{service}.{application_id}");
-        let binding = format!("{service}.*.{application_id}.#");
         Self {
             links,
             check,
-            queue: short(&queue).into(),
-            binding: short(&binding).into(),
+            queue,
+            keys,
             backoff: Backoff::new(WAIT.0, WAIT.1),
             open: None,
             opening: None,
+            binding: None,
         }
     }
 
@@ -81,7 +102,20 @@ impl Consumer {
                 self.connect().await;
                 continue;
             };
-            match open.deliveries.next().await {
+            if self.binding.is_some() {
+                self.bind().await;
+                continue;
+            }
+            if let Some(change) = open.change(&self.keys.borrow_and_update()) {
+                self.binding = Some(open.binding(change, &self.links.names));
+                continue;
+            }
+            let taken = select! {
+                biased;
+                Ok(()) = self.keys.changed() => continue,
+                taken = open.deliveries.next() => taken,
+            };
+            match taken {
                 Some(Ok(taken)) => {
                     let names = &self.links.names;
                     return Delivery::new(taken, open.channel.clone(), names);
@@ -110,19 +144,39 @@ impl Consumer {
         }
     }
 
+    /// Finishes the change of a binding.
+    async fn bind(&mut self) {
+        let Some(binding) = &mut self.binding else {
+            return;
+        };
+        let result = binding.await;
+        self.binding = None;
+        match (result, &mut self.open) {
+            (Ok(change), Some(open)) if change.bind => {
+                open.bound.insert(change.key);
+            }
+            (Ok(change), Some(open)) => {
+                open.bound.remove(&change.key);
+            }
+            (Err(down), _) => self.lost(&down),
+            (Ok(_), None) => {}
+        }
+    }
+
     /// Opens a consumer after this wait, as soon as there is a connection.
     fn open(&self, wait: Duration) -> BoxFuture<'static, Result<Open, Down>> {
-        let (mut links, queue, binding) =
-            (self.links.clone(), self.queue.clone(), self.binding.clone());
+        let (mut links, queue) = (self.links.clone(), self.queue.clone());
+        let keys = self.keys.borrow().clone();
         Box::pin(async move {
             time::sleep(wait).await;
-            let channels = current(&mut links.current).await;
-            consume(&channels, &links.names, &queue, &binding).await
+            let channels = links.channels().await;
+            consume(&channels, &links.names, &queue, keys).await
         })
     }
 
     fn lost(&mut self, down: &Down) {
         self.open = None;
+        self.binding = None;
         let wait = self.backoff.next();
         self.opening = Some(self.open(wait));
         // A lost connection is the publisher's to report, and it is back soon.
@@ -130,49 +184,99 @@ impl Consumer {
             Down::Forbidden(text) | Down::Topology(text) => text,
             _ => "there is no connection to RabbitMQ",
         };
+        let queue = match &self.queue {
+            Queue::Owned(name) | Queue::Shared(name) => name,
+        };
         self.check.down(format!(
-            "no requests are taken from the queue {}: {text}",
-            self.queue
+            "no requests are taken from the queue {queue}: {text}"
         ));
     }
 }
 
-/// The connection of the moment; waits until there is one.
-async fn current(links: &mut watch::Receiver<Option<Channels>>) -> Channels {
-    loop {
-        if let Some(channels) = links.borrow_and_update().clone() {
-            return channels;
+impl Links {
+    /// The connection of the moment; waits until there is one, for ever when the broker has ended.
+    pub(super) async fn channels(&mut self) -> Channels {
+        loop {
+            if let Some(channels) = self.current.borrow_and_update().clone() {
+                return channels;
+            }
+            if self.current.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
         }
-        if links.changed().await.is_err() {
-            // The broker has ended, and with it all requests.
-            std::future::pending::<()>().await;
-        }
+    }
+}
+
+impl Open {
+    /// The first difference between what should be bound and what is.
+    fn change(&self, keys: &BTreeSet<String>) -> Option<Change> {
+        let of = |key: &String, bind| Change {
+            key: key.clone(),
+            bind,
+        };
+        let missing = keys.difference(&self.bound).next();
+        let stale = || self.bound.difference(keys).next();
+        missing
+            .map(|key| of(key, true))
+            .or_else(|| stale().map(|key| of(key, false)))
+    }
+
+    /// Makes a change.
+    fn binding(&self, change: Change, names: &Names) -> BoxFuture<'static, Result<Change, Down>> {
+        let (channel, queue) = (self.channel.clone(), self.queue.clone());
+        let exchange = names.of(Exchange::Requests).clone();
+        Box::pin(async move {
+            let key = ShortString::from(short(&change.key));
+            let arguments = FieldTable::default();
+            if change.bind {
+                let options = QueueBindOptions::default();
+                let binding = channel.queue_bind(queue, exchange, key, options, arguments);
+                answer("binding a queue", Stage::Declare, binding).await?;
+            } else {
+                let unbinding = channel.queue_unbind(queue, exchange, key, arguments);
+                answer("unbinding a queue", Stage::Declare, unbinding).await?;
+            }
+            Ok(change)
+        })
     }
 }
 
 async fn consume(
     channels: &Channels,
     names: &Names,
-    queue: &ShortString,
-    binding: &ShortString,
+    queue: &Queue,
+    keys: BTreeSet<String>,
 ) -> Result<Open, Down> {
-    match declare(channels, names, queue, binding).await {
-        // The operator may have declared it for a user that may not.
-        Err(Down::Forbidden(_)) => {}
-        result => result?,
+    let (name, bound) = match queue {
+        Queue::Owned(stem) => (format!("{stem}.{:08x}", fastrand::u32(..)), BTreeSet::new()),
+        Queue::Shared(name) => (name.clone(), keys),
+    };
+    let name = ShortString::from(short(&name));
+    let is_shared = matches!(queue, Queue::Shared(_));
+    if is_shared {
+        match declare(channels, names, &name, &bound).await {
+            // The operator may have declared it for a user that may not.
+            Err(Down::Forbidden(_)) => {}
+            result => result?,
+        }
     }
     let channel = channels.open().await?;
     let qos = channel.basic_qos(PREFETCH, BasicQosOptions::default());
     answer("limiting deliveries", Stage::Declare, qos).await?;
     let confirms = channel.confirm_select(ConfirmSelectOptions::default());
     answer("switching confirms on", Stage::Declare, confirms).await?;
+    if !is_shared {
+        declare_one(&channel, &name, true).await?;
+    }
     let options = BasicConsumeOptions::default();
     let arguments = FieldTable::default();
-    let consuming = channel.basic_consume(queue.clone(), "".into(), options, arguments);
+    let consuming = channel.basic_consume(name.clone(), "".into(), options, arguments);
     let deliveries = answer("consuming", Stage::Declare, consuming).await?;
     Ok(Open {
         channel,
         deliveries,
+        queue: name,
+        bound,
     })
 }
 
@@ -180,29 +284,38 @@ async fn declare(
     channels: &Channels,
     names: &Names,
     queue: &ShortString,
-    binding: &ShortString,
+    keys: &BTreeSet<String>,
 ) -> Result<(), Down> {
     let channel = channels.open().await?;
-    let options = QueueDeclareOptions {
-        durable: true,
-        ..Default::default()
-    };
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-max-priority".into(), AMQPValue::LongInt(PRIORITY.into()));
-    let declaring = channel.queue_declare(queue.clone(), options, arguments);
-    answer("declaring a queue", Stage::Declare, declaring).await?;
-    let binding = channel.queue_bind(
-        queue.clone(),
-        names.of(Exchange::Requests).clone(),
-        binding.clone(),
-        QueueBindOptions::default(),
-        FieldTable::default(),
-    );
-    answer("binding a queue", Stage::Declare, binding).await?;
+    declare_one(&channel, queue, false).await?;
+    for key in keys {
+        let binding = channel.queue_bind(
+            queue.clone(),
+            names.of(Exchange::Requests).clone(),
+            short(key).into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        );
+        answer("binding a queue", Stage::Declare, binding).await?;
+    }
     answer(
         "closing a channel",
         Stage::Declare,
         channel.close(200, "done".into()),
     )
     .await
+}
+
+async fn declare_one(channel: &Channel, queue: &ShortString, owned: bool) -> Result<(), Down> {
+    let options = QueueDeclareOptions {
+        durable: !owned,
+        exclusive: owned,
+        auto_delete: owned,
+        ..Default::default()
+    };
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-max-priority".into(), AMQPValue::LongInt(PRIORITY.into()));
+    let declaring = channel.queue_declare(queue.clone(), options, arguments);
+    answer("declaring a queue", Stage::Declare, declaring).await?;
+    Ok(())
 }

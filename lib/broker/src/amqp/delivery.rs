@@ -1,23 +1,30 @@
 //! A message taken from a queue, and what becomes of it.
 
-use std::{mem, time::Duration};
+use std::{
+    mem,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use bytes::Bytes;
 use lapin::{
-    BasicProperties, Channel, Confirmation,
+    BasicProperties, Channel, Confirmation, PublisherConfirm,
     message::Delivery as Taken,
     options::{BasicAckOptions, BasicPublishOptions},
     types::{AMQPValue, FieldTable, ShortString},
 };
 use rabbitmq::{Down, Stage, answer, settled};
+use tokio::time::Instant;
 use wire::routing;
 
 use super::{consumer::PRIORITY, topology::Names};
 use crate::{
     Error, Exchange,
     message::short,
-    requests::{Call, Reply, short_name, split},
+    requests::{Call, Reply, fits, short_name, split},
 };
+
+/// The header with the moment up to which the caller waits, in milliseconds since 1970.
+const DEADLINE: &str = "deadline";
 
 /// A message that must be settled: unless it was acknowledged, dropping it puts it back.
 #[derive(Debug)]
@@ -25,6 +32,9 @@ pub(crate) struct Delivery {
     taken: Taken,
     channel: Channel,
     dead_letter: ShortString,
+    requests: ShortString,
+    /// When the message was taken.
+    since: Instant,
 }
 
 impl Delivery {
@@ -41,6 +51,8 @@ impl Delivery {
                 taken,
                 channel,
                 dead_letter,
+                requests: names.of(Exchange::Requests).clone(),
+                since: Instant::now(),
             },
         )
     }
@@ -63,6 +75,30 @@ impl Delivery {
         }
         self.publish("".into(), reply_to, &reply.body, properties)
             .await
+    }
+
+    /// Publishes the request for another routing key; whether somebody has bound a queue to it.
+    pub(crate) async fn forward(&self, call: &Call, routing_key: &str) -> Result<bool, Error> {
+        let left = call
+            .timeout
+            .map(|timeout| timeout.saturating_sub(self.since.elapsed()));
+        let properties = forwarded(&self.taken.properties, left);
+        let options = BasicPublishOptions {
+            mandatory: true,
+            ..Default::default()
+        };
+        let routing_key = short(routing_key).into();
+        let publishing = self.channel.basic_publish(
+            self.requests.clone(),
+            routing_key,
+            options,
+            &call.body,
+            properties,
+        );
+        match confirmed(publishing).await? {
+            Confirmation::Ack(returned) => Ok(returned.is_none()),
+            Confirmation::Nack(_) | Confirmation::NotRequested => Err(Error::Refused),
+        }
     }
 
     /// Publishes a copy of the message to the dead-letter exchange, with the reason.
@@ -90,9 +126,7 @@ impl Delivery {
         let publishing =
             self.channel
                 .basic_publish(exchange, routing_key, options, body, properties);
-        let confirmed = async { publishing.await?.await };
-        let confirmation = answer("taking a message", Stage::Run, confirmed).await;
-        match confirmation.map_err(|down| failed(&down))? {
+        match confirmed(publishing).await? {
             Confirmation::Ack(_) => Ok(()),
             Confirmation::Nack(_) | Confirmation::NotRequested => Err(Error::Refused),
         }
@@ -103,6 +137,62 @@ impl Drop for Delivery {
     fn drop(&mut self) {
         rabbitmq::put_back(&self.taken.acker);
     }
+}
+
+async fn confirmed(
+    publishing: impl Future<Output = lapin::Result<PublisherConfirm>>,
+) -> Result<Confirmation, Error> {
+    let confirmed = async { publishing.await?.await };
+    let confirmation = answer("taking a message", Stage::Run, confirmed).await;
+    confirmation.map_err(|down| failed(&down))
+}
+
+/// The properties of a request that is handed on: its own, but for the user, who is us now, and with
+/// what is left of the caller's time.
+fn forwarded(properties: &BasicProperties, left: Option<Duration>) -> BasicProperties {
+    let mut headers = properties.headers().clone().unwrap_or_default();
+    let mut copy = BasicProperties::default();
+    if let Some(left) = left {
+        let deadline = millis(unix_time() + left);
+        headers.insert(DEADLINE.into(), AMQPValue::LongLongInt(deadline));
+        copy = copy.with_expiration(left.as_millis().to_string().into());
+    }
+    copy = copy.with_headers(headers);
+    if let Some(value) = properties.content_type() {
+        copy = copy.with_content_type(value.clone());
+    }
+    if let Some(value) = properties.kind() {
+        copy = copy.with_type(value.clone());
+    }
+    if let Some(value) = properties.message_id() {
+        copy = copy.with_message_id(value.clone());
+    }
+    if let Some(value) = properties.correlation_id() {
+        copy = copy.with_correlation_id(value.clone());
+    }
+    if let Some(value) = properties.reply_to() {
+        copy = copy.with_reply_to(value.clone());
+    }
+    if let Some(value) = properties.app_id() {
+        copy = copy.with_app_id(value.clone());
+    }
+    if let Some(value) = properties.timestamp() {
+        copy = copy.with_timestamp(*value);
+    }
+    if let Some(value) = properties.priority() {
+        copy = copy.with_priority(*value);
+    }
+    copy
+}
+
+fn unix_time() -> Duration {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn failed(down: &Down) -> Error {
@@ -121,24 +211,14 @@ fn call(taken: &mut Taken) -> Result<Call, String> {
     })?;
     let routing_key = taken.routing_key.to_string();
     let mut parts = routing_key.split('.');
-    if (parts.next(), parts.next()) != (Some(short_name(service).as_str()), Some(name)) {
+    if !parts.next().is_some_and(|word| fits(word, service)) || parts.next() != Some(name) {
         return Err(format!(
             "the routing key {routing_key:?} does not fit the method {method}: it should begin \
              with {}.{name}.",
             short_name(service),
         ));
     }
-    let timeout = match text(properties.expiration()) {
-        None => None,
-        Some(text) => match text.parse() {
-            Ok(millis) => Some(Duration::from_millis(millis)),
-            Err(_) => {
-                return Err(format!(
-                    "the expiration {text:?} is no number of milliseconds"
-                ));
-            }
-        },
-    };
+    let timeout = timeout(properties)?;
     Ok(Call {
         reply_to: text(properties.reply_to()),
         correlation_id: text(properties.correlation_id()),
@@ -149,4 +229,99 @@ fn call(taken: &mut Taken) -> Result<Call, String> {
         routing_key,
         timeout,
     })
+}
+
+/// How long the caller still waits: `expiration` counts from now, the header `deadline` is a moment.
+fn timeout(properties: &BasicProperties) -> Result<Option<Duration>, String> {
+    let expiration = match properties.expiration() {
+        None => None,
+        Some(text) => Some(text.as_str().parse().map_err(|_| {
+            format!(
+                "the expiration {:?} is no number of milliseconds",
+                text.as_str()
+            )
+        })?),
+    };
+    let deadline = properties
+        .headers()
+        .as_ref()
+        .and_then(|headers| headers.inner().get(DEADLINE));
+    let left = match deadline {
+        None => None,
+        Some(value) => {
+            let deadline = number(value).ok_or(
+                "the header `deadline` is no number: it is the moment up to which the caller \
+                 waits, in milliseconds since 1970",
+            )?;
+            let left = deadline.saturating_sub(millis(unix_time()));
+            Some(u64::try_from(left).unwrap_or_default())
+        }
+    };
+    let limits = expiration.into_iter().chain(left);
+    Ok(limits.min().map(Duration::from_millis))
+}
+
+/// A header as a number, of whatever width a client has chosen.
+fn number(value: &AMQPValue) -> Option<i64> {
+    match value {
+        AMQPValue::ShortShortInt(value) => Some((*value).into()),
+        AMQPValue::ShortShortUInt(value) => Some((*value).into()),
+        AMQPValue::ShortInt(value) => Some((*value).into()),
+        AMQPValue::ShortUInt(value) => Some((*value).into()),
+        AMQPValue::LongInt(value) => Some((*value).into()),
+        AMQPValue::LongUInt(value) => Some((*value).into()),
+        AMQPValue::LongLongInt(value) => Some(*value),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_deadline(value: AMQPValue) -> BasicProperties {
+        let mut headers = FieldTable::default();
+        headers.insert(DEADLINE.into(), value);
+        BasicProperties::default().with_headers(headers)
+    }
+
+    #[test]
+    fn the_shorter_of_expiration_and_deadline_holds() {
+        let expiring = BasicProperties::default().with_expiration("250".into());
+        assert_eq!(timeout(&expiring), Ok(Some(Duration::from_millis(250))));
+        assert_eq!(timeout(&BasicProperties::default()), Ok(None));
+        let past = with_deadline(AMQPValue::LongInt(1)).with_expiration("250".into());
+        assert_eq!(timeout(&past), Ok(Some(Duration::ZERO)));
+        let later = AMQPValue::LongLongInt(millis(unix_time()) + 60_000);
+        let left = timeout(&with_deadline(later)).unwrap().unwrap();
+        assert!(left > Duration::from_secs(30) && left <= Duration::from_secs(60));
+    }
+
+    #[test]
+    fn times_that_are_no_numbers_are_refused() {
+        let expiring = BasicProperties::default().with_expiration("soon".into());
+        assert!(timeout(&expiring).unwrap_err().contains("\"soon\""));
+        let odd = with_deadline(AMQPValue::Boolean(true));
+        assert!(timeout(&odd).unwrap_err().contains("`deadline`"));
+    }
+
+    #[test]
+    fn a_forwarded_request_keeps_what_the_answer_needs_and_loses_its_user() {
+        let properties = BasicProperties::default()
+            .with_type("gateway.v1.Ws/Send".into())
+            .with_reply_to("amq.rabbitmq.reply-to.x".into())
+            .with_correlation_id("7".into())
+            .with_priority(4)
+            .with_user_id("worker".into())
+            .with_expiration("9000".into());
+        let copy = forwarded(&properties, Some(Duration::from_millis(1500)));
+        assert_eq!(copy.kind(), properties.kind());
+        assert_eq!(copy.reply_to(), properties.reply_to());
+        assert_eq!(copy.correlation_id(), properties.correlation_id());
+        assert_eq!(copy.priority(), &Some(4));
+        assert_eq!(copy.user_id(), &None);
+        assert_eq!(copy.expiration(), &Some("1500".into()));
+        let left = timeout(&copy).unwrap().unwrap();
+        assert!(left <= Duration::from_millis(1500));
+    }
 }

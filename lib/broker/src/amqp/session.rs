@@ -56,10 +56,10 @@ impl Session {
             let has_room = self.pipe.has_room();
             let result = select! {
                 biased;
-                moved = self.pipe.moved() => moved,
-                event = self.events.next() => self.handle(event, publisher),
-                () = publisher.queue.work(), if has_room => Ok(()),
                 _ = look.tick() => self.look(),
+                event = self.events.next() => self.handle(event, publisher),
+                moved = self.pipe.moved() => moved,
+                () = publisher.queue.work(), if has_room => Ok(()),
             };
             let heard = self.hear(publisher);
             publisher.confirmed(&self.confirmed);

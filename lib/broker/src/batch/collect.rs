@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use wire::routing;
 
 use super::Batch;
-use crate::{Value, queue::Item};
+use crate::{Message, Value, queue::Item};
 
 /// No batch grows larger than this; a larger event travels alone.
 const LARGEST: usize = 64 * 1024;
@@ -141,6 +141,18 @@ impl Open {
         }
         frame(&mut self.body, &item.message.body);
         self.item.origin.more.push(item.sequence);
+        self.trace(&item.message);
+    }
+
+    /// A batch has the trace of the first of its events that has one; those of the others end.
+    fn trace(&mut self, next: &Message) {
+        next.reached("batched");
+        let first = &mut self.item.message;
+        if let (None, Some(trace)) = (&first.trace, &next.trace) {
+            let context = Value::Text(trace.traceparent());
+            first.headers.push(("traceparent", context));
+            first.trace = Some(trace.clone());
+        }
     }
 
     fn is_full(&self) -> bool {

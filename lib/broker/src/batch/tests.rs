@@ -99,6 +99,7 @@ fn message(sequence: u64, group: u64, key: &str, batch: Option<u16>, size: usize
         headers: vec![("sequence", Value::Number(sequence.cast_signed()))],
         body: Bytes::from(event.encode_to_vec()),
         group,
+        trace: None,
         batch: batch.map(|count| Batch {
             count,
             linger: LINGER,

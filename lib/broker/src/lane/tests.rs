@@ -23,6 +23,7 @@ fn message(size: usize) -> Message {
         body: Bytes::from(vec![0; size]),
         group: 0,
         batch: None,
+        trace: None,
     }
 }
 

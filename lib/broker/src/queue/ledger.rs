@@ -22,15 +22,6 @@ pub(crate) struct Counts {
     pub(crate) used: Gauge,
 }
 
-/// Why an event was dropped.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Drop {
-    /// The spool's file could not be read back.
-    Corrupt,
-    /// It is larger than the broker allows.
-    Oversized,
-}
-
 /// Moves events from one column to the other. Whoever looks while the queue is not locked sees
 /// it in balance.
 #[derive(Debug)]
@@ -53,13 +44,37 @@ impl Ledger {
         self.0.confirmed.inc_by(events as u64);
     }
 
-    /// Events that wait in memory will never arrive.
-    pub(crate) fn dropped(&self, reason: Drop, events: usize) {
+    /// Events that wait in memory are larger than the broker allows.
+    pub(crate) fn oversized(&self, events: usize) {
         self.0.waiting.dec_by(signed(events));
-        let reason = match reason {
-            Drop::Corrupt => "corrupt",
-            Drop::Oversized => "oversized",
-        };
+        self.dropped("oversized", events);
+    }
+
+    /// Events went to disk.
+    pub(crate) fn spooled(&self, events: usize) {
+        self.0.waiting.dec_by(signed(events));
+        self.0.spooled.inc_by(signed(events));
+    }
+
+    /// Events came back from disk; those of a former process are new here.
+    pub(crate) fn restored(&self, events: usize, ours: bool) {
+        if ours {
+            self.0.spooled.dec_by(signed(events));
+        } else {
+            self.0.given.inc_by(events as u64);
+        }
+        self.0.waiting.inc_by(signed(events));
+    }
+
+    /// Events on disk cannot be read back.
+    pub(crate) fn lost(&self, events: usize) {
+        if events > 0 {
+            self.0.spooled.dec_by(signed(events));
+            self.dropped("corrupt", events);
+        }
+    }
+
+    fn dropped(&self, reason: &'static str, events: usize) {
         let counter = self.0.dropped.get_or_create(&[("reason", reason)]);
         counter.inc_by(events as u64);
     }

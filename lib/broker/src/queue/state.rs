@@ -1,18 +1,16 @@
-//! Everything that is not confirmed: lingering in a batch, or in the ring.
+//! Everything that is not confirmed: lingering in a batch, in the ring, or behind it on disk.
 
 use std::{mem, sync::Arc};
 
 use tokio::time::Instant;
 
-use super::{
-    Item, Origin,
-    ledger::{Drop, Ledger},
-};
+use super::{Item, Origin, ledger::Ledger};
 use crate::{
     Message,
     batch::Batches,
     lane::Confirmed,
     ring::{Entry, Ring},
+    spool::{Overflow, Reading},
 };
 
 /// The ring as the broker uses it.
@@ -36,7 +34,9 @@ pub(crate) struct State {
     batching: bool,
     /// What has just left a batch: empty but for a moment.
     ready: Vec<Item>,
-    ledger: Ledger,
+    /// What waits behind the ring, if there is a spool.
+    pub(super) overflow: Option<Overflow>,
+    pub(super) ledger: Ledger,
 }
 
 impl State {
@@ -46,6 +46,7 @@ impl State {
             batches: Batches::default(),
             batching,
             ready: Vec::new(),
+            overflow: None,
             ledger,
         }
     }
@@ -57,7 +58,7 @@ impl State {
         sequence: u64,
         message: Message,
     ) -> Offered {
-        if !self.ring.admits(message.cost()) {
+        if !self.admits(message.cost()) {
             return Offered::Back(message);
         }
         lane.publish(sequence);
@@ -89,7 +90,9 @@ impl State {
         if self.ring.is_exhausted() && self.batches.due().is_some() {
             self.close_due();
         }
-        self.ring.take()
+        let entry = self.ring.take()?;
+        entry.message.reached("published");
+        Some(entry)
     }
 
     /// Closes the batches whose time has come.
@@ -130,6 +133,16 @@ impl State {
 
     /// Puts a message behind all others.
     fn place(&mut self, item: Item) {
+        if let Some(overflow) = &mut self.overflow
+            && overflow.takes(item.cost, self.ring.costs())
+        {
+            return overflow.push(item);
+        }
+        self.enter(item);
+    }
+
+    /// Puts a message at the back of the ring.
+    fn enter(&mut self, item: Item) {
         self.ring
             .push(item.origin, item.sequence, item.message, item.cost);
     }
@@ -138,11 +151,51 @@ impl State {
     pub(super) fn confirm(&mut self, count: usize) {
         for entry in (0..count).map_while(|_| self.ring.confirm()) {
             entry.origin.confirm(entry.sequence);
+            entry.message.reached("confirmed");
+            if let (Some(_), Some(overflow)) = (&entry.origin.segment, &self.overflow) {
+                overflow.work.notify_one();
+            }
             if !entry.origin.replaced {
                 self.ledger.confirmed(entry.origin.events());
             }
         }
+        if let Some(overflow) = &self.overflow
+            && overflow.is_waited_for(self.ring.costs())
+        {
+            overflow.work.notify_one();
+        }
         self.observe();
+    }
+
+    /// How many bytes of messages may be read back from disk.
+    pub(crate) fn read_budget(&self) -> usize {
+        let overflow = self.overflow.as_ref();
+        overflow.map_or(0, |overflow| overflow.read_budget(self.ring.costs()))
+    }
+
+    /// Takes what was read back from disk.
+    pub(super) fn restore(&mut self, reading: Reading) {
+        for found in reading.found {
+            let Some(overflow) = &mut self.overflow else {
+                return;
+            };
+            let (item, ours) = overflow.restore(found);
+            self.ledger.restored(item.events(), ours);
+            self.enter(item);
+        }
+        self.ledger.lost(reading.lost);
+    }
+
+    /// Moves messages that need not wait for the disk into the ring; whether there were any.
+    pub(super) fn refill(&mut self) -> bool {
+        let mut any = false;
+        while let Some(overflow) = &mut self.overflow
+            && let Some(item) = overflow.pop(self.ring.costs())
+        {
+            self.enter(item);
+            any = true;
+        }
+        any
     }
 
     /// Forgets what was handed out: all of it will be handed out again, in order.
@@ -160,7 +213,7 @@ impl State {
             let cost = better.cost();
             let old = mem::replace(message, better);
             if !mem::replace(&mut origin.replaced, true) {
-                ledger.dropped(Drop::Oversized, origin.events());
+                ledger.oversized(origin.events());
             }
             replaced.push(old.message_id);
             Some(cost)
@@ -171,12 +224,26 @@ impl State {
 
     /// Whether everything is confirmed.
     pub(crate) fn is_empty(&self) -> bool {
-        self.ring.is_empty() && self.batches.is_empty()
+        let spooled = self.overflow.as_ref();
+        self.ring.is_empty()
+            && self.batches.is_empty()
+            && spooled.is_none_or(|overflow| overflow.is_empty())
     }
 
     /// Whether the window has room.
     pub(super) fn has_room(&self) -> bool {
-        self.ring.has_room()
+        match &self.overflow {
+            Some(overflow) if overflow.is_working() => overflow.has_room(self.batches.held()),
+            _ => self.ring.has_room(),
+        }
+    }
+
+    /// Whether a message of this cost may enter now.
+    fn admits(&self, cost: usize) -> bool {
+        match &self.overflow {
+            Some(overflow) if overflow.is_working() => overflow.admits(cost, self.batches.held()),
+            _ => self.ring.admits(cost),
+        }
     }
 
     /// Bytes of the window that are in use.
@@ -185,8 +252,9 @@ impl State {
     }
 
     /// Accounts for what waits beside the ring, and shows how much of the window is in use.
-    fn observe(&mut self) {
-        self.ring.beside(self.batches.held());
+    pub(super) fn observe(&mut self) {
+        let overflow = self.overflow.as_ref().map_or(0, Overflow::held);
+        self.ring.beside(self.batches.held() + overflow);
         self.ledger.used(self.used());
     }
 }

@@ -21,6 +21,7 @@ pub(crate) fn message(number: u64, batched: bool, size: usize) -> Message {
         headers: Vec::new(),
         body: Bytes::from(vec![7; size]),
         group: 7,
+        trace: None,
         batch: batched.then_some(Batch {
             count: 10,
             linger: LINGER,

@@ -73,7 +73,7 @@ impl Ledger {
 
     /// Takes in what Discord counted when it was asked, less what of it we know.
     fn note_foreign(&mut self, limit: &Limit, now: u64) {
-        let told_at = now.saturating_sub(millis(limit.told.elapsed()));
+        let told_at = now.saturating_sub(limit.told_ago());
         let until = told_at.saturating_add(millis(limit.reset_after));
         let known = self.identifies.partition_point(|at| *at <= told_at);
         let told = limit.total.saturating_sub(limit.remaining);

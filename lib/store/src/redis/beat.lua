@@ -42,7 +42,7 @@ for i = 4, #ARGV, 3 do
     renewed[#renewed + 1] = text
     if not at then
       at = #leases + 2
-      leases[at - 1] = shard
+      leases[at - 1], place[shard] = shard, at
     end
     leases[at] = text
   end

@@ -4,8 +4,8 @@ use std::{io, time::Duration};
 
 use boot::{Backoff, ExposeSecret, SecretString};
 use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, ServerErrorKind,
-    aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo as _, RedisError, RedisResult,
+    ServerErrorKind, aio::MultiplexedConnection, io::tcp::TcpSettings,
 };
 use tokio::{
     sync::Mutex,
@@ -46,7 +46,7 @@ impl std::fmt::Debug for Link {
 impl Link {
     /// Names the server; nothing is connected yet.
     pub(super) fn new(url: &SecretString) -> Result<Self, Error> {
-        let client = Client::open(url.expose_secret()).map_err(|source| Error::Url { source })?;
+        let client = client(url).map_err(|source| Error::Url { source })?;
         let state = State {
             connection: None,
             number: 0,
@@ -122,6 +122,17 @@ impl State {
             self.pause = Some((Instant::now() + self.backoff.next(), cause.clone()));
         }
     }
+}
+
+/// The client, which does not connect yet.
+fn client(url: &SecretString) -> RedisResult<Client> {
+    // A connection that is given up must not deliver later what it still has to send: by then
+    // something newer may have been written.
+    let tcp = TcpSettings::default()
+        .set_nodelay(true)
+        .set_linger_time(Duration::ZERO);
+    let info = url.expose_secret().into_connection_info()?;
+    Client::open(info.set_tcp_settings(tcp))
 }
 
 fn too_late() -> RedisError {

@@ -37,10 +37,9 @@ pub(super) fn json(value: &impl Serialize) -> String {
 /// A plan as its field holds it.
 pub(super) fn plan(text: &[u8]) -> Result<Plan, String> {
     let text = utf8(text)?;
-    let parts = text.split_once(' ').and_then(|(revision, plan)| {
-        let revision = revision.parse().ok()?;
-        Some((revision, plan))
-    });
+    let parts = text
+        .split_once(' ')
+        .and_then(|(revision, plan)| Some((number(revision)?, plan)));
     let (revision, plan) = parts.ok_or("it is not \"<revision> <plan>\"")?;
     let plan: PlanText = serde_json::from_str(plan).map_err(|error| error.to_string())?;
     Ok(Plan {
@@ -108,8 +107,9 @@ pub(super) fn fleet(beat: Beat, key: impl Fn(&str) -> String) -> Fleet {
 }
 
 fn replica(id: &[u8], text: &[u8]) -> Result<Replica, String> {
-    let (_, said) = utf8(text)?
-        .split_once(' ')
+    let parts = utf8(text)?.split_once(' ');
+    let (_, said) = parts
+        .filter(|(until, _)| number(until).is_some())
         .ok_or("it is not \"<until> <replica>\"")?;
     let replica: Replica = serde_json::from_str(said).map_err(|error| error.to_string())?;
     Ok(Replica {
@@ -123,8 +123,8 @@ fn lease(shard: &[u8], text: &[u8], now: u64) -> Result<Option<Lease>, String> {
     let shard: Shard = utf8(shard)?.parse()?;
     let mut parts = utf8(text)?.splitn(4, ' ');
     let mut parse = || {
-        let token = parts.next()?.parse().ok()?;
-        let until: u64 = parts.next()?.parse().ok()?;
+        let token = number(parts.next()?)?;
+        let until = number(parts.next()?)?;
         Some((token, until, parts.next()?, parts.next()?))
     };
     let (token, until, status, replica) =
@@ -141,6 +141,12 @@ fn lease(shard: &[u8], text: &[u8], now: u64) -> Result<Option<Lease>, String> {
         status,
         remaining: (left > 0).then(|| Duration::from_millis(left)),
     }))
+}
+
+/// A number as the scripts take it: they count exactly up to 15 digits.
+fn number(text: &str) -> Option<u64> {
+    let fits = text.len() <= 15 && text.bytes().all(|byte| byte.is_ascii_digit());
+    fits.then(|| text.parse().ok())?
 }
 
 fn utf8(text: &[u8]) -> Result<&str, String> {

@@ -1,7 +1,7 @@
 -- Saves sessions. KEYS: meta, leases, sessions. ARGV: shard, token and session of each (empty: it
 -- is gone). One lease that cannot be read does not keep the others from being saved.
 
-local refused, saved, unreadable = {}, {}, nil
+local refused, unreadable = {}, nil
 for i = 1, #ARGV, 3 do
   local shard, session = ARGV[i], ARGV[i + 2]
   local text = redis.call('HGET', KEYS[2], shard)
@@ -13,11 +13,9 @@ for i = 1, #ARGV, 3 do
   elseif session == '' then
     redis.call('HDEL', KEYS[3], shard)
   else
-    saved[#saved + 1] = shard
-    saved[#saved + 1] = session
+    redis.call('HSET', KEYS[3], shard, session)
   end
 end
-hset(KEYS[3], saved)
 if unreadable then
   corrupt(KEYS[2], unreadable, NO_LEASE)
 end

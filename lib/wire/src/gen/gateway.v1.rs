@@ -379,10 +379,10 @@ impl ::prost::Name for ShardStatus {
 pub struct Reshard {
     /// How many shards the old set has.
     #[prost(uint32, tag = "1")]
-    pub from: u32,
+    pub from_count: u32,
     /// How many the new one has.
     #[prost(uint32, tag = "2")]
-    pub to: u32,
+    pub to_count: u32,
     /// How far it is.
     #[prost(enumeration = "ReshardPhase", tag = "3")]
     pub phase: i32,
@@ -609,8 +609,8 @@ impl ReshardPhase {
 ///
 /// AMQP properties: `type` is `gateway.v1.Event`, or `gateway.v1.EventBatch` when the body is one of
 /// those; `content_type`, `app_id` (the application), `message_id` and `timestamp`. Headers: `event` (the
-/// name), `shard` and `sequence` of gateway events, and `traceparent` with `tracestate` (W3C Trace Context)
-/// of events that are traced, so that a worker's trace can go on where the gateway's ends.
+/// name), `shard` and `sequence` of gateway events, and `traceparent`, with `tracestate` if there is one, of
+/// events that are traced (W3C Trace Context), so that a worker's trace can go on where the gateway's ends.
 ///
 /// An event is published again when it is not certain that RabbitMQ has it, for example after a crash. So
 /// it may come twice, never not at all: a worker that cares drops ids that it has dealt with. The events
@@ -1203,7 +1203,7 @@ impl ::prost::Name for Event {
 ///
 /// It travels where its events would, with their routing key and `type = gateway.v1.EventBatch`. Its
 /// `message_id` is the id of the first event, `+`, and how many more there are; headers are `event`,
-/// `shard`, `sequence` (that of the first event) and `count`.
+/// `shard`, `sequence` (that of the first event), `count`, and the first event's trace.
 ///
 /// Events that are published a second time may be batched in another way, so the `message_id` says nothing
 /// of duplicates: the ids of the events do. A batch of one is never sent: the event travels alone.
@@ -2977,10 +2977,11 @@ pub struct RequestGuildMembersRequest {
     /// The guild.
     #[prost(fixed64, tag = "1")]
     pub guild_id: u64,
-    /// Ids of the members, at most 100.
+    /// Ids of the members, at most 100; with neither `query` nor `limit`.
     #[prost(fixed64, repeated, tag = "2")]
     pub user_ids: ::prost::alloc::vec::Vec<u64>,
-    /// What the names begin with. Empty: all members; that needs the intent GUILD_MEMBERS.
+    /// What the names begin with. Empty, with a `limit` of 0: all members; that needs the intent
+    /// GUILD_MEMBERS.
     #[prost(string, tag = "3")]
     pub query: ::prost::alloc::string::String,
     /// How many at most, 1 to 100. 0: all; only with an empty `query`.

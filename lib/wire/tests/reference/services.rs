@@ -20,12 +20,13 @@ What a worker can ask this system to do. A request is one message on the topic e
 | body | the request message, as protobuf |
 | `type` | full name of the method, given with each method below |
 | `reply_to`, `correlation_id` | as usual in AMQP; without `reply_to` nothing is answered |
-| `expiration`, or header `deadline` | how long the caller waits |
+| `expiration` | how long the caller waits, in milliseconds |
+| header `deadline` | the moment up to which the caller waits, in milliseconds since 1970; with both, the earlier one counts |
 | `priority` | 0 to 9; higher first, where requests queue |
 
-This version has `gateway-ws`, which carries out `UpdatePresence`, `UpdateVoiceState` and `Send`, and
-answers the other methods of `ws` with UNIMPLEMENTED. What is sent to a service that does not run is returned by RabbitMQ as unroutable, if it
-was published as mandatory.
+This version has `gateway-ws`, which carries out the service `ws`. What is sent to a service that does not
+run is returned by RabbitMQ as unroutable, if it was published as mandatory. A field of a request that the
+service does not know is refused, because it would not do what the caller wants.
 
 The reply has the reply message as its body and that message's name in `type`.
 ";

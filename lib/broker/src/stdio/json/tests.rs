@@ -29,6 +29,7 @@ fn message(type_name: &'static str, body: impl Into<Bytes>) -> Message {
         body: body.into(),
         group: 0,
         batch: None,
+        trace: None,
     }
 }
 

@@ -63,6 +63,7 @@ fn message(number: u64) -> Message {
         body: Bytes::from_static(&[0; 300]),
         group: 0,
         batch: None,
+        trace: None,
     }
 }
 

@@ -1,0 +1,151 @@
+//! Replicas, the version that tells of news, and the plan.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use futures_util::future::join_all;
+use store::{Application, Phase, Plan, Replica};
+use tokio::time::sleep;
+
+use crate::bench::{Bench, LONG, SHORT, held, look, replica, shard, take};
+
+crate::contract! {
+    replicas_see_each_other
+    a_replica_without_heartbeat_is_gone
+    the_version_changes_when_there_is_news
+    the_age_grows
+    a_plan_is_replaced_only_by_who_knows_it
+    of_many_plans_one_is_made
+}
+
+async fn replicas_see_each_other(bench: Bench) {
+    let (a, b) = (bench.application(), bench.application());
+    let first = Replica {
+        id: "a {1} \"ü\"".to_owned(),
+        started_at_ms: 1_700_000_000_000,
+        shard_ids: Some(BTreeSet::from([1, 2, 9])),
+        shard_count: Some(16),
+        leaving: true,
+    };
+    let second = replica("b");
+    let fleet = a.beat(&first, LONG, &[]).await.unwrap();
+    assert_eq!(fleet.replicas, std::slice::from_ref(&first));
+    let fleet = b.beat(&second, LONG, &[]).await.unwrap();
+    assert_eq!(fleet.replicas, [first.clone(), second.clone()]);
+    assert_eq!(fleet.corrupt, Vec::<String>::new());
+    b.leave(&first.id).await.unwrap();
+    let fleet = b.beat(&second, LONG, &[]).await.unwrap();
+    assert_eq!(fleet.replicas, [second]);
+}
+
+async fn a_replica_without_heartbeat_is_gone(bench: Bench) {
+    let (a, b) = (bench.application(), bench.application());
+    a.beat(&replica("a"), SHORT, &[]).await.unwrap();
+    let before = a.version().await.unwrap();
+    let fleet = loop {
+        let fleet = b.beat(&replica("b"), LONG, &[]).await.unwrap();
+        if fleet.replicas.len() == 1 {
+            break fleet;
+        }
+        sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!(fleet.replicas, [replica("b")]);
+    assert!(fleet.version > before);
+}
+
+/// Whether the version differs from the last one that was asked for.
+async fn news(application: &Application, last: &mut u64) -> bool {
+    let version = application.version().await.unwrap();
+    let news = version != *last;
+    assert!(version >= *last, "it never returns to an old one");
+    *last = version;
+    news
+}
+
+async fn the_version_changes_when_there_is_news(bench: Bench) {
+    let (a, b) = (bench.application(), bench.application());
+    let mut last = 0;
+    assert!(!news(&b, &mut last).await, "0 as long as there is nothing");
+    let mut me = replica("a");
+    let fleet = a.beat(&me, LONG, &[]).await.unwrap();
+    assert!(news(&b, &mut last).await, "a replica has come");
+    assert_eq!(fleet.version, last, "the beat tells it too");
+    let token = take(&a, shard(0), "a", LONG).await;
+    a.beat(&me, LONG, &[held(shard(0), token)]).await.unwrap();
+    a.save(&[(shard(0), token, None)]).await.unwrap();
+    a.beat(&me, LONG, &[held(shard(0), token)]).await.unwrap();
+    assert!(!news(&b, &mut last).await, "a lease, a session, a beat");
+    a.release(shard(0), token, None).await.unwrap();
+    assert!(news(&b, &mut last).await, "a lease was given back");
+    a.release(shard(0), token, None).await.unwrap();
+    assert!(!news(&b, &mut last).await, "it was already");
+    me.leaving = true;
+    a.beat(&me, LONG, &[]).await.unwrap();
+    assert!(news(&b, &mut last).await, "it is about to leave");
+    a.leave("a").await.unwrap();
+    assert!(news(&b, &mut last).await, "it has left");
+    a.leave("a").await.unwrap();
+    assert!(!news(&b, &mut last).await, "it had left already");
+    let plan = a.plan(0, &Plan::default()).await.unwrap();
+    assert!(news(&b, &mut last).await, "there is a plan");
+    a.plan(plan.revision + 1, &Plan::default()).await.unwrap();
+    a.forget(16).await.unwrap();
+    a.tails(16).await.unwrap();
+    assert!(!news(&b, &mut last).await, "the plan was not the expected");
+}
+
+async fn the_age_grows(bench: Bench) {
+    let a = bench.application();
+    let first = look(&a).await.age;
+    while look(&a).await.age < first + SHORT {
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn a_plan_is_replaced_only_by_who_knows_it(bench: Bench) {
+    let (a, b) = (bench.application(), bench.application());
+    assert_eq!(look(&a).await.plan, None);
+    let steady = Plan {
+        current: 16,
+        ..Plan::default()
+    };
+    let warming = Plan {
+        current: 16,
+        next: Some(32),
+        phase: Phase::Warming,
+        revision: 0,
+    };
+    let first = a.plan(0, &steady).await.unwrap();
+    assert!(first.says_the_same(&steady));
+    // Who thinks that there is none is told that there is one.
+    assert_eq!(b.plan(0, &warming).await.unwrap(), first);
+    let second = b.plan(first.revision, &warming).await.unwrap();
+    assert!(second.says_the_same(&warming));
+    assert!(second.revision > first.revision);
+    assert_eq!(a.plan(first.revision, &steady).await.unwrap(), second);
+    assert_eq!(look(&a).await.plan, Some(second));
+}
+
+async fn of_many_plans_one_is_made(bench: Bench) {
+    let stores: Vec<_> = (0..4).map(|_| bench.application()).collect();
+    let mut revision = 0;
+    for round in 0..10 {
+        let make = |number: u32| {
+            let application = &stores[number as usize % stores.len()];
+            let plan = Plan {
+                current: round * 100 + number,
+                ..Plan::default()
+            };
+            async move {
+                let result = application.plan(revision, &plan).await.unwrap();
+                (plan, result)
+            }
+        };
+        let results = join_all((1..20).map(make)).await;
+        let won = results.iter().filter(|(ours, now)| now.says_the_same(ours));
+        assert_eq!(won.count(), 1);
+        let now = &results[0].1;
+        assert!(results.iter().all(|(_, result)| result == now));
+        assert!(now.revision > revision);
+        revision = now.revision;
+    }
+}
