@@ -263,11 +263,14 @@ impl Trial {
     }
 
     /// Keeps the logs when something failed.
-    fn with_logs<T>(&self, result: Result<T>) -> Result<T> {
+    pub(super) fn with_logs<T, E>(&self, result: Result<T, E>) -> Result<T>
+    where
+        anyhow::Error: From<E>,
+    {
         if result.is_err() {
             self.write_logs()?;
         }
-        result
+        Ok(result?)
     }
 
     fn write_logs(&self) -> Result<PathBuf> {

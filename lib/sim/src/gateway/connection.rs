@@ -158,13 +158,7 @@ async fn converse(
     reader.greet(config.heartbeat_interval_ms).await;
     let (replaced, silent) = (reader.remote.replaced.clone(), reader.remote.silent.clone());
     let end = tokio::select! {
-        () = silent.cancelled() => {
-            let end = End { by: Side::Server, code: None };
-            // The session is kept for whoever comes back; this end notices nothing until no heartbeat has come.
-            release(&reader.world, caller.connection, end);
-            sleep_until(reader.protocol.deadline()).await;
-            return end;
-        }
+        () = silent.cancelled() => return vanish(&reader).await,
         left = reader.run() => End { by: Side::Client, code: left.0 },
         stop = writer.run() => match stop {
             Stop::Closed(code) => End { by: Side::Server, code: Some(code) },
@@ -182,6 +176,18 @@ async fn converse(
     // The session is free before the farewell: a client may come back at once.
     release(&reader.world, caller.connection, end);
     reader.drain(FAREWELL).await;
+    end
+}
+
+/// Leaves the connection open and silent. The session is kept for whoever comes back; this end notices nothing until no
+/// heartbeat has come.
+async fn vanish(reader: &Reader) -> End {
+    let end = End {
+        by: Side::Server,
+        code: None,
+    };
+    release(&reader.world, reader.caller.connection, end);
+    sleep_until(reader.protocol.deadline()).await;
     end
 }
 

@@ -48,7 +48,8 @@ pub(super) async fn stopped(stage: Stage) -> Result<Row> {
     Ok(row)
 }
 
-/// Killed and stopped, and started again each time.
+/// Killed and stopped, and started again each time. A replica dies while the broker is away: what it has read, and the
+/// broker has not, is replayed to the next owner of its shards.
 pub(super) async fn restarted(stage: Stage) -> Result<Row> {
     let setup = Setup {
         bus: Bus::Own(Rabbit::start()?),
@@ -60,6 +61,11 @@ pub(super) async fn restarted(stage: Stage) -> Result<Row> {
         match gently {
             true => rabbit(&mut trial)?.stop()?,
             false => rabbit(&mut trial)?.kill()?,
+        }
+        if !gently {
+            trial.wait(AROUND).await?;
+            trial.fleet.kill(0)?;
+            trial.fleet.start(0)?;
         }
         rabbit(&mut trial)?.restart()?;
     }

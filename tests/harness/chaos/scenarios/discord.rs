@@ -1,6 +1,6 @@
 //! Everything that Discord does to its clients on a bad day, one after the other and under load.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use anyhow::{Context as _, Result};
 use sim::{Faults, Sim, State, Times};
@@ -13,6 +13,8 @@ use crate::chaos::{
 
 /// How long a shard may take to be connected again.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// One for everything that happens to a single one, and some more.
+const SHARDS: u32 = 24;
 /// Close codes after which a session goes on.
 const RESUMABLE: [u16; 5] = [4000, 4001, 4002, 4005, 4008];
 /// Close codes after which a new session has to begin.
@@ -21,31 +23,32 @@ const FINAL: [u16; 3] = [4003, 4007, 4009];
 /// All of it, each on another shard: one that is interrupted again and again waits ever longer, and is right to.
 pub(super) async fn misbehaves(stage: Stage) -> Result<Row> {
     let mut setup = Setup::new(&stage);
+    (setup.sim.shards, setup.sim.max_concurrency) = (SHARDS, SHARDS);
+    setup.sim.guilds = SHARDS * 4;
     // Short, so that missing answers are noticed within the scenario; and patient, since the machine may be busy.
     setup.sim.heartbeat_interval_ms = 2000;
     setup.sim.heartbeat_grace_ms = Some(10_000);
     let pause = Duration::from_secs(stage.length.seconds).div_f64(20.0);
-    let shards = stage.length.shards;
     let mut day = BadDay {
         trial: Trial::begin(stage, setup).await?,
-        shards: (0..shards).cycle(),
+        shards: 0..SHARDS,
         pause,
     };
     day.interruptions().await?;
     day.bad_starts().await?;
-    day.silence().await?;
     day.lost_sessions().await?;
+    day.silence().await?;
     day.trial.finish(Promise::default()).await
 }
 
 /// The trial, and whose turn it is.
-struct BadDay<S> {
+struct BadDay {
     trial: Trial,
-    shards: S,
+    shards: Range<u32>,
     pause: Duration,
 }
 
-impl<S: Iterator<Item = u32>> BadDay<S> {
+impl BadDay {
     /// Ends of connections after which the session goes on.
     async fn interruptions(&mut self) -> Result<()> {
         self.next(|sim, shard| sim.reconnect(shard)).await?;
@@ -84,19 +87,20 @@ impl<S: Iterator<Item = u32>> BadDay<S> {
             self.next(Sim::black_hole).await?;
         }
         self.ready().await?;
+        // While events come, a connection without ACKs is taken for a living one.
+        self.trial.settle().await?;
         let before = self.trial.sim.state().resumes;
-        let shards = u64::from(self.trial.stage.length.shards);
         self.trial
             .sim
             .change_faults(|faults| faults.withhold_acks = true);
         self.until("resumes after missing ACKs", |state| {
-            state.resumes >= before + shards
+            state.resumes >= before + u64::from(SHARDS)
         })
         .await?;
         self.trial
             .sim
             .change_faults(|faults| faults.withhold_acks = false);
-        Ok(())
+        self.trial.emit()
     }
 
     /// Ends of sessions: each costs the one identify that it has to.
@@ -125,7 +129,7 @@ impl<S: Iterator<Item = u32>> BadDay<S> {
         &mut self,
         order: impl Fn(&Sim, Option<u32>) -> Result<usize, sim::Error>,
     ) -> Result<()> {
-        let shard = self.shards.next().context("they come round for ever")?;
+        let shard = self.shards.next().context("there are enough shards")?;
         self.until("a shard to be connected", |state| {
             let mut own = state.sessions.iter().filter(|it| it.shard[0] == shard);
             own.any(|it| it.connected && it.guilds_complete)
@@ -141,7 +145,8 @@ impl<S: Iterator<Item = u32>> BadDay<S> {
     }
 
     async fn until(&self, what: &str, wanted: impl Fn(&State) -> bool) -> Result<()> {
-        self.trial.sim.wait_for(what, PATIENCE, wanted).await?;
+        let came = self.trial.sim.wait_for(what, PATIENCE, wanted).await;
+        self.trial.with_logs(came)?;
         Ok(())
     }
 }
