@@ -189,8 +189,8 @@ const SET: &[(&str, &str)] = &[("BOT_TOKEN", "the-token"), ("BOT_NAMES", "x")];
 const OF_NAMES: &[Case<'_>] = &[
     (
         &[],
-        "bot_names = 'x'\n[[bots]]\ntoken = 'first-token'\nsice = 1",
-        "bots[0].sice (gateway.toml line 4): is not a known key; did you mean size?",
+        "bot_names = 'x'\n[[bots]]\ntoken = 'first-token'\nsizes = 1",
+        "bots[0].sizes (gateway.toml line 4): is not a known key; did you mean size?",
     ),
     (
         &[],
