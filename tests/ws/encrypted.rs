@@ -58,6 +58,10 @@ async fn events_travel_encrypted_to_a_broker_that_is_trusted_and_to_no_other() -
     let url = format!("amqps://guest:guest@localhost:{port}/%2f");
     stage.set("AMQP_URL", &url);
 
+    // What a session brought that nobody could publish would be missed later.
+    stage
+        .sim
+        .change_faults(|faults| faults.rest_status = Some(503));
     let service = stage.start()?;
     let refused = || Ok(service.log().contains("SSL_CERT_FILE"));
     service.until("the refusal", refused).await?;
