@@ -42,6 +42,9 @@ pub(crate) struct Numbers {
     json: u32,
     /// Indexes of the kinds of events.
     kinds: Box<[u8]>,
+    /// The fields of events that are this system's own. They are no payloads of Discord's, but as
+    /// only one field of an event counts, one of them in the last place makes the others void.
+    own: Box<[u32]>,
 }
 
 impl Numbers {
@@ -63,6 +66,7 @@ impl Numbers {
             name: number("name"),
             json: number("json"),
             kinds: indexes.into(),
+            own: wire::event::own().iter().map(|kind| kind.number).collect(),
         }
     }
 }
@@ -74,8 +78,8 @@ impl Transcoder {
     ///
     /// # Errors
     ///
-    /// If the bytes are no event, if the event has no payload that the schema knows, or for any of
-    /// the reasons of [`Schema::render`](crate::Schema::render).
+    /// If the bytes are no event, if the event has no payload of Discord's that the schema knows, or
+    /// for any of the reasons of [`Schema::render`](crate::Schema::render).
     pub fn payload<'a>(
         &self,
         event: &'a [u8],
@@ -167,6 +171,8 @@ impl Transcoder {
         if let Some(kind) = self.numbered(number) {
             parts.split |= parts.data.is_some_and(|(other, _)| other == kind);
             parts.data = Some((kind, bytes));
+        } else if self.numbers.own.contains(&number) {
+            parts.data = None;
         } else if number == self.numbers.name {
             parts.name = bytes;
         } else if number == self.numbers.json {
