@@ -4,8 +4,9 @@ use boot::Backoff;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A connection that lasted this long was a good one: the next may begin at once.
-const HEALTHY: Duration = Duration::from_secs(30);
+/// A connection that had a session for this long was a good one: the next may begin at once. Discord
+/// asks for a new connection now and then, and sometimes twice in a row.
+const HEALTHY: Duration = Duration::from_secs(5);
 
 /// The longest wait between two connections.
 const MAX_WAIT: Duration = Duration::from_secs(60);
