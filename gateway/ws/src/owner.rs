@@ -193,19 +193,19 @@ impl Owner {
         {
             Ok(fleet) => {
                 self.next_beat = began + self.parts.ttl / 3;
-                self.heard(fleet).await;
+                self.heard(fleet, began).await;
             }
             Err(error) => {
                 self.next_beat = began;
-                self.unheard(&error);
+                self.unheard(&error, began);
             }
         }
     }
 
     /// The store does not answer: shards go on as they are, and say so.
-    fn unheard(&mut self, error: &store::Error) {
+    fn unheard(&mut self, error: &store::Error, asked: Instant) {
         // Nobody can take a shard away while the store is away.
-        self.parts.shared.pulse.beat();
+        self.parts.shared.pulse.beat(asked);
         self.parts.shared.metrics.store_up(false);
         let reason = chain(error);
         if self.seen.is_none() {
@@ -225,13 +225,13 @@ impl Owner {
     }
 
     /// The store says how things are.
-    async fn heard(&mut self, fleet: Fleet) {
+    async fn heard(&mut self, fleet: Fleet, asked: Instant) {
         for shard in &fleet.lost {
             if let Some(token) = self.parts.crew.token(*shard) {
                 self.fence(*shard, token);
             }
         }
-        self.parts.shared.pulse.beat();
+        self.parts.shared.pulse.beat(asked);
         self.parts.shared.metrics.store_up(true);
         self.parts.leases.up();
         if self.seen.is_none() {

@@ -26,9 +26,11 @@ impl Pulse {
         }
     }
 
-    /// The store has answered, or was found to be away; whoever lost a shard knows by now.
-    pub(crate) fn beat(&self) {
-        self.last.send_replace(Instant::now());
+    /// The store has answered what it was asked at this moment, or was found to be away; whoever had lost
+    /// a shard by then knows by now. When the answer came does not matter: the process may have been
+    /// paused while it was on its way.
+    pub(crate) fn beat(&self, asked: Instant) {
+        self.last.send_replace(asked);
     }
 
     /// Returns when there is a word that is young enough. Cancel safe.
@@ -43,7 +45,7 @@ impl Pulse {
 mod tests {
     use super::Pulse;
     use std::time::Duration;
-    use tokio::time;
+    use tokio::time::{self, Instant};
 
     #[tokio::test(start_paused = true)]
     async fn an_old_word_is_waited_out() {
@@ -54,7 +56,17 @@ mod tests {
         tokio::pin!(waiting);
         let early = time::timeout(Duration::from_secs(60), &mut waiting).await;
         assert!(early.is_err(), "it went on without a word");
-        pulse.beat();
+        pulse.beat(Instant::now());
         waiting.await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_from_before_a_pause_is_no_young_word() {
+        let pulse = Pulse::new(Duration::from_secs(10));
+        let asked = Instant::now();
+        time::advance(Duration::from_secs(11)).await;
+        pulse.beat(asked);
+        let early = time::timeout(Duration::from_secs(60), pulse.fresh()).await;
+        assert!(early.is_err(), "it went on by what held before the pause");
     }
 }

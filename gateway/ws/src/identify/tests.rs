@@ -115,6 +115,6 @@ async fn a_process_that_slept_asks_whether_the_shard_is_still_its_own() {
     let (_ticket, mut permit) = wait(&office.permits, 0);
     let early = time::timeout(LEASE, &mut permit).await;
     assert!(early.is_err(), "it identified without asking");
-    office.pulse.beat();
+    office.pulse.beat(Instant::now());
     permit.await.unwrap();
 }
