@@ -67,6 +67,9 @@ impl Side {
                 String::new()
             }
             Step::Identify(shard_id, remaining) => {
+                // Both clocks count milliseconds, and whether an identify is known to Discord depends on
+                // which came first: what Discord tells has to be later than the one before.
+                sleep(Duration::from_millis(5)).await;
                 match a.identify(shard_id, &limit(remaining)).await.unwrap() {
                     Permit::Exhausted { used, total, .. } => format!("{used} of {total}"),
                     Permit::Granted { left } => format!("left {left}"),
