@@ -115,19 +115,24 @@ where
     let status = watch.block_on(async {
         let open = outlets.open();
         let (result, deadline) = until_end(&context, signals, settings.grace).await;
-        let status = match result {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                complain(&redactor.clean(&chain(&error)));
-                ExitCode::FAILURE
-            }
-        };
+        let status = status(result, redactor);
         open.close(deadline).await;
         status
     });
     // Threads that block forever, such as one that reads stdin, must not hold up the end.
     threads.shutdown_background();
     Ok(status)
+}
+
+/// The exit status of a service that ended so; says why, if it failed.
+fn status(result: Result<(), Error>, redactor: &Redactor) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&redactor.clean(&chain(&error)));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Starts the service itself. When it returns, everything stops.
