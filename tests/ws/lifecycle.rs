@@ -58,6 +58,8 @@ async fn a_session_that_is_gone_is_identified_anew() -> Result<()> {
         .sim
         .wait_for("a second session", PATIENCE, twice)
         .await?;
+    // What a session had not yet sent goes with it, as it cannot be resumed.
+    stage.everything_written(&service).await?;
     stage.sim.close(None, 4009)?;
     let thrice = |state: &sim::State| state.identifies == 3 && state.is_ready();
     stage

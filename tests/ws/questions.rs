@@ -160,6 +160,9 @@ async fn a_question_outlives_its_connection_but_not_its_session() -> Result<()> 
     stage.sim.drop_connections(None)?;
     let all = replies(&service, "resumed").await?;
     ensure!(members(&all) == (MEMBERS as usize, vec![0, 1, 2]));
+    // The answer may come before RESUMED, which is an event as well.
+    let resumed = || Ok(service.log().contains("resumed"));
+    service.until("the end of the resume", resumed).await?;
 
     ask(&mut service, guilds[1], "lost").await?;
     stage.sim.invalid(None, false)?;
