@@ -12,5 +12,6 @@ mod questions;
 mod refusals;
 mod replicas;
 mod stage;
+mod status;
 mod system;
 mod telemetry;

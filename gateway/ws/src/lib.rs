@@ -11,6 +11,7 @@ mod event;
 mod identify;
 mod intents;
 mod keeper;
+mod loss;
 mod metrics;
 mod once;
 mod owner;
@@ -20,6 +21,7 @@ mod session;
 mod shard;
 mod shared;
 mod start;
+mod status;
 
 pub use config::{Config, KEYS};
 pub use error::Error;

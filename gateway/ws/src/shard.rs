@@ -10,9 +10,11 @@ use crate::{
     connection::{Connection, Input},
     event::Encoder,
     keeper::{News, Report},
+    loss::Loss,
     pace::Pace,
     session::Progress,
     shared::Shared,
+    status::status,
 };
 use broker::{Lane, Message};
 use discord::{close::Next, opcode};
@@ -24,6 +26,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use transcode::Frame;
+use wire::gateway::v1::{SessionStart, ShardReason, ShardState, ShardStatus};
 
 /// How often a shard reports how far it has come.
 const REPORT: Duration = Duration::from_millis(500);
@@ -52,12 +55,7 @@ pub(crate) struct Ended {
 /// Why a connection ended.
 enum Over {
     /// It broke, or Discord ended it.
-    Lost {
-        /// What may follow.
-        next: Next,
-        /// What happened.
-        reason: String,
-    },
+    Lost(Loss),
     /// The shard is to end here.
     Stopped,
     /// The broker takes nothing.
@@ -132,7 +130,7 @@ impl Shard {
     /// by then, and the broker has confirmed all events, unless that takes too long.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Ended {
         let outcome = self.serve(&stop).await;
-        self.shared.board.down(self.lease.shard, "stopped");
+        self.shared.board.ending(self.lease.shard);
         let drained = self.lane.confirmed_past(self.progress.last_published());
         if time::timeout(DRAIN, drained).await.is_err() {
             tracing::warn!(
@@ -158,13 +156,16 @@ impl Shard {
             }
             let resume = self.resumption();
             self.shared.metrics.connecting(resume.is_some());
+            self.shared
+                .board
+                .connecting(self.lease.shard, resume.is_some());
             let mut connection = self.shared.dialer.dial(self.lease.shard, resume.as_ref());
             let over = self.drive(&mut connection, stop).await;
             self.shared.metrics.disconnected(self.lease.shard);
             self.line.disconnected();
             connection.close().await;
             match over? {
-                Over::Lost { next, reason } => self.lost(next, &reason).await?,
+                Over::Lost(loss) => self.lost(&loss).await?,
                 Over::Stalled => self.stalled(),
                 Over::Stopped => return Ok(()),
             }
@@ -218,8 +219,8 @@ impl Shard {
                     self.report_soon();
                     self.shared.metrics.latency(self.lease.shard, connection.latency());
                     match self.shared.permits.exhausted() {
-                        Some(reason) if connection.awaits_permit() => {
-                            return Ok(Over::Lost { next: Next::Identify, reason });
+                        Some(why) if connection.awaits_permit() => {
+                            return Ok(Over::Lost(Loss::exhausted(why)));
                         }
                         _ => continue,
                     }
@@ -246,13 +247,12 @@ impl Shard {
     /// Decides what to do with what the connection brought.
     fn take(&mut self, connection: &Connection, input: Input) -> Taken {
         match input {
-            Input::Closed { next, reason } => Taken::Over(Over::Lost { next, reason }),
-            Input::ConnectFailed(reason) => {
+            Input::Closed { next, code, reason } => {
+                Taken::Over(Over::Lost(Loss::closed(next, code, reason)))
+            }
+            Input::ConnectFailed(cause) => {
                 self.detour = !self.detour;
-                Taken::Over(Over::Lost {
-                    next: Next::Resume,
-                    reason: format!("cannot connect: {reason}"),
-                })
+                Taken::Over(Over::Lost(Loss::unreachable(&cause)))
             }
             Input::Frame(text) => self.frame(connection, &text),
             Input::Malformed(text) => {
@@ -287,15 +287,11 @@ impl Shard {
         } else {
             Next::Identify
         };
-        let reason = if frame.op == opcode::RECONNECT {
-            "Discord asked to reconnect (op 7)"
+        Taken::Over(Over::Lost(if frame.op == opcode::RECONNECT {
+            Loss::reconnect(next)
         } else {
-            "Discord refused the session (op 9)"
-        };
-        Taken::Over(Over::Lost {
-            next,
-            reason: reason.to_owned(),
-        })
+            Loss::invalid_session(next)
+        }))
     }
 
     /// Takes an event: notes what it says of the session, and makes a message of it.
@@ -307,17 +303,15 @@ impl Shard {
         };
         match name {
             "READY" => self.identified(connection),
-            "RESUMED" => self.connected("resumed"),
+            "RESUMED" => self.connected(SessionStart::Resumed),
             _ => {}
         }
         self.line.hear(name, frame.payload, || {
             self.encoder.data(name, frame.payload)
         });
         let Some(session) = &self.session else {
-            return Taken::Over(Over::Lost {
-                next: Next::Identify,
-                reason: format!("{name} came before a READY that can be read"),
-            });
+            let detail = format!("{name} came before a READY that can be read");
+            return Taken::Over(Over::Lost(Loss::nonsense(detail)));
         };
         if !self.encoder.wants(name) {
             self.progress.skipped(sequence);
@@ -363,15 +357,20 @@ impl Shard {
         self.lane = self.shared.broker.lane();
         self.progress = Progress::default();
         self.line.session_lost();
-        self.connected("identified");
+        self.connected(SessionStart::Identified);
     }
 
     /// The session gets events from here on.
-    fn connected(&mut self, how: &'static str) {
+    fn connected(&mut self, start: SessionStart) {
+        let how = match start {
+            SessionStart::Resumed => "resumed",
+            SessionStart::Identified | SessionStart::Unspecified => "identified",
+        };
         self.pace.connected();
         self.detour = false;
         self.line.connected();
-        self.shared.board.up(self.lease.shard);
+        let sequence = self.settled().map(|session| session.sequence);
+        self.shared.board.up(self.lease.shard, start, sequence);
         self.shared.metrics.connected(self.lease.shard, how);
         tracing::info!(
             shard = self.lease.shard.id,
@@ -385,22 +384,27 @@ impl Shard {
     /// # Errors
     ///
     /// What a person has to change, when Discord refuses every further connection.
-    async fn lost(&mut self, next: Next, reason: &str) -> Result<(), Error> {
-        if let Next::Stop(refusal) = next {
+    async fn lost(&mut self, loss: &Loss) -> Result<(), Error> {
+        if let Next::Stop(refusal) = loss.next {
             return Err(self.shared.refused(refusal, self.lease.shard).await);
         }
-        if next == Next::Identify && self.session.take().is_some() {
+        if loss.next == Next::Identify && self.session.take().is_some() {
             self.progress = Progress::default();
             self.line.session_lost();
             self.report_soon();
         }
         let wait = self.pace.lost();
-        self.shared.board.down(self.lease.shard, reason);
+        let session = self.session.as_ref().map(|session| session.sequence);
+        let sequence = self
+            .settled()
+            .map_or(session, |settled| Some(settled.sequence));
+        let away = loss.status(wait, sequence);
+        self.shared.board.down(self.lease.shard, away);
         tracing::info!(
             shard = self.lease.shard.id,
             resume = self.session.is_some(),
             wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            reason,
+            reason = loss.detail,
             "connection lost"
         );
         Ok(())
@@ -410,9 +414,15 @@ impl Shard {
     fn stalled(&mut self) {
         self.pace.given_up();
         self.shared.metrics.stalled();
-        self.shared
-            .board
-            .down(self.lease.shard, "the broker takes no events");
+        let away = ShardStatus {
+            sequence: self.settled().map(|session| session.sequence),
+            ..status(
+                ShardState::Away,
+                ShardReason::Broker,
+                "the broker takes no events: resumes when it does",
+            )
+        };
+        self.shared.board.down(self.lease.shard, away);
         tracing::warn!(
             shard = self.lease.shard.id,
             "the broker takes no events: disconnected, to resume when it does"

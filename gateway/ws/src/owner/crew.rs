@@ -3,7 +3,8 @@
 use crate::{
     Error, command::Commands, config, event::Encoder, keeper::Report, shard, shared::Shared,
 };
-use std::{collections::BTreeMap, panic, sync::Arc};
+use boot::chain;
+use std::{borrow::Cow, collections::BTreeMap, panic, sync::Arc};
 use store::{Session, Shard};
 use tokio::{
     sync::mpsc,
@@ -12,6 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use transcode::Transcoder;
+use wire::gateway::v1::ShardReason;
 
 /// The shards of this process, and what they are started with.
 pub(crate) struct Crew {
@@ -40,6 +42,7 @@ enum State {
     /// It ends, and hands over its session.
     Stopping {
         since: Instant,
+        reason: ShardReason,
     },
 }
 
@@ -86,7 +89,7 @@ impl Crew {
     /// Starts a shard that takes up this session.
     pub(super) fn start(&mut self, shard: Shard, token: u64, session: Option<Session>) {
         let line = self.commands.attach(shard);
-        self.shared.board.add(shard);
+        self.shared.board.add(shard, session.is_some());
         let id = self.shared.application_id;
         let encoder = Encoder::new(shard, id, &self.application, &self.transcoder);
         let lease = shard::Lease { shard, token };
@@ -101,22 +104,22 @@ impl Crew {
     }
 
     /// Lets a shard end and hand over its session.
-    pub(super) fn stop(&mut self, shard: Shard) {
+    pub(super) fn stop(&mut self, shard: Shard, reason: ShardReason) {
         if let Some(handle) = self.handles.get_mut(&shard)
             && matches!(handle.state, State::Running)
         {
             let since = Instant::now();
-            handle.state = State::Stopping { since };
+            handle.state = State::Stopping { since, reason };
             handle.stop.cancel();
             self.commands.detach(shard);
         }
     }
 
     /// Lets all shards end.
-    pub(super) fn stop_all(&mut self) {
+    pub(super) fn stop_all(&mut self, reason: ShardReason) {
         let shards: Vec<Shard> = self.handles.keys().copied().collect();
         for shard in shards {
-            self.stop(shard);
+            self.stop(shard, reason);
         }
     }
 
@@ -189,17 +192,37 @@ impl Crew {
             Err(_) => return None,
         };
         let handle = self.handles.remove(&shard)?;
-        self.shared.board.remove(shard);
+        let (reason, detail) = why(&ended.outcome, handle.state);
+        self.shared.board.remove(shard, reason, &detail);
         Some(Finished {
             shard,
             token: handle.token,
             session: ended.session,
             is_fenced: matches!(handle.state, State::Fenced),
             since: match handle.state {
-                State::Stopping { since } => since,
+                State::Stopping { since, .. } => since,
                 State::Fenced | State::Running => Instant::now(),
             },
             outcome: ended.outcome,
         })
     }
+}
+
+/// Why a shard has ended, for workers.
+fn why(outcome: &Result<(), Error>, state: State) -> (ShardReason, Cow<'static, str>) {
+    let reason = match (outcome, state) {
+        (Err(error), _) => return (ShardReason::Refused, chain(error).into()),
+        (Ok(()), State::Fenced) => ShardReason::LeaseLost,
+        (Ok(()), State::Running) => ShardReason::Unspecified,
+        (Ok(()), State::Stopping { reason, .. }) => reason,
+    };
+    let detail = match reason {
+        ShardReason::HandOver => "handed over to another replica",
+        ShardReason::LeaseLost => "another replica has taken it over",
+        ShardReason::Refused => "Discord has refused another shard of the application",
+        ShardReason::Reshard => "its set of shards is not wanted any more",
+        ShardReason::Shutdown => "the replica is being stopped",
+        _ => "it ended",
+    };
+    (reason, detail.into())
 }
