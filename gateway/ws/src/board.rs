@@ -23,6 +23,8 @@ pub(crate) struct Board {
 struct State {
     /// The shards of this replica.
     shards: BTreeMap<Shard, Entry>,
+    /// The size of a set that connects beside the one that publishes: nothing depends on it yet.
+    beside: Option<u32>,
     /// Why it is not ready, whatever the shards say.
     obstacle: Option<String>,
 }
@@ -40,6 +42,7 @@ impl Board {
     pub(crate) fn new(check: Check) -> Self {
         let state = State {
             shards: BTreeMap::new(),
+            beside: None,
             obstacle: Some("starting".to_owned()),
         };
         Self {
@@ -63,6 +66,16 @@ impl Board {
     /// A shard has a session and gets events.
     pub(crate) fn up(&self, shard: Shard) {
         self.set(shard, Status::Live, String::new());
+    }
+
+    /// A shard has a session, and holds its events back.
+    pub(crate) fn standby(&self, shard: Shard) {
+        self.set(shard, Status::Standby, String::new());
+    }
+
+    /// The shards of a set of this size do not count yet, if there is one.
+    pub(crate) fn beside(&self, count: Option<u32>) {
+        self.change(|state| state.beside = count);
     }
 
     /// A shard is not connected, and why.
@@ -97,10 +110,10 @@ impl Board {
             self.check.down(obstacle.clone());
             return;
         }
-        let down = state
-            .shards
-            .iter()
-            .filter(|(_, entry)| entry.status != Status::Live);
+        let counts = |shard: &&Shard| state.beside != Some(shard.count);
+        let is_up = |status| matches!(status, Status::Live | Status::Standby);
+        let down = state.shards.iter();
+        let down = down.filter(|(shard, entry)| counts(shard) && !is_up(entry.status));
         let down: Vec<String> = down
             .map(|(shard, entry)| format!("shard {}: {}", shard.id, entry.reason))
             .collect();
@@ -108,7 +121,7 @@ impl Board {
             self.check.up();
             return;
         }
-        let total = state.shards.len();
+        let total = state.shards.keys().filter(counts).count();
         self.check.down(format!(
             "{} of {total} shards connected ({})",
             total - down.len(),
