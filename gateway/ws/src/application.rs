@@ -2,6 +2,7 @@
 
 use crate::{
     Config, Error,
+    advice::Adviser,
     board::Board,
     command::Commands,
     config,
@@ -10,7 +11,7 @@ use crate::{
     keeper::Keeper,
     metrics::Metrics,
     once::Once,
-    owner::{Crew, Owner, Parts},
+    owner::{Crew, Owner, Parts, Policy},
     pulse::Pulse,
     shared::Shared,
     status,
@@ -190,19 +191,27 @@ impl Application {
             reports,
             Arc::clone(&self.common.transcoder),
         );
-        Owner::new(Parts {
+        let adviser = shared.adviser.clone();
+        let advising = adviser.clone().run(stop.clone());
+        context.tasks.spawn("recommendation", advising);
+        let policy = Policy {
+            threshold: self.common.config.reshard_threshold,
+            reserve: self.common.config.identify_reserve,
+            adviser,
+        };
+        let parts = Parts {
             store,
             is_shared: self.common.store.is_shared(),
             me,
             ttl: self.common.config.lease_ttl,
-            recommended: gateway.shards,
             crew,
             shared,
             fenced,
             again,
             leases: self.check("leases"),
             sessions,
-        })
+        };
+        Owner::new(parts, policy)
     }
 
     /// What all shards share. Starts the task that tells workers of them.
@@ -215,10 +224,12 @@ impl Application {
         let permits = Permits::default();
         Shared {
             application_id: id,
+            adviser: Adviser::new(rest.clone(), gateway, config.reshard_interval),
             broker: self.common.broker.clone(),
             board: Board::new(self.check("shards"), herald),
             dialer: Dialer::new(&gateway.url, &self.config, permits.clone()),
             intents: self.config.intents,
+            is_auto: self.config.shard_count.is_none(),
             logged: Once::default(),
             metrics,
             permits,

@@ -27,6 +27,8 @@ pub(crate) struct Board {
 struct State {
     /// The shards of this replica.
     shards: BTreeMap<Shard, Entry>,
+    /// The size of a set that connects beside the one that publishes: nothing depends on it yet.
+    beside: Option<u32>,
     /// Why it is not ready, whatever the shards say.
     obstacle: Option<String>,
 }
@@ -44,6 +46,7 @@ impl Board {
     pub(crate) fn new(check: Check, herald: Herald) -> Self {
         let state = State {
             shards: BTreeMap::new(),
+            beside: None,
             obstacle: Some("starting".to_owned()),
         };
         Self {
@@ -86,12 +89,17 @@ impl Board {
         self.herald.shard(shard, connecting);
     }
 
-    /// A shard has a session and gets events.
+    /// A shard has a session, and its events are published. Said again, it is nothing new.
     pub(crate) fn up(&self, shard: Shard, start: SessionStart, sequence: Option<u64>) {
+        let (reason, detail) = match self.status(shard) {
+            Status::Live => return,
+            Status::Standby => (ShardReason::Reshard, "its set of shards has taken over"),
+            Status::Away | Status::Connecting => (ShardReason::Connected, "connected"),
+        };
         let live = ShardStatus {
             session_start: start.into(),
             sequence,
-            ..status(ShardState::Live, ShardReason::Connected, "connected")
+            ..status(ShardState::Live, reason, detail)
         };
         self.set(shard, Status::Live, live);
     }
@@ -112,6 +120,25 @@ impl Board {
     /// Workers are told how far a change of the number of shards is.
     pub(crate) fn reshard(&self, reshard: Reshard) {
         self.herald.reshard(reshard);
+    }
+
+    /// A shard has a session, and holds its events back.
+    pub(crate) fn standby(&self, shard: Shard, start: SessionStart, sequence: Option<u64>) {
+        if self.status(shard) == Status::Standby {
+            return;
+        }
+        let detail = "connected, and waits until its set takes over";
+        let standby = ShardStatus {
+            session_start: start.into(),
+            sequence,
+            ..status(ShardState::Standby, ShardReason::Connected, detail)
+        };
+        self.set(shard, Status::Standby, standby);
+    }
+
+    /// The shards of a set of this size do not count yet, if there is one.
+    pub(crate) fn beside(&self, count: Option<u32>) {
+        self.change(|state| state.beside = count);
     }
 
     /// Why this replica is not ready even if all its shards are connected; `None` when nothing is
@@ -143,10 +170,10 @@ impl Board {
             self.check.down(obstacle.clone());
             return;
         }
-        let down = state
-            .shards
-            .iter()
-            .filter(|(_, entry)| entry.status != Status::Live);
+        let counts = |shard: &&Shard| state.beside != Some(shard.count);
+        let is_up = |status| matches!(status, Status::Live | Status::Standby);
+        let down = state.shards.iter();
+        let down = down.filter(|(shard, entry)| counts(shard) && !is_up(entry.status));
         let down: Vec<String> = down
             .map(|(shard, entry)| format!("shard {}: {}", shard.id, entry.reason))
             .collect();
@@ -154,7 +181,7 @@ impl Board {
             self.check.up();
             return;
         }
-        let total = state.shards.len();
+        let total = state.shards.keys().filter(counts).count();
         self.check.down(format!(
             "{} of {total} shards connected ({})",
             total - down.len(),

@@ -210,9 +210,14 @@ impl Connection {
         self.shard.session().is_none() && !self.is_over() && self.ticket.is_spent()
     }
 
+    /// Whether it has a session, and got all that it had missed.
+    pub(crate) fn is_active(&self) -> bool {
+        self.shard.state() == ShardState::Active
+    }
+
     /// Whether a payload of a worker can be sent now: within Discord's limit, and with a session.
     pub(crate) fn takes_commands(&self) -> bool {
-        self.shard.state() == ShardState::Active
+        self.is_active()
             && self
                 .shard
                 .ratelimiter()
@@ -233,13 +238,22 @@ impl Connection {
 
     /// Closes so that the session stays resumable, or finishes the close that is under way.
     /// What still comes is dropped: it was not read, so a RESUME brings it again.
-    pub(crate) async fn close(mut self) {
+    pub(crate) async fn close(self) {
+        self.close_with(RESUMABLE).await;
+    }
+
+    /// Closes so that the session is over.
+    pub(crate) async fn end(self) {
+        self.close_with(CloseFrame::NORMAL).await;
+    }
+
+    async fn close_with(mut self, frame: CloseFrame<'static>) {
         // Polled past a close, twilight would begin to connect again, and it trusts the URL.
         if !self.opened || !self.shard.resume_url().is_none_or(is_gateway_url) {
             return;
         }
         if !self.is_over() {
-            self.shard.close(RESUMABLE);
+            self.shard.close(frame);
         }
         let closed =
             async { while let Input::Frame(_) | Input::Malformed(_) = self.next().await {} };

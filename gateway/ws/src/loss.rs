@@ -73,14 +73,14 @@ impl Loss {
         }
     }
 
-    /// What to say of the shard until the next connection begins, after so long a wait. `sequence`
-    /// is that of a session that is resumed, and `None` without a session.
-    pub(crate) fn status(&self, wait: Duration, sequence: Option<u64>) -> ShardStatus {
-        let how = if sequence.is_some() {
-            "resumes"
-        } else {
-            "identifies"
-        };
+    /// What to say of the shard until the next connection begins, after so long a wait.
+    pub(crate) fn status(
+        &self,
+        wait: Duration,
+        resumes: bool,
+        sequence: Option<u64>,
+    ) -> ShardStatus {
+        let how = if resumes { "resumes" } else { "identifies" };
         let when = match wait {
             Duration::ZERO => "now".to_owned(),
             wait => format!("in {:.1} s", wait.as_secs_f64()),
@@ -124,10 +124,10 @@ mod tests {
     #[test]
     fn a_person_reads_what_happened_and_what_follows() {
         let loss = Loss::closed(Next::Resume, Some(4000), "closed with code 4000".to_owned());
-        let status = loss.status(Duration::from_millis(1_500), Some(7));
+        let status = loss.status(Duration::from_millis(1_500), true, Some(7));
         assert_eq!(status.detail, "closed with code 4000: resumes in 1.5 s");
         assert_eq!((status.close_code, status.sequence), (Some(4000), Some(7)));
-        let status = Loss::reconnect(Next::Identify).status(Duration::ZERO, None);
+        let status = Loss::reconnect(Next::Identify).status(Duration::ZERO, false, None);
         assert_eq!(
             status.detail,
             "Discord asked to reconnect (op 7): identifies now"

@@ -38,6 +38,10 @@ pub(crate) struct Metrics {
     fenced: Family<ByApplication, Counter>,
     /// How long hand-overs took.
     hand_overs: Family<ByApplication, Histogram, Buckets>,
+    /// How far a change of the number of shards is.
+    reshard_phase: Family<ByApplication, Gauge>,
+    /// Events that the set before had published.
+    suppressed: Family<ByApplication, Counter>,
     /// Whether the store answers.
     store_up: Family<ByApplication, Gauge>,
     /// Sessions that could not be saved.
@@ -81,6 +85,14 @@ impl Metrics {
                 "ws_hand_over_seconds",
                 "From the order to end a shard to the release of its lease",
                 Buckets::seconds(),
+            ),
+            reshard_phase: metrics.gauges(
+                "ws_reshard_phase",
+                "How far a change of the number of shards is: 0 none, 1 warming, 2 switching",
+            ),
+            suppressed: metrics.counters(
+                "ws_reshard_suppressed",
+                "Events of a new set of shards that the set before had published",
             ),
             store_up: metrics.gauges("ws_store_up", "Whether the store answers: 1 or 0"),
             saves_failed: metrics.counters("ws_saves_failed", "Sessions could not be saved"),
@@ -197,6 +209,20 @@ impl Metrics {
         self.hand_overs
             .get_or_create(&self.by_application())
             .observe(took.as_secs_f64());
+    }
+
+    /// How far a change of the number of shards is.
+    pub(crate) fn reshard_phase(&self, phase: i64) {
+        self.reshard_phase
+            .get_or_create(&self.by_application())
+            .set(phase);
+    }
+
+    /// So many events were published by the set before.
+    pub(crate) fn suppressed(&self, count: u64) {
+        self.suppressed
+            .get_or_create(&self.by_application())
+            .inc_by(count);
     }
 
     /// Whether the store answers.

@@ -4,25 +4,37 @@
 //! that is not lost when the connection is dropped: the next one resumes behind the last event
 //! that was read, and Discord sends the rest again.
 
+mod part;
+mod takeover;
+
+pub(crate) use self::takeover::Left;
+
+use self::part::{Part, Verdict};
 use crate::{
     Error,
     command::Line,
     connection::{Connection, Input},
     event::Encoder,
+    intents,
     keeper::{News, Report},
     loss::Loss,
     pace::Pace,
+    reshard::{Place, Turn},
     session::Progress,
     shared::Shared,
     status::status,
+    switch::Fingerprint,
 };
 use broker::{Lane, Message};
-use discord::{close::Next, opcode};
-use std::{sync::Arc, time::Duration};
+use discord::{
+    close::{Next, Refusal},
+    opcode,
+};
+use std::{collections::VecDeque, future, sync::Arc, time::Duration};
 use store::Session;
 use tokio::{
-    sync::mpsc,
-    time::{self, Interval, MissedTickBehavior},
+    sync::{mpsc, watch},
+    time::{self, Instant, Interval, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
 use transcode::Frame;
@@ -46,19 +58,21 @@ pub(crate) struct Lease {
 /// How a shard ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// The session, as another process may take it up.
-    pub(crate) session: Option<Session>,
+    /// What it leaves.
+    pub(crate) left: Left,
     /// What a person has to change before this shard can connect, if that is why it ended.
     pub(crate) outcome: Result<(), Error>,
 }
 
 /// Why a connection ended.
 enum Over {
+    /// The set has ended, and everything that came was read.
+    Ended,
     /// It broke, or Discord ended it.
     Lost(Loss),
     /// The shard is to end here.
     Stopped,
-    /// The broker takes nothing.
+    /// Nothing can be taken: by the broker, or by what is held back.
     Stalled,
 }
 
@@ -66,8 +80,8 @@ enum Over {
 enum Taken {
     /// The connection is over.
     Over(Over),
-    /// An event to publish, and its sequence.
-    Event(u64, Message),
+    /// An event to publish, its sequence, and what it is remembered by.
+    Event(u64, Message, Option<Fingerprint>),
     /// Nothing further.
     Nothing,
 }
@@ -96,6 +110,24 @@ pub(crate) struct Shard {
     line: Line,
     /// When to report.
     tick: Interval,
+    /// How far a change of the number of shards is.
+    turn: watch::Receiver<Turn>,
+    /// What this shard is to do in it.
+    place: Place,
+    /// The last moment of which it is known that the switch had not begun.
+    as_of: Option<Instant>,
+    /// What becomes of the events.
+    part: Part<Message>,
+    /// What was held back and is to be published, before anything that comes.
+    due: VecDeque<(u64, Message)>,
+    /// The sequence of the last of them.
+    released: u64,
+    /// Whether the present connection has the session.
+    is_connected: bool,
+    /// How its session began there.
+    start: SessionStart,
+    /// Whether Discord refuses the shard, as it has too many guilds: another set will have them.
+    is_barred: bool,
 }
 
 impl Shard {
@@ -106,6 +138,7 @@ impl Shard {
         encoder: Encoder,
         reports: mpsc::Sender<Report>,
         line: Line,
+        turn: watch::Receiver<Turn>,
         shared: Arc<Shared>,
     ) -> Self {
         let mut tick = time::interval(REPORT);
@@ -123,36 +156,46 @@ impl Shard {
             reports,
             line,
             tick,
+            turn,
+            place: Place::Only,
+            as_of: None,
+            part: Part::Live,
+            due: VecDeque::new(),
+            released: 0,
+            is_connected: false,
+            start: SessionStart::Unspecified,
+            is_barred: false,
         }
     }
 
-    /// Runs until it is told to stop, or until Discord refuses for good. The connection is closed
-    /// by then, and the broker has confirmed all events, unless that takes too long.
+    /// Runs until it is told to stop, until its set has ended, or until Discord refuses for good. The
+    /// connection is closed by then, and the broker has confirmed all events, unless that takes too
+    /// long.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Ended {
-        let outcome = self.serve(&stop).await;
+        self.follow();
+        let served = self.serve(&stop).await;
         self.shared.board.ending(self.lease.shard);
-        let drained = self.lane.confirmed_past(self.progress.last_published());
-        if time::timeout(DRAIN, drained).await.is_err() {
-            tracing::warn!(
-                shard = self.lease.shard.id,
-                "the broker has not confirmed every event: the next owner gets the rest again"
-            );
+        let has_ended = self.is_finished() || matches!(served, Ok(Some(_)));
+        let (connection, outcome) = match served {
+            Ok(connection) => (connection, Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        let mut left = self.leave(connection, has_ended, &stop).await;
+        if self.turn.borrow().place(self.lease.shard) == Place::Dismissed {
+            left.session = None;
         }
         let end = self.report(News::End);
         if self.reports.send(end).await.is_err() {
             tracing::debug!(shard = self.lease.shard.id, "sessions are no longer saved");
         }
-        Ended {
-            session: self.settled(),
-            outcome,
-        }
+        Ended { left, outcome }
     }
 
-    /// One connection after the other.
-    async fn serve(&mut self, stop: &CancellationToken) -> Result<(), Error> {
+    /// One connection after the other; returns the last if it is to be ended later.
+    async fn serve(&mut self, stop: &CancellationToken) -> Result<Option<Connection>, Error> {
         loop {
-            if stop.run_until_cancelled(self.pause()).await.is_none() {
-                return Ok(());
+            if stop.run_until_cancelled(self.pause(stop)).await.is_none() || self.is_finished() {
+                return Ok(None);
             }
             let resume = self.resumption();
             self.shared.metrics.connecting(resume.is_some());
@@ -161,13 +204,21 @@ impl Shard {
                 .connecting(self.lease.shard, resume.is_some());
             let mut connection = self.shared.dialer.dial(self.lease.shard, resume.as_ref());
             let over = self.drive(&mut connection, stop).await;
+            self.is_connected = false;
             self.shared.metrics.disconnected(self.lease.shard);
             self.line.disconnected();
-            connection.close().await;
+            if matches!(over, Ok(Over::Ended)) {
+                return Ok(Some(connection));
+            }
+            if self.turn.borrow().place(self.lease.shard) == Place::Dismissed {
+                connection.end().await;
+            } else {
+                connection.close().await;
+            }
             match over? {
-                Over::Lost(loss) => self.lost(&loss).await?,
+                Over::Lost(loss) => self.lost(&loss, stop).await?,
                 Over::Stalled => self.stalled(),
-                Over::Stopped => return Ok(()),
+                Over::Ended | Over::Stopped => return Ok(None),
             }
         }
     }
@@ -184,11 +235,12 @@ impl Shard {
 
     /// Waits until the next connection may begin: long enough after a bad one, not before the
     /// broker takes events, not while nobody may identify, and not before it is certain that the
-    /// shard is still ours.
-    async fn pause(&mut self) {
+    /// shard is still ours. Or until there is nothing left to connect for.
+    async fn pause(&mut self, stop: &CancellationToken) {
         let next = self.pace.next();
         let identifies = self.session.is_none();
-        loop {
+        while !self.is_finished() {
+            let waits = self.part.is_full() || self.is_barred || !self.due.is_empty();
             let ready = async {
                 time::sleep_until(next).await;
                 if identifies {
@@ -196,10 +248,18 @@ impl Shard {
                 }
                 self.lane.room().await;
                 self.shared.pulse.fresh().await;
+                if waits {
+                    future::pending().await
+                }
             };
             tokio::select! {
                 () = ready => return,
                 _ = self.tick.tick() => {}
+                _ = self.turn.changed() => self.follow(),
+            }
+            // That the broker has ended is for the next connection to find out.
+            if self.flush(stop).await.is_err() {
+                return;
             }
             self.report_soon();
         }
@@ -212,11 +272,20 @@ impl Shard {
         stop: &CancellationToken,
     ) -> Result<Over, Error> {
         loop {
+            let ends = self.place == Place::Ending && connection.is_active();
             let taken = tokio::select! {
                 biased;
                 () = stop.cancelled(), if !connection.awaits_ready() => return Ok(Over::Stopped),
+                _ = self.turn.changed() => {
+                    self.follow();
+                    match self.flush(stop).await? {
+                        Some(over) => return Ok(over),
+                        None => continue,
+                    }
+                }
                 _ = self.tick.tick() => {
                     self.report_soon();
+                    self.show();
                     self.shared.metrics.latency(self.lease.shard, connection.latency());
                     match self.shared.permits.exhausted() {
                         Some(why) if connection.awaits_permit() => {
@@ -232,10 +301,14 @@ impl Shard {
                     }
                 }
                 input = connection.next() => self.take(connection, input),
+                // Nothing more has come.
+                () = future::ready(()), if ends => return Ok(Over::Ended),
             };
             let over = match taken {
                 Taken::Over(over) => Some(over),
-                Taken::Event(sequence, message) => self.publish(sequence, message, stop).await?,
+                Taken::Event(sequence, message, event) => {
+                    self.publish(sequence, message, event, stop).await?
+                }
                 Taken::Nothing => None,
             };
             if let Some(over) = over {
@@ -302,18 +375,22 @@ impl Shard {
             return Taken::Nothing;
         };
         match name {
-            "READY" => self.identified(connection),
-            "RESUMED" => self.connected(SessionStart::Resumed),
+            "READY" => self.identified(connection, frame),
+            "RESUMED" => {
+                self.part.resumed(Instant::now());
+                self.connected(SessionStart::Resumed);
+            }
             _ => {}
         }
         self.line.hear(name, frame.payload, || {
             self.encoder.data(name, frame.payload)
         });
+        let verdict = self.verdict(name, frame.payload);
         let Some(session) = &self.session else {
             let detail = format!("{name} came before a READY that can be read");
             return Taken::Over(Over::Lost(Loss::nonsense(detail)));
         };
-        if !self.encoder.wants(name) {
+        if !self.encoder.wants(name) || verdict == Verdict::Skip {
             self.progress.skipped(sequence);
             self.shared.metrics.event("skipped");
             return Taken::Nothing;
@@ -321,7 +398,7 @@ impl Shard {
         let message =
             self.encoder
                 .message(&session.id, sequence, name, frame.payload, &self.shared);
-        Taken::Event(sequence, message)
+        self.settle(verdict, sequence, message)
     }
 
     /// Gives an event to the broker, and gives up when the broker takes none for too long.
@@ -329,6 +406,7 @@ impl Shard {
         &mut self,
         sequence: u64,
         message: Message,
+        event: Option<Fingerprint>,
         stop: &CancellationToken,
     ) -> Result<Option<Over>, Error> {
         let published = time::timeout(
@@ -344,11 +422,15 @@ impl Shard {
             },
             () = stop.cancelled() => return Ok(Some(Over::Stopped)),
         }
+        if let Some(event) = event {
+            let now = (Instant::now(), self.as_of);
+            self.part.published(now, event, sequence);
+        }
         Ok(None)
     }
 
     /// A READY came: a new session begins, with sequences of its own.
-    fn identified(&mut self, connection: &Connection) {
+    fn identified(&mut self, connection: &Connection, frame: &Frame<'_>) {
         self.session = connection.ready().map(|(id, resume_url)| Session {
             id: id.to_owned(),
             resume_url: resume_url.to_owned(),
@@ -356,7 +438,13 @@ impl Shard {
         });
         self.lane = self.shared.broker.lane();
         self.progress = Progress::default();
+        self.released = 0;
         self.line.session_lost();
+        if !self.part.is_plain() {
+            let ready = frame.payload.text().unwrap_or_default();
+            let tells_guilds = intents::tell_guilds(self.shared.intents);
+            self.part.identified(Instant::now(), ready, tells_guilds);
+        }
         self.connected(SessionStart::Identified);
     }
 
@@ -369,8 +457,9 @@ impl Shard {
         self.pace.connected();
         self.detour = false;
         self.line.connected();
-        let sequence = self.settled().map(|session| session.sequence);
-        self.shared.board.up(self.lease.shard, start, sequence);
+        self.start = start;
+        self.is_connected = true;
+        self.show();
         self.shared.metrics.connected(self.lease.shard, how);
         tracing::info!(
             shard = self.lease.shard.id,
@@ -384,21 +473,25 @@ impl Shard {
     /// # Errors
     ///
     /// What a person has to change, when Discord refuses every further connection.
-    async fn lost(&mut self, loss: &Loss) -> Result<(), Error> {
-        if let Next::Stop(refusal) = loss.next {
-            return Err(self.shared.refused(refusal, self.lease.shard).await);
+    async fn lost(&mut self, loss: &Loss, stop: &CancellationToken) -> Result<(), Error> {
+        match loss.next {
+            Next::Stop(Refusal::ShardingRequired) if self.shared.is_auto => {
+                self.is_barred = true;
+                self.shared.adviser.refused();
+            }
+            Next::Stop(refusal) => {
+                return Err(self.shared.refused(refusal, self.lease.shard).await);
+            }
+            Next::Identify if !self.let_go(stop).await? => return Ok(()),
+            Next::Identify | Next::Resume => {}
         }
-        if loss.next == Next::Identify && self.session.take().is_some() {
+        if loss.next != Next::Resume && self.session.take().is_some() {
             self.progress = Progress::default();
             self.line.session_lost();
             self.report_soon();
         }
         let wait = self.pace.lost();
-        let session = self.session.as_ref().map(|session| session.sequence);
-        let sequence = self
-            .settled()
-            .map_or(session, |settled| Some(settled.sequence));
-        let away = loss.status(wait, sequence);
+        let away = loss.status(wait, self.session.is_some(), self.safe());
         self.shared.board.down(self.lease.shard, away);
         tracing::info!(
             shard = self.lease.shard.id,
@@ -413,9 +506,13 @@ impl Shard {
     /// The broker took no event for too long: the connection was closed resumably.
     fn stalled(&mut self) {
         self.pace.given_up();
+        if self.part.is_full() {
+            self.wait_full();
+            return;
+        }
         self.shared.metrics.stalled();
         let away = ShardStatus {
-            sequence: self.settled().map(|session| session.sequence),
+            sequence: self.safe(),
             ..status(
                 ShardState::Away,
                 ShardReason::Broker,
@@ -431,7 +528,7 @@ impl Shard {
 
     /// Says how far the session has come, if the keeper has time to listen.
     fn report_soon(&self) {
-        let report = self.report(News::Session(self.settled()));
+        let report = self.report(News::Session(self.settled(self.floor())));
         if let Err(mpsc::error::TrySendError::Closed(_)) = self.reports.try_send(report) {
             tracing::error!(shard = self.lease.shard.id, "sessions are no longer saved");
         }
@@ -442,11 +539,17 @@ impl Shard {
         Report { shard, token, news }
     }
 
-    /// The session as another process may take it up.
-    fn settled(&self) -> Option<Session> {
+    /// The sequence that another process may take the session up from.
+    fn safe(&self) -> Option<u64> {
+        Some(self.settled(self.floor())?.sequence)
+    }
+
+    /// The session as another process may take it up, no further than `floor`.
+    fn settled(&self, floor: Option<u64>) -> Option<Session> {
         let session = self.session.as_ref()?;
         let settled = self.progress.settled(self.lane.confirmed());
-        let sequence = settled.unwrap_or(session.sequence);
+        let settled = settled.unwrap_or(session.sequence);
+        let sequence = floor.map_or(settled, |floor| floor.min(settled));
         (sequence > 0).then(|| Session {
             sequence,
             ..session.clone()

@@ -1,8 +1,8 @@
 //! What all shards of the application share, and what they say of Discord alike.
 
 use crate::{
-    Error, board::Board, connection::Dialer, identify::Permits, intents, metrics::Metrics,
-    once::Once, pulse::Pulse,
+    Error, advice::Adviser, board::Board, connection::Dialer, identify::Permits, intents,
+    metrics::Metrics, once::Once, pulse::Pulse,
 };
 use boot::Traces;
 use broker::Broker;
@@ -15,6 +15,8 @@ use store::Shard;
 pub(crate) struct Shared {
     /// The application's id.
     pub(crate) application_id: u64,
+    /// Asks Discord how many shards there should be.
+    pub(crate) adviser: Adviser,
     /// Where events go.
     pub(crate) broker: Broker,
     /// Which shards are connected.
@@ -23,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) dialer: Dialer,
     /// The intents that are asked for.
     pub(crate) intents: u64,
+    /// Whether the number of shards is Discord's to say.
+    pub(crate) is_auto: bool,
     /// What has been logged already.
     pub(crate) logged: Once,
     /// What is counted.

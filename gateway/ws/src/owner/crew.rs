@@ -1,13 +1,21 @@
 //! The tasks of the shards that run in this process.
 
 use crate::{
-    Error, command::Commands, config, event::Encoder, keeper::Report, shard, shared::Shared,
+    Error,
+    command::Commands,
+    config,
+    event::Encoder,
+    keeper::Report,
+    reshard::{self, Turn},
+    shard,
+    shard::Left,
+    shared::Shared,
 };
 use boot::chain;
 use std::{borrow::Cow, collections::BTreeMap, panic, sync::Arc};
 use store::{Session, Shard};
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::{JoinError, JoinSet},
     time::Instant,
 };
@@ -24,6 +32,8 @@ pub(crate) struct Crew {
     transcoder: Arc<Transcoder>,
     handles: BTreeMap<Shard, Handle>,
     tasks: JoinSet<(Shard, shard::Ended)>,
+    /// What the shards know of a change of their number.
+    turn: watch::Sender<Turn>,
 }
 
 /// A shard's task from outside.
@@ -51,8 +61,8 @@ enum State {
 pub(super) struct Finished {
     pub(super) shard: Shard,
     pub(super) token: u64,
-    /// The session as the next owner takes it up.
-    pub(super) session: Option<Session>,
+    /// What it leaves to whoever comes after it.
+    pub(super) left: Left,
     /// Whether somebody else holds the shard.
     pub(super) is_fenced: bool,
     /// When it was told to stop, or ended by itself.
@@ -78,12 +88,14 @@ impl Crew {
             transcoder,
             handles: BTreeMap::new(),
             tasks: JoinSet::new(),
+            turn: watch::Sender::default(),
         }
     }
 
-    /// How many shards there are, which commands go by.
-    pub(super) fn set_count(&self, count: u32) {
-        self.commands.set_count(count);
+    /// How many shards there are, which commands go by, and how far a change of that is.
+    pub(super) fn tell(&self, turn: Turn) {
+        self.commands.set_count(reshard::commanded(&turn.plan));
+        self.turn.send_replace(turn);
     }
 
     /// Starts a shard that takes up this session.
@@ -93,8 +105,9 @@ impl Crew {
         let id = self.shared.application_id;
         let encoder = Encoder::new(shard, id, &self.application, &self.transcoder);
         let lease = shard::Lease { shard, token };
+        let turn = self.turn.subscribe();
         let (reports, shared) = (self.reports.clone(), Arc::clone(&self.shared));
-        let task = shard::Shard::new(lease, session, encoder, reports, line, shared);
+        let task = shard::Shard::new(lease, session, encoder, reports, line, turn, shared);
         let stop = CancellationToken::new();
         let stopping = stop.clone();
         self.tasks
@@ -197,7 +210,7 @@ impl Crew {
         Some(Finished {
             shard,
             token: handle.token,
-            session: ended.session,
+            left: ended.left,
             is_fenced: matches!(handle.state, State::Fenced),
             since: match handle.state {
                 State::Stopping { since, .. } => since,
