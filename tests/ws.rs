@@ -11,6 +11,7 @@ mod odd_input;
 mod questions;
 mod refusals;
 mod replicas;
+mod reshard;
 mod stage;
 mod status;
 mod system;
