@@ -1,5 +1,6 @@
 //! What Discord recommends, asked now and then: how many shards, and how many identifies are left.
 
+use crate::outage::Outage;
 use boot::chain;
 use discord::rest::{GatewayBot, Rest};
 use std::{
@@ -22,6 +23,8 @@ pub(crate) struct Adviser(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     rest: Rest,
+    /// Whether Discord's HTTP API is away.
+    outage: Arc<Outage>,
     /// How often it asks by itself.
     every: Duration,
     said: Mutex<Said>,
@@ -53,9 +56,15 @@ impl Said {
 
 impl Adviser {
     /// One that has just heard this, and asks again in such intervals.
-    pub(crate) fn new(rest: Rest, gateway: &GatewayBot, every: Duration) -> Self {
+    pub(crate) fn new(
+        rest: Rest,
+        gateway: &GatewayBot,
+        outage: Arc<Outage>,
+        every: Duration,
+    ) -> Self {
         Self(Arc::new(Inner {
             rest,
+            outage,
             every,
             said: Mutex::new(Said::of(gateway)),
             ask: Notify::new(),
@@ -75,11 +84,18 @@ impl Adviser {
             };
             match stop.run_until_cancelled(waited).await {
                 None => return,
-                Some(Ok(gateway)) => *lock(&inner.said) = Said::of(&gateway),
-                Some(Err(error)) => tracing::warn!(
-                    error = chain(&error),
-                    "Discord does not say how many shards there should be; trying on"
-                ),
+                Some(Ok(gateway)) => {
+                    inner.outage.is_over();
+                    *lock(&inner.said) = Said::of(&gateway);
+                }
+                Some(Err(error)) => {
+                    let error = chain(&error);
+                    tracing::debug!(
+                        error,
+                        "how many shards there should be is not known; trying on"
+                    );
+                    inner.outage.began(&error);
+                }
             }
         }
     }

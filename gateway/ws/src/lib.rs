@@ -15,6 +15,7 @@ mod keeper;
 mod loss;
 mod metrics;
 mod once;
+mod outage;
 mod owner;
 mod pace;
 mod pulse;

@@ -64,6 +64,14 @@ impl Loss {
         Self::new(Next::Identify, ShardReason::SessionLost, detail)
     }
 
+    /// Whether Discord is not there, rather than that it does not want us.
+    pub(crate) const fn is_no_answer(&self) -> bool {
+        matches!(
+            self.reason,
+            ShardReason::Outage | ShardReason::ConnectionLost
+        )
+    }
+
     fn new(next: Next, reason: ShardReason, detail: impl Into<String>) -> Self {
         Self {
             next,

@@ -257,7 +257,7 @@ impl Owner {
                 tracing::error!("{corrupt}");
             }
         }
-        if self.leaving_since.is_some() {
+        if self.leaving_since.is_some() || self.parts.shared.halted.is_cancelled() {
             return;
         }
         match self.settle(&fleet, asked).await {
@@ -422,11 +422,12 @@ impl Owner {
     /// Tells the others, and lets all shards end.
     async fn leave(&mut self) {
         self.leaving_since = Some(Instant::now());
+        let obstacle = match &self.failure {
+            None => "stopping".to_owned(),
+            Some(failure) => chain(failure),
+        };
         self.parts.me.leaving = true;
-        self.parts
-            .shared
-            .board
-            .obstacle(Some("stopping".to_owned()));
+        self.parts.shared.board.obstacle(Some(obstacle));
         self.beat().await;
         let reason = match self.failure {
             None => ShardReason::Shutdown,

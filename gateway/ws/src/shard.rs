@@ -4,12 +4,16 @@
 //! that is not lost when the connection is dropped: the next one resumes behind the last event
 //! that was read, and Discord sends the rest again.
 
+mod account;
 mod part;
 mod takeover;
 
 pub(crate) use self::takeover::Left;
 
-use self::part::{Part, Verdict};
+use self::{
+    account::Account,
+    part::{Part, Verdict},
+};
 use crate::{
     Error,
     command::Line,
@@ -128,6 +132,8 @@ pub(crate) struct Shard {
     start: SessionStart,
     /// Whether Discord refuses the shard, as it has too many guilds: another set will have them.
     is_barred: bool,
+    /// What became of the events.
+    account: Account,
 }
 
 impl Shard {
@@ -146,7 +152,8 @@ impl Shard {
         let sequence = session.as_ref().map_or(0, |session| session.sequence);
         Self {
             lease,
-            lane: shared.broker.lane(),
+            lane: shared.lane(lease.shard),
+            account: Account::new(&shared.metrics, lease.shard),
             shared,
             encoder,
             session,
@@ -184,6 +191,8 @@ impl Shard {
         if self.turn.borrow().place(self.lease.shard) == Place::Dismissed {
             left.session = None;
         }
+        self.count();
+        self.account.close();
         let end = self.report(News::End);
         if self.reports.send(end).await.is_err() {
             tracing::debug!(shard = self.lease.shard.id, "sessions are no longer saved");
@@ -262,6 +271,7 @@ impl Shard {
                 return;
             }
             self.report_soon();
+            self.count();
         }
     }
 
@@ -285,6 +295,7 @@ impl Shard {
                 }
                 _ = self.tick.tick() => {
                     self.report_soon();
+                    self.count();
                     self.show();
                     self.shared.metrics.latency(self.lease.shard, connection.latency());
                     match self.shared.permits.exhausted() {
@@ -307,7 +318,12 @@ impl Shard {
             let over = match taken {
                 Taken::Over(over) => Some(over),
                 Taken::Event(sequence, message, event) => {
-                    self.publish(sequence, message, event, stop).await?
+                    let over = self.publish(sequence, message, event, stop).await?;
+                    match over {
+                        None => self.account.published(),
+                        Some(_) => self.account.returned(),
+                    }
+                    over
                 }
                 Taken::Nothing => None,
             };
@@ -374,6 +390,7 @@ impl Shard {
                 .malformed("an event without name or sequence", 0);
             return Taken::Nothing;
         };
+        self.account.received();
         match name {
             "READY" => self.identified(connection, frame),
             "RESUMED" => {
@@ -387,12 +404,16 @@ impl Shard {
         });
         let verdict = self.verdict(name, frame.payload);
         let Some(session) = &self.session else {
+            self.account.sessionless();
             let detail = format!("{name} came before a READY that can be read");
             return Taken::Over(Over::Lost(Loss::nonsense(detail)));
         };
         if !self.encoder.wants(name) || verdict == Verdict::Skip {
             self.progress.skipped(sequence);
-            self.shared.metrics.event("skipped");
+            match verdict {
+                Verdict::Skip => self.account.suppressed(),
+                Verdict::Hold(_) | Verdict::Publish(_) => self.account.filtered(),
+            }
             return Taken::Nothing;
         }
         let message =
@@ -436,7 +457,7 @@ impl Shard {
             resume_url: resume_url.to_owned(),
             sequence: 0,
         });
-        self.lane = self.shared.broker.lane();
+        self.lane = self.shared.lane(self.lease.shard);
         self.progress = Progress::default();
         self.released = 0;
         self.line.session_lost();
@@ -455,6 +476,7 @@ impl Shard {
             SessionStart::Identified | SessionStart::Unspecified => "identified",
         };
         self.pace.connected();
+        self.shared.gateway_outage.is_over();
         self.detour = false;
         self.line.connected();
         self.start = start;
@@ -491,6 +513,9 @@ impl Shard {
             self.report_soon();
         }
         let wait = self.pace.lost();
+        if self.pace.is_failing() && loss.is_no_answer() {
+            self.shared.gateway_outage.began(&loss.detail);
+        }
         let away = loss.status(wait, self.session.is_some(), self.safe());
         self.shared.board.down(self.lease.shard, away);
         tracing::info!(

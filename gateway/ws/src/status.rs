@@ -118,6 +118,10 @@ pub(crate) fn open(
 impl Herald {
     /// A shard of this replica is in this state.
     pub(crate) fn shard(&self, shard: Shard, status: ShardStatus) {
+        match status.state() {
+            ShardState::Stopped => self.list.metrics.forget(shard),
+            state => self.list.metrics.state(shard, state.into()),
+        }
         let status = ShardStatus {
             shard_id: shard.id,
             shard_count: shard.count,

@@ -246,6 +246,11 @@ impl<T> Hold<T> {
         }
     }
 
+    /// How many are held back.
+    pub(crate) fn len(&self) -> usize {
+        self.events.len()
+    }
+
     /// Whether another event may come.
     pub(crate) const fn has_room(&self) -> bool {
         self.used < self.room

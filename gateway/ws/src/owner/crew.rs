@@ -108,7 +108,7 @@ impl Crew {
         let turn = self.turn.subscribe();
         let (reports, shared) = (self.reports.clone(), Arc::clone(&self.shared));
         let task = shard::Shard::new(lease, session, encoder, reports, line, turn, shared);
-        let stop = CancellationToken::new();
+        let stop = self.shared.halted.child_token();
         let stopping = stop.clone();
         self.tasks
             .spawn(async move { (shard, task.run(stopping).await) });
@@ -205,7 +205,8 @@ impl Crew {
             Err(_) => return None,
         };
         let handle = self.handles.remove(&shard)?;
-        let (reason, detail) = why(&ended.outcome, handle.state);
+        let is_halted = self.shared.halted.is_cancelled();
+        let (reason, detail) = why(&ended.outcome, handle.state, is_halted);
         self.shared.board.remove(shard, reason, &detail);
         Some(Finished {
             shard,
@@ -222,10 +223,15 @@ impl Crew {
 }
 
 /// Why a shard has ended, for workers.
-fn why(outcome: &Result<(), Error>, state: State) -> (ShardReason, Cow<'static, str>) {
+fn why(
+    outcome: &Result<(), Error>,
+    state: State,
+    is_halted: bool,
+) -> (ShardReason, Cow<'static, str>) {
     let reason = match (outcome, state) {
         (Err(error), _) => return (ShardReason::Refused, chain(error).into()),
         (Ok(()), State::Fenced) => ShardReason::LeaseLost,
+        (Ok(()), State::Running) if is_halted => ShardReason::Refused,
         (Ok(()), State::Running) => ShardReason::Unspecified,
         (Ok(()), State::Stopping { reason, .. }) => reason,
     };

@@ -229,6 +229,14 @@ impl<T> Part<T> {
         })
     }
 
+    /// How many events are held back.
+    pub(super) fn held(&self) -> usize {
+        match self {
+            Self::Standby { hold, .. } => hold.len(),
+            Self::Late { .. } | Self::Live | Self::Outgoing(_) => 0,
+        }
+    }
+
     /// Whether events are published, and nothing else.
     pub(super) const fn is_plain(&self) -> bool {
         matches!(self, Self::Live)

@@ -56,6 +56,7 @@ impl Shard {
                 return Ok(Some(over));
             }
             self.due.pop_front();
+            self.account.released();
         }
         Ok(None)
     }
@@ -79,15 +80,27 @@ impl Shard {
         let event = match verdict {
             Verdict::Hold(event) => event,
             Verdict::Publish(event) => return Taken::Event(sequence, message, event),
-            Verdict::Skip => return Taken::Nothing,
+            Verdict::Skip => {
+                self.account.suppressed();
+                return Taken::Nothing;
+            }
         };
         self.progress.skipped(sequence);
+        self.account.held();
         let now = (Instant::now(), self.as_of);
         let length = message.body.len();
         if self.part.hold(now, event, length, (sequence, message)) {
             return Taken::Nothing;
         }
         Taken::Over(Over::Stalled)
+    }
+
+    /// Brings up to date what is not counted as it happens.
+    pub(super) fn count(&mut self) {
+        self.account.settle(self.part.held() + self.due.len());
+        if let Some(lag) = self.lane.lag() {
+            self.shared.metrics.lag(self.lease.shard, lag);
+        }
     }
 
     /// Says how the shard is.
