@@ -13,5 +13,6 @@ mod refusals;
 mod replicas;
 mod reshard;
 mod stage;
+mod status;
 mod system;
 mod telemetry;

@@ -14,6 +14,7 @@ use crate::{
     owner::{Crew, Owner, Parts, Policy},
     pulse::Pulse,
     shared::Shared,
+    status,
 };
 use boot::{Backoff, Check, Context, chain};
 use broker::Broker;
@@ -147,8 +148,8 @@ impl Application {
     fn owner(&self, rest: Rest, gateway: &GatewayBot, id: u64, stop: &CancellationToken) -> Owner {
         let Common { context, .. } = &self.common;
         let store = self.common.store.application(id);
-        let shared = Arc::new(self.shared(rest.clone(), gateway, id));
         let me = self.replica(gateway);
+        let shared = Arc::new(self.shared(rest.clone(), gateway, &me.id, id));
         let issuer = Issuer::new(
             shared.permits.clone(),
             store.clone(),
@@ -213,20 +214,24 @@ impl Application {
         Owner::new(parts, policy)
     }
 
-    /// What all shards share.
-    fn shared(&self, rest: Rest, gateway: &GatewayBot, id: u64) -> Shared {
+    /// What all shards share. Starts the task that tells workers of them.
+    fn shared(&self, rest: Rest, gateway: &GatewayBot, replica: &str, id: u64) -> Shared {
+        let metrics = Arc::new(self.common.metrics.of(id));
+        let (broker, counted) = (&self.common.broker, Arc::clone(&metrics));
+        let (herald, courier) = status::open(broker, id, replica, counted);
+        self.common.context.tasks.spawn("status", courier.run());
         let config = &self.common.config;
         let permits = Permits::default();
         Shared {
             application_id: id,
             adviser: Adviser::new(rest.clone(), gateway, config.reshard_interval),
             broker: self.common.broker.clone(),
-            board: Board::new(self.check("shards")),
+            board: Board::new(self.check("shards"), herald),
             dialer: Dialer::new(&gateway.url, &self.config, permits.clone()),
             intents: self.config.intents,
             is_auto: self.config.shard_count.is_none(),
             logged: Once::default(),
-            metrics: Arc::new(self.common.metrics.of(id)),
+            metrics,
             permits,
             pulse: Pulse::new(config.lease_ttl),
             rest,

@@ -100,6 +100,8 @@ pub(crate) enum Input {
     Closed {
         /// Whether to resume, identify or give up.
         next: close::Next,
+        /// The code that Discord closed it with, if it did.
+        code: Option<u16>,
         /// What happened, for the log.
         reason: String,
     },
@@ -138,6 +140,7 @@ impl Connection {
                 let reason = frame.map_or_else(String::new, |frame| frame.reason.into_owned());
                 Input::Closed {
                     next: close::after(code),
+                    code,
                     reason: describe(code, &reason),
                 }
             }
@@ -149,6 +152,7 @@ impl Connection {
                     ReceiveMessageErrorType::Deserializing { event } => Input::Malformed(event),
                     ReceiveMessageErrorType::Compression => Input::Closed {
                         next: close::Next::Resume,
+                        code: None,
                         reason: format!("a payload could not be decompressed: {cause}"),
                     },
                     _ => Input::ConnectFailed(cause),
@@ -156,6 +160,7 @@ impl Connection {
             }
             None => Input::Closed {
                 next: close::Next::Resume,
+                code: None,
                 reason: describe(None, ""),
             },
         }

@@ -12,6 +12,7 @@ mod event;
 mod identify;
 mod intents;
 mod keeper;
+mod loss;
 mod metrics;
 mod once;
 mod owner;
@@ -22,6 +23,7 @@ mod session;
 mod shard;
 mod shared;
 mod start;
+mod status;
 mod switch;
 
 pub use config::{Config, KEYS};

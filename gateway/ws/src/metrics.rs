@@ -52,6 +52,10 @@ pub(crate) struct Metrics {
     failed: Family<ByApplication, Gauge>,
     /// Requests of workers, by what came of them.
     commands: Family<ByWord, Counter>,
+    /// Events of our own.
+    status_events: Family<ByApplication, Counter>,
+    /// Events of our own that found no room.
+    status_dropped: Family<ByApplication, Counter>,
 }
 
 impl Metrics {
@@ -104,7 +108,29 @@ impl Metrics {
                 "ws_commands",
                 "Requests of workers: done, forwarded to the shard's holder, or the code of the failure",
             ),
+            status_events: metrics.counters(
+                "ws_status_events",
+                "Events about shards and their number, given to the broker",
+            ),
+            status_dropped: metrics.counters(
+                "ws_status_events_dropped",
+                "Events about shards that were dropped for newer ones, because the broker takes none",
+            ),
         }
+    }
+
+    /// An event of our own was given to the broker.
+    pub(crate) fn status_published(&self) {
+        self.status_events
+            .get_or_create(&self.by_application())
+            .inc();
+    }
+
+    /// An event of our own found no room.
+    pub(crate) fn status_dropped(&self) {
+        self.status_dropped
+            .get_or_create(&self.by_application())
+            .inc();
     }
 
     /// The same for one application.

@@ -33,6 +33,7 @@ use tokio::{
     time::{self, Instant, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
+use wire::gateway::v1::ShardReason;
 
 /// How often it looks whether somebody changed something.
 const POLL: Duration = Duration::from_millis(200);
@@ -365,7 +366,7 @@ impl Owner {
             .filter(|shard| !self.wanted.contains(shard))
             .collect();
         for shard in unwanted {
-            self.parts.crew.stop(shard);
+            self.parts.crew.stop(shard, ShardReason::Reshard);
         }
         let is_accepted = |given: &Shard| {
             let held = |lease: &Lease| lease.shard == *given && lease.remaining.is_some();
@@ -381,7 +382,7 @@ impl Owner {
         if let Some(shard) = shards.iter().find(|shard| self.parts.crew.runs(**shard)) {
             tracing::info!(shard = shard.id, "handing a shard over to another replica");
             self.given = Some((*shard, Instant::now()));
-            self.parts.crew.stop(*shard);
+            self.parts.crew.stop(*shard, ShardReason::HandOver);
         }
     }
 
@@ -427,7 +428,11 @@ impl Owner {
             .board
             .obstacle(Some("stopping".to_owned()));
         self.beat().await;
-        self.parts.crew.stop_all();
+        let reason = match self.failure {
+            None => ShardReason::Shutdown,
+            Some(_) => ShardReason::Refused,
+        };
+        self.parts.crew.stop_all(reason);
     }
 }
 

@@ -17,10 +17,12 @@ use crate::{
     event::Encoder,
     intents,
     keeper::{News, Report},
+    loss::Loss,
     pace::Pace,
     reshard::{Place, Turn},
     session::Progress,
     shared::Shared,
+    status::status,
     switch::Fingerprint,
 };
 use broker::{Lane, Message};
@@ -36,6 +38,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use transcode::Frame;
+use wire::gateway::v1::{SessionStart, ShardReason, ShardState, ShardStatus};
 
 /// How often a shard reports how far it has come.
 const REPORT: Duration = Duration::from_millis(500);
@@ -66,12 +69,7 @@ enum Over {
     /// The set has ended, and everything that came was read.
     Ended,
     /// It broke, or Discord ended it.
-    Lost {
-        /// What may follow.
-        next: Next,
-        /// What happened.
-        reason: String,
-    },
+    Lost(Loss),
     /// The shard is to end here.
     Stopped,
     /// Nothing can be taken: by the broker, or by what is held back.
@@ -124,8 +122,8 @@ pub(crate) struct Shard {
     due: VecDeque<(u64, Message)>,
     /// The sequence of the last of them.
     released: u64,
-    /// Whether the present connection has the session.
-    is_connected: bool,
+    /// How the present connection came to the session, once it has it.
+    connection: Option<SessionStart>,
     /// Whether Discord refuses the shard, as it has too many guilds: another set will have them.
     is_barred: bool,
 }
@@ -162,7 +160,7 @@ impl Shard {
             part: Part::Live,
             due: VecDeque::new(),
             released: 0,
-            is_connected: false,
+            connection: None,
             is_barred: false,
         }
     }
@@ -173,7 +171,7 @@ impl Shard {
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Ended {
         self.follow();
         let served = self.serve(&stop).await;
-        self.shared.board.down(self.lease.shard, "stopped");
+        self.shared.board.ending(self.lease.shard);
         let has_ended = self.is_finished() || matches!(served, Ok(Some(_)));
         let (connection, outcome) = match served {
             Ok(connection) => (connection, Ok(())),
@@ -198,9 +196,12 @@ impl Shard {
             }
             let resume = self.resumption();
             self.shared.metrics.connecting(resume.is_some());
+            self.shared
+                .board
+                .connecting(self.lease.shard, resume.is_some());
             let mut connection = self.shared.dialer.dial(self.lease.shard, resume.as_ref());
             let over = self.drive(&mut connection, stop).await;
-            self.is_connected = false;
+            self.connection = None;
             self.shared.metrics.disconnected(self.lease.shard);
             self.line.disconnected();
             if matches!(over, Ok(Over::Ended)) {
@@ -212,7 +213,7 @@ impl Shard {
                 connection.close().await;
             }
             match over? {
-                Over::Lost { next, reason } => self.lost(next, &reason, stop).await?,
+                Over::Lost(loss) => self.lost(&loss, stop).await?,
                 Over::Stalled => self.stalled(),
                 Over::Ended | Over::Stopped => return Ok(None),
             }
@@ -284,8 +285,8 @@ impl Shard {
                     self.show();
                     self.shared.metrics.latency(self.lease.shard, connection.latency());
                     match self.shared.permits.exhausted() {
-                        Some(reason) if connection.awaits_permit() => {
-                            return Ok(Over::Lost { next: Next::Identify, reason });
+                        Some(why) if connection.awaits_permit() => {
+                            return Ok(Over::Lost(Loss::exhausted(why)));
                         }
                         _ => continue,
                     }
@@ -316,13 +317,12 @@ impl Shard {
     /// Decides what to do with what the connection brought.
     fn take(&mut self, connection: &Connection, input: Input) -> Taken {
         match input {
-            Input::Closed { next, reason } => Taken::Over(Over::Lost { next, reason }),
-            Input::ConnectFailed(reason) => {
+            Input::Closed { next, code, reason } => {
+                Taken::Over(Over::Lost(Loss::closed(next, code, reason)))
+            }
+            Input::ConnectFailed(cause) => {
                 self.detour = !self.detour;
-                Taken::Over(Over::Lost {
-                    next: Next::Resume,
-                    reason: format!("cannot connect: {reason}"),
-                })
+                Taken::Over(Over::Lost(Loss::unreachable(&cause)))
             }
             Input::Frame(text) => self.frame(connection, &text),
             Input::Malformed(text) => {
@@ -357,15 +357,11 @@ impl Shard {
         } else {
             Next::Identify
         };
-        let reason = if frame.op == opcode::RECONNECT {
-            "Discord asked to reconnect (op 7)"
+        Taken::Over(Over::Lost(if frame.op == opcode::RECONNECT {
+            Loss::reconnect(next)
         } else {
-            "Discord refused the session (op 9)"
-        };
-        Taken::Over(Over::Lost {
-            next,
-            reason: reason.to_owned(),
-        })
+            Loss::invalid_session(next)
+        }))
     }
 
     /// Takes an event: notes what it says of the session, and makes a message of it.
@@ -379,7 +375,7 @@ impl Shard {
             "READY" => self.identified(connection, frame),
             "RESUMED" => {
                 self.part.resumed(Instant::now());
-                self.connected("resumed");
+                self.connected(SessionStart::Resumed);
             }
             _ => {}
         }
@@ -388,10 +384,8 @@ impl Shard {
         });
         let verdict = self.verdict(name, frame.payload);
         let Some(session) = &self.session else {
-            return Taken::Over(Over::Lost {
-                next: Next::Identify,
-                reason: format!("{name} came before a READY that can be read"),
-            });
+            let detail = format!("{name} came before a READY that can be read");
+            return Taken::Over(Over::Lost(Loss::nonsense(detail)));
         };
         if !self.encoder.wants(name) || verdict == Verdict::Skip {
             self.progress.skipped(sequence);
@@ -448,15 +442,19 @@ impl Shard {
             let tells_guilds = intents::tell_guilds(self.shared.intents);
             self.part.identified(Instant::now(), ready, tells_guilds);
         }
-        self.connected("identified");
+        self.connected(SessionStart::Identified);
     }
 
     /// The session gets events from here on.
-    fn connected(&mut self, how: &'static str) {
+    fn connected(&mut self, start: SessionStart) {
+        let how = match start {
+            SessionStart::Resumed => "resumed",
+            SessionStart::Identified | SessionStart::Unspecified => "identified",
+        };
         self.pace.connected();
         self.detour = false;
         self.line.connected();
-        self.is_connected = true;
+        self.connection = Some(start);
         self.show();
         self.shared.metrics.connected(self.lease.shard, how);
         tracing::info!(
@@ -471,13 +469,8 @@ impl Shard {
     /// # Errors
     ///
     /// What a person has to change, when Discord refuses every further connection.
-    async fn lost(
-        &mut self,
-        next: Next,
-        reason: &str,
-        stop: &CancellationToken,
-    ) -> Result<(), Error> {
-        match next {
+    async fn lost(&mut self, loss: &Loss, stop: &CancellationToken) -> Result<(), Error> {
+        match loss.next {
             Next::Stop(Refusal::ShardingRequired) if self.shared.is_auto => {
                 self.is_barred = true;
                 self.shared.adviser.refused();
@@ -488,18 +481,23 @@ impl Shard {
             Next::Identify if !self.let_go(stop).await? => return Ok(()),
             Next::Identify | Next::Resume => {}
         }
-        if next != Next::Resume && self.session.take().is_some() {
+        if loss.next != Next::Resume && self.session.take().is_some() {
             self.progress = Progress::default();
             self.line.session_lost();
             self.report_soon();
         }
         let wait = self.pace.lost();
-        self.shared.board.down(self.lease.shard, reason);
+        let session = self.session.as_ref().map(|session| session.sequence);
+        let sequence = self
+            .settled(self.floor())
+            .map_or(session, |settled| Some(settled.sequence));
+        let away = loss.status(wait, sequence);
+        self.shared.board.down(self.lease.shard, away);
         tracing::info!(
             shard = self.lease.shard.id,
             resume = self.session.is_some(),
             wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            reason,
+            reason = loss.detail,
             "connection lost"
         );
         Ok(())
@@ -513,9 +511,15 @@ impl Shard {
             return;
         }
         self.shared.metrics.stalled();
-        self.shared
-            .board
-            .down(self.lease.shard, "the broker takes no events");
+        let away = ShardStatus {
+            sequence: self.settled(self.floor()).map(|session| session.sequence),
+            ..status(
+                ShardState::Away,
+                ShardReason::Broker,
+                "the broker takes no events: resumes when it does",
+            )
+        };
+        self.shared.board.down(self.lease.shard, away);
         tracing::warn!(
             shard = self.lease.shard.id,
             "the broker takes no events: disconnected, to resume when it does"

@@ -4,7 +4,8 @@ use crate::{
     Error, command::Commands, config, event::Encoder, keeper::Report, reshard::{self, Turn}, shard,
     shard::Left, shared::Shared,
 };
-use std::{collections::BTreeMap, panic, sync::Arc};
+use boot::chain;
+use std::{borrow::Cow, collections::BTreeMap, panic, sync::Arc};
 use store::{Session, Shard};
 use tokio::{
     sync::{mpsc, watch},
@@ -13,6 +14,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use transcode::Transcoder;
+use wire::gateway::v1::ShardReason;
 
 /// The shards of this process, and what they are started with.
 pub(crate) struct Crew {
@@ -43,6 +45,7 @@ enum State {
     /// It ends, and hands over its session.
     Stopping {
         since: Instant,
+        reason: ShardReason,
     },
 }
 
@@ -91,7 +94,7 @@ impl Crew {
     /// Starts a shard that takes up this session.
     pub(super) fn start(&mut self, shard: Shard, token: u64, session: Option<Session>) {
         let line = self.commands.attach(shard);
-        self.shared.board.add(shard);
+        self.shared.board.add(shard, session.is_some());
         let id = self.shared.application_id;
         let encoder = Encoder::new(shard, id, &self.application, &self.transcoder);
         let lease = shard::Lease { shard, token };
@@ -107,22 +110,22 @@ impl Crew {
     }
 
     /// Lets a shard end and hand over its session.
-    pub(super) fn stop(&mut self, shard: Shard) {
+    pub(super) fn stop(&mut self, shard: Shard, reason: ShardReason) {
         if let Some(handle) = self.handles.get_mut(&shard)
             && matches!(handle.state, State::Running)
         {
             let since = Instant::now();
-            handle.state = State::Stopping { since };
+            handle.state = State::Stopping { since, reason };
             handle.stop.cancel();
             self.commands.detach(shard);
         }
     }
 
     /// Lets all shards end.
-    pub(super) fn stop_all(&mut self) {
+    pub(super) fn stop_all(&mut self, reason: ShardReason) {
         let shards: Vec<Shard> = self.handles.keys().copied().collect();
         for shard in shards {
-            self.stop(shard);
+            self.stop(shard, reason);
         }
     }
 
@@ -195,17 +198,38 @@ impl Crew {
             Err(_) => return None,
         };
         let handle = self.handles.remove(&shard)?;
-        self.shared.board.remove(shard);
+        let (reason, detail) = why(&ended.outcome, handle.state);
+        self.shared.board.remove(shard, reason, &detail);
         Some(Finished {
             shard,
             token: handle.token,
             left: ended.left,
             is_fenced: matches!(handle.state, State::Fenced),
             since: match handle.state {
-                State::Stopping { since } => since,
+                State::Stopping { since, .. } => since,
                 State::Fenced | State::Running => Instant::now(),
             },
             outcome: ended.outcome,
         })
     }
+}
+
+/// Why a shard has ended, for workers.
+fn why(outcome: &Result<(), Error>, state: State) -> (ShardReason, Cow<'static, str>) {
+    let reason = match (outcome, state) {
+        (Err(error), _) => return (ShardReason::Refused, chain(error).into()),
+        (Ok(()), State::Fenced) => ShardReason::LeaseLost,
+        // Its set has ended.
+        (Ok(()), State::Running) => ShardReason::Reshard,
+        (Ok(()), State::Stopping { reason, .. }) => reason,
+    };
+    let detail = match reason {
+        ShardReason::HandOver => "handed over to another replica",
+        ShardReason::LeaseLost => "another replica has taken it over",
+        ShardReason::Refused => "Discord has refused another shard of the application",
+        ShardReason::Reshard => "its set of shards is not wanted any more",
+        ShardReason::Shutdown => "the replica is being stopped",
+        _ => "it ended",
+    };
+    (reason, detail.into())
 }

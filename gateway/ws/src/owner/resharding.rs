@@ -10,6 +10,7 @@ use boot::chain;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use store::{Application, Fleet, Phase, Plan, Replica, Shard};
 use tokio::time::Instant;
+use wire::gateway::v1::{Reshard, ReshardPhase};
 
 /// How old Discord's word may be when so many identifies depend on it.
 const FRESH: Duration = Duration::from_secs(30);
@@ -92,7 +93,7 @@ impl Resharding {
                 return Ok(None);
             };
             if holds.says_the_same(&step) {
-                self.stepped(plan.as_ref(), &holds);
+                self.stepped(plan.as_ref(), &holds, shared);
             }
             plan = Some(holds);
         }
@@ -186,29 +187,40 @@ impl Resharding {
     }
 
     /// This replica took a step of the plan.
-    fn stepped(&mut self, before: Option<&Plan>, now: &Plan) {
+    fn stepped(&mut self, before: Option<&Plan>, now: &Plan, shared: &Shared) {
         let Some(before) = before else {
             return;
         };
         let (from, dropped) = (before.current, before.next);
-        match (now.phase, now.next) {
-            (Phase::Warming, Some(to)) => tracing::info!(
-                from,
-                to,
-                "the number of shards changes: the new set connects beside the old one"
+        let is_done = now.current != from;
+        let to = if is_done { Some(now.current) } else { now.next.or(dropped) };
+        let (phase, detail) = match now.phase {
+            Phase::Warming => (
+                ReshardPhase::Warming,
+                "the number of shards changes: the new set connects beside the old one",
             ),
-            (Phase::Switching, Some(to)) => tracing::info!(
-                from,
-                to,
-                "the new set of shards is ready and takes over"
+            Phase::Switching => (
+                ReshardPhase::Switching,
+                "the new set of shards is ready and takes over",
             ),
-            _ if now.current == from => {
-                tracing::info!(from, to = dropped, "the number of shards stays after all");
-            }
-            _ => {
-                tracing::info!(from, to = now.current, "the number of shards has changed");
-                self.policy.adviser.relieved();
-            }
+            Phase::Steady if is_done => (
+                ReshardPhase::Done,
+                "the number of shards has changed: the old set is closed",
+            ),
+            Phase::Steady => (
+                ReshardPhase::Abandoned,
+                "the number of shards stays after all: the new set is closed",
+            ),
+        };
+        tracing::info!(from, to, "{detail}");
+        shared.board.reshard(Reshard {
+            from_count: from,
+            to_count: to.unwrap_or(from),
+            phase: phase.into(),
+            detail: detail.to_owned(),
+        });
+        if is_done {
+            self.policy.adviser.relieved();
         }
         let wanted = [Some(now.current), now.next];
         let gone = [Some(from), dropped].into_iter().flatten();

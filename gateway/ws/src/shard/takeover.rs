@@ -1,12 +1,15 @@
 //! A shard while the number of shards changes: it holds back, takes over, or ends for good.
 
 use super::{DRAIN, Over, Shard, Taken};
-use crate::{Error, connection::Connection, reshard::Place, shard::part::Verdict};
+use crate::{
+    Error, connection::Connection, reshard::Place, shard::part::Verdict, status::status,
+};
 use broker::Message;
-use store::Session;
+use store::{Session, Status};
 use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 use transcode::Payload;
+use wire::gateway::v1::{ShardReason, ShardState, ShardStatus};
 
 /// What a shard that ended leaves.
 #[derive(Debug, Default)]
@@ -89,23 +92,39 @@ impl Shard {
         Taken::Over(Over::Stalled)
     }
 
-    /// Says how the shard is.
+    /// Says how the shard is, if it has a session.
     pub(super) fn show(&self) {
-        let board = &self.shared.board;
-        if !self.is_connected {
-        } else if self.part.is_standby() {
-            if self.part.is_ready(Instant::now()) {
-                board.standby(self.lease.shard);
-            }
-        } else if self.due.is_empty() && self.lane.confirmed() >= self.released {
-            board.up(self.lease.shard);
+        let Some(start) = self.connection else {
+            return;
+        };
+        let (board, shard) = (&self.shared.board, self.lease.shard);
+        let is_standby = self.part.is_standby();
+        let is_so = match is_standby {
+            true => self.part.is_ready(Instant::now()),
+            false => self.due.is_empty() && self.lane.confirmed() >= self.released,
+        };
+        let status = if is_standby { Status::Standby } else { Status::Live };
+        if !is_so || board.status(shard) == status {
+            return;
+        }
+        let sequence = self.settled(self.floor()).map(|session| session.sequence);
+        match is_standby {
+            true => board.standby(shard, start, sequence),
+            false => board.up(shard, start, sequence),
         }
     }
 
     /// What is held back takes no more: the connection was closed resumably.
     pub(super) fn wait_full(&self) {
-        let reason = "waits for the set before, and can hold no more events back";
-        self.shared.board.down(self.lease.shard, reason);
+        let away = ShardStatus {
+            sequence: self.settled(self.floor()).map(|session| session.sequence),
+            ..status(
+                ShardState::Away,
+                ShardReason::Reshard,
+                "no more events can be held back: resumes when the set before has ended",
+            )
+        };
+        self.shared.board.down(self.lease.shard, away);
         tracing::warn!(
             shard = self.lease.shard.id,
             "no more events can be held back: disconnected, to resume when the set before has ended"
