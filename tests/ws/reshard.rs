@@ -99,7 +99,8 @@ impl Scene {
     /// Discord recommends four shards from now on.
     fn recommend_four(&self) -> Result<()> {
         let four = json!({ "shards": 4 });
-        self.sim.change_settings(four.as_object().context("it is one")?)?;
+        self.sim
+            .change_settings(four.as_object().context("it is one")?)?;
         Ok(())
     }
 
@@ -120,7 +121,11 @@ impl Scene {
         let deadline = Instant::now() + PATIENCE;
         while !wanted(self) {
             self.fleet.all_alive()?;
-            ensure!(Instant::now() < deadline, "not in time: {what}\n{}", self.logs());
+            ensure!(
+                Instant::now() < deadline,
+                "not in time: {what}\n{}",
+                self.logs()
+            );
             sleep(LOOK).await;
         }
         Ok(())
@@ -128,7 +133,9 @@ impl Scene {
 
     fn logs(&self) -> String {
         let slots = self.fleet.slots();
-        let logs = slots.iter().filter_map(|slot| self.fleet.replica(*slot).ok());
+        let logs = slots
+            .iter()
+            .filter_map(|slot| self.fleet.replica(*slot).ok());
         logs.map(|it| it.log()).collect::<Vec<_>>().join("\n---\n")
     }
 
@@ -181,7 +188,10 @@ impl Scene {
         let last_ends = log.filter(|it| it.shard.is_some_and(|shard| shard[1] == closed));
         let normal = last_ends.filter(|it| it.end.is_some_and(|end| end.code == Some(1000)));
         let normal: BTreeSet<_> = normal.map(|it| it.shard).collect();
-        ensure!(normal.len() == closed as usize, "closed with 1000: {normal:?}");
+        ensure!(
+            normal.len() == closed as usize,
+            "closed with 1000: {normal:?}"
+        );
         let violations = self.sim.violations();
         ensure!(violations.is_empty(), "{violations:#?}");
         self.fleet.terminate_all().await?;
@@ -259,6 +269,8 @@ async fn the_number_of_shards_is_changed_back_while_the_next_set_connects() -> R
     scene.until_said(WARMING).await?;
     scene.connected(4).await?;
     scene.replace(0, "2").await?;
-    scene.until_said("the number of shards stays after all").await?;
+    scene
+        .until_said("the number of shards stays after all")
+        .await?;
     scene.finish(4, 6).await
 }

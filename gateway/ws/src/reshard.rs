@@ -45,7 +45,7 @@ pub(crate) fn wanted(fleet: &Fleet, me: &str, advice: Advice) -> Option<u32> {
     if newest.shard_count.is_some() {
         return newest.shard_count;
     }
-    if newest.id != me {
+    if newest.id != me && !advice.is_required {
         return None;
     }
     let Some(plan) = &fleet.plan else {
@@ -135,7 +135,11 @@ fn owners(
     let held: BTreeMap<u32, u64> = held.map(|lease| (lease.shard.id, lease.token)).collect();
     let all = (0..count).all(|id| held.contains_key(&id) || !can_be_held(&fleet.replicas, id));
     let tokens = held.into_iter();
-    all.then(|| tokens.map(|(id, token)| (Shard { count, id }, token)).collect())
+    all.then(|| {
+        tokens
+            .map(|(id, token)| (Shard { count, id }, token))
+            .collect()
+    })
 }
 
 /// Whether any replica may run the shards with this id.

@@ -269,17 +269,18 @@ impl Shard {
         stop: &CancellationToken,
     ) -> Result<Over, Error> {
         loop {
+            if self.turn.has_changed().unwrap_or_default() {
+                self.follow();
+            }
+            if !self.due.is_empty()
+                && let Some(over) = self.flush(stop).await?
+            {
+                return Ok(over);
+            }
             let ends = self.place == Place::Ending && connection.is_active();
             let taken = tokio::select! {
                 biased;
                 () = stop.cancelled(), if !connection.awaits_ready() => return Ok(Over::Stopped),
-                _ = self.turn.changed() => {
-                    self.follow();
-                    match self.flush(stop).await? {
-                        Some(over) => return Ok(over),
-                        None => continue,
-                    }
-                }
                 _ = self.tick.tick() => {
                     self.report_soon();
                     self.show();
@@ -298,6 +299,11 @@ impl Shard {
                     }
                 }
                 input = connection.next() => self.take(connection, input),
+                // Only asked for when nothing has come, since it takes longer.
+                _ = self.turn.changed() => {
+                    self.turn.mark_changed();
+                    continue;
+                }
                 // Nothing more has come.
                 () = future::ready(()), if ends => return Ok(Over::Ended),
             };

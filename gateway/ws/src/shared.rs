@@ -1,8 +1,8 @@
 //! What all shards of the application share, and what they say of Discord alike.
 
 use crate::{
-    Error, advice::Adviser, board::Board, connection::Dialer, identify::Permits, intents, metrics::Metrics,
-    once::Once, pulse::Pulse,
+    Error, advice::Adviser, board::Board, connection::Dialer, identify::Permits, intents,
+    metrics::Metrics, once::Once, pulse::Pulse,
 };
 use boot::Traces;
 use broker::Broker;

@@ -148,7 +148,10 @@ impl Struck {
         }
         for (place, event) in events.iter().enumerate() {
             let event = Fingerprint(u64::from_le_bytes(*event));
-            self.events.entry(event).or_default().push_back((shard, place));
+            self.events
+                .entry(event)
+                .or_default()
+                .push_back((shard, place));
         }
         Ok(())
     }

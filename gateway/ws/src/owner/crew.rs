@@ -1,8 +1,15 @@
 //! The tasks of the shards that run in this process.
 
 use crate::{
-    Error, command::Commands, config, event::Encoder, keeper::Report, reshard::{self, Turn}, shard,
-    shard::Left, shared::Shared,
+    Error,
+    command::Commands,
+    config,
+    event::Encoder,
+    keeper::Report,
+    reshard::{self, Turn},
+    shard,
+    shard::Left,
+    shared::Shared,
 };
 use boot::chain;
 use std::{borrow::Cow, collections::BTreeMap, panic, sync::Arc};

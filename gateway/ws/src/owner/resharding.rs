@@ -8,7 +8,7 @@ use crate::{
 };
 use boot::chain;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
-use store::{Application, Fleet, Phase, Plan, Replica, Shard};
+use store::{Application, Fleet, Lease, Phase, Plan, Replica, Shard};
 use tokio::time::Instant;
 use wire::gateway::v1::{Reshard, ReshardPhase};
 
@@ -104,9 +104,16 @@ impl Resharding {
         let Some(tails) = self.tails(store, fleet, &plan).await else {
             return Ok(None);
         };
+        if plan.current != self.turn.plan.current {
+            self.policy.adviser.relieved();
+        }
         let has_begun = fleet.plan.as_ref().map(|plan| plan.phase) == Some(Phase::Switching);
         self.turn = Turn {
-            as_of: if has_begun { self.turn.as_of } else { Some(asked) },
+            as_of: if has_begun {
+                self.turn.as_of
+            } else {
+                Some(asked)
+            },
             plan,
             tails: Arc::new(tails),
         };
@@ -144,8 +151,8 @@ impl Resharding {
         })
     }
 
-    /// Whether a step can be taken now: a set that is to connect has to have its identifies, and
-    /// nothing may be left of a set of the same size.
+    /// Whether a step can be taken now: a set that is to connect has to have its identifies, one of the
+    /// same size has to be gone, and nothing may be left of an earlier end of the current one.
     async fn may(&self, store: &Application, shared: &Shared, fleet: &Fleet, step: &Plan) -> bool {
         let (Some(plan), Some(next), Phase::Warming) = (&fleet.plan, step.next, step.phase) else {
             return true;
@@ -168,21 +175,14 @@ impl Resharding {
             }
             return false;
         }
-        let is_alive = |lease: &store::Lease| {
-            lease.shard.count == next && lease.remaining.is_some()
-        };
+        let is_alive = |lease: &Lease| lease.shard.count == next && lease.remaining.is_some();
         if fleet.leases.iter().any(is_alive) {
             return false;
         }
         match store.tails(plan.current).await {
             // They would end this set before its time.
-            Ok(tails) if !tails.is_empty() => return false,
-            Ok(_) => {}
-            Err(error) => return forgiven("the tails cannot be read", &error),
-        }
-        match store.forget(next).await {
-            Ok(()) => true,
-            Err(error) => forgiven("an old set cannot be forgotten", &error),
+            Ok(tails) => tails.is_empty(),
+            Err(error) => forgiven("the tails cannot be read", &error),
         }
     }
 
@@ -193,7 +193,11 @@ impl Resharding {
         };
         let (from, dropped) = (before.current, before.next);
         let is_done = now.current != from;
-        let to = if is_done { Some(now.current) } else { now.next.or(dropped) };
+        let to = if is_done {
+            Some(now.current)
+        } else {
+            now.next.or(dropped)
+        };
         let (phase, detail) = match now.phase {
             Phase::Warming => (
                 ReshardPhase::Warming,
@@ -219,12 +223,10 @@ impl Resharding {
             phase: phase.into(),
             detail: detail.to_owned(),
         });
-        if is_done {
-            self.policy.adviser.relieved();
-        }
         let wanted = [Some(now.current), now.next];
         let gone = [Some(from), dropped].into_iter().flatten();
-        self.closed.extend(gone.filter(|count| !wanted.contains(&Some(*count))));
+        self.closed
+            .extend(gone.filter(|count| !wanted.contains(&Some(*count))));
     }
 
     /// Whether this replica may run shards that the plan does not have.
@@ -270,7 +272,10 @@ impl Resharding {
         let wanted = [Some(plan.current), plan.next];
         self.closed.retain(|count| !wanted.contains(&Some(*count)));
         for count in self.closed.clone() {
-            let mut held = fleet.leases.iter().filter(|lease| lease.remaining.is_some());
+            let mut held = fleet
+                .leases
+                .iter()
+                .filter(|lease| lease.remaining.is_some());
             if held.any(|lease| lease.shard.count == count) {
                 continue;
             }
@@ -293,7 +298,9 @@ impl Resharding {
             Phase::Warming => 1,
             Phase::Switching => 2,
         });
-        shared.board.beside(next.filter(|_| *phase == Phase::Warming));
+        shared
+            .board
+            .beside(next.filter(|_| *phase == Phase::Warming));
     }
 }
 

@@ -69,8 +69,21 @@ fn the_replica_that_started_last_decides() {
     fleet.replicas[1].leaving = true;
     assert_eq!(wanted(&fleet, "b", ADVICE), Some(4));
     fleet.replicas = vec![replica("b", 1, Some(4)), replica("a", 2, None)];
-    assert_eq!(wanted(&fleet, "b", ADVICE), None, "only a knows what Discord told it");
+    assert_eq!(
+        wanted(&fleet, "b", ADVICE),
+        None,
+        "only a knows what Discord told it"
+    );
     assert_eq!(wanted(&fleet, "a", ADVICE), Some(12));
+    let required = Advice {
+        is_required: true,
+        ..ADVICE
+    };
+    assert_eq!(
+        wanted(&fleet, "b", required),
+        Some(12),
+        "it was b that was refused"
+    );
     fleet.replicas = Vec::new();
     assert_eq!(wanted(&fleet, "a", ADVICE), None);
 }
@@ -83,7 +96,11 @@ fn a_recommendation_counts_when_it_is_much_more() {
     }
     assert_eq!(wanted(&fleet(None, Vec::new()), "a", ADVICE), Some(12));
     let warming = fleet(Some(plan(4, Some(10), Phase::Warming)), Vec::new());
-    assert_eq!(wanted(&warming, "a", ADVICE), Some(10), "what began is not given up");
+    assert_eq!(
+        wanted(&warming, "a", ADVICE),
+        Some(10),
+        "what began is not given up"
+    );
 }
 
 #[test]
@@ -155,12 +172,22 @@ fn the_next_set_takes_over_when_all_has_been_in_place_for_a_while() {
 fn whatever_happens_to_a_shard_begins_the_wait_anew() {
     let start = Instant::now();
     let changes: [(&str, fn(&mut Fleet)); 6] = [
-        ("an old shard has another owner", |fleet| fleet.leases[0].token = 2),
-        ("an old shard has no owner", |fleet| fleet.leases[1].remaining = None),
-        ("a new shard is not ready", |fleet| fleet.leases[3].status = Status::Away),
-        ("a new shard has another owner", |fleet| fleet.leases[4].token = 2),
+        ("an old shard has another owner", |fleet| {
+            fleet.leases[0].token = 2
+        }),
+        ("an old shard has no owner", |fleet| {
+            fleet.leases[1].remaining = None
+        }),
+        ("a new shard is not ready", |fleet| {
+            fleet.leases[3].status = Status::Away
+        }),
+        ("a new shard has another owner", |fleet| {
+            fleet.leases[4].token = 2
+        }),
         ("a new shard has no owner", |fleet| drop(fleet.leases.pop())),
-        ("its owner is about to stop", |fleet| fleet.replicas[0].leaving = true),
+        ("its owner is about to stop", |fleet| {
+            fleet.replicas[0].leaving = true
+        }),
     ];
     for (what, change) in changes {
         let mut calm = Calm::default();
@@ -173,7 +200,10 @@ fn whatever_happens_to_a_shard_begins_the_wait_anew() {
     let mut calm = Calm::default();
     calm.note(&ready(), start);
     calm.disturb();
-    assert!(!calm.note(&ready(), start + SETTLED), "nobody knows what happened");
+    assert!(
+        !calm.note(&ready(), start + SETTLED),
+        "nobody knows what happened"
+    );
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! A shard while the number of shards changes: it holds back, takes over, or ends for good.
 
 use super::{DRAIN, Over, Shard, Taken};
-use crate::{
-    Error, connection::Connection, reshard::Place, shard::part::Verdict, status::status,
-};
+use crate::{Error, connection::Connection, reshard::Place, shard::part::Verdict, status::status};
 use broker::Message;
 use store::{Session, Status};
 use tokio::time::{self, Instant};
@@ -103,7 +101,11 @@ impl Shard {
             true => self.part.is_ready(Instant::now()),
             false => self.due.is_empty() && self.lane.confirmed() >= self.released,
         };
-        let status = if is_standby { Status::Standby } else { Status::Live };
+        let status = if is_standby {
+            Status::Standby
+        } else {
+            Status::Live
+        };
         if !is_so || board.status(shard) == status {
             return;
         }
@@ -155,7 +157,10 @@ impl Shard {
 
     /// The highest sequence that another process may take the session up from, if there is a limit.
     pub(super) fn floor(&self) -> Option<u64> {
-        let due = self.due.front().map(|(sequence, _)| sequence.saturating_sub(1));
+        let due = self
+            .due
+            .front()
+            .map(|(sequence, _)| sequence.saturating_sub(1));
         due.or_else(|| self.part.floor(self.as_of))
     }
 

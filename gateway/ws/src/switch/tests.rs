@@ -131,7 +131,11 @@ fn a_hold_reaches_further_back_than_a_tail() {
     assert_eq!(tail.encode().len(), 21 * 8);
     assert_eq!(tail.floor(), Some(38), "all of the tail comes again");
     assert_eq!(hold.events.front().map(|held| held.sequence), Some(29));
-    assert_eq!(hold.floor(now), Some(48), "what may be unpublished comes again");
+    assert_eq!(
+        hold.floor(now),
+        Some(48),
+        "what may be unpublished comes again"
+    );
 }
 
 #[test]
@@ -208,7 +212,10 @@ fn what_the_new_set_has_passed_strikes_nothing_any_more() {
     hold.push(now, fingerprint(2), 1, (2, ()));
     let (kept, suppressed) = hold.release(Some(now), &mut struck);
     assert_eq!((kept.len(), suppressed), (0, 1));
-    assert!(!struck.strike(fingerprint(1)), "another one, equal to the first");
+    assert!(
+        !struck.strike(fingerprint(1)),
+        "another one, equal to the first"
+    );
     assert!(struck.strike(fingerprint(3)), "still on its way");
 }
 
