@@ -37,6 +37,8 @@ fn token_and_intents_are_enough() {
     assert_eq!(application.presence, None);
     assert_eq!(config.lease_ttl, Duration::from_secs(10));
     assert_eq!(config.identify_reserve, 10);
+    assert!((config.reshard_threshold - 1.5).abs() < f64::EPSILON);
+    assert_eq!(config.reshard_interval, Duration::from_secs(600));
     assert_eq!(config.stall_timeout, Duration::from_secs(5));
     assert!(application.batches.is_empty());
     assert_eq!(config.broker.spool, None);
