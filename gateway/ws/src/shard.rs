@@ -120,8 +120,8 @@ pub(crate) struct Shard {
     part: Part<Message>,
     /// What was held back and is to be published, before anything that comes.
     due: VecDeque<(u64, Message)>,
-    /// The sequence of the last of them.
-    released: u64,
+    /// The sequence of the last of them, until it is confirmed and reported.
+    released: Option<u64>,
     /// How the present connection came to the session, once it has it.
     connection: Option<SessionStart>,
     /// Whether Discord refuses the shard, as it has too many guilds: another set will have them.
@@ -159,7 +159,7 @@ impl Shard {
             as_of: None,
             part: Part::Live,
             due: VecDeque::new(),
-            released: 0,
+            released: None,
             connection: None,
             is_barred: false,
         }
@@ -282,8 +282,9 @@ impl Shard {
                 biased;
                 () = stop.cancelled(), if !connection.awaits_ready() => return Ok(Over::Stopped),
                 _ = self.tick.tick() => {
-                    self.report_soon();
                     self.show();
+                    self.report_soon();
+                    self.note_release();
                     self.shared.metrics.latency(self.lease.shard, connection.latency());
                     match self.shared.permits.exhausted() {
                         Some(why) if connection.awaits_permit() => {
@@ -441,7 +442,7 @@ impl Shard {
         });
         self.lane = self.shared.broker.lane();
         self.progress = Progress::default();
-        self.released = 0;
+        self.released = None;
         self.line.session_lost();
         if !self.part.is_plain() {
             let ready = frame.payload.text().unwrap_or_default();

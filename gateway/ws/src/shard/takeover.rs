@@ -45,7 +45,8 @@ impl Shard {
             tracing::error!(reason, "some events are published twice, under other ids");
         }
         self.shared.metrics.suppressed(released.suppressed);
-        self.released = released.events.back().map_or(0, |(sequence, _)| *sequence);
+        let last = released.events.back();
+        self.released = Some(last.map_or(0, |(sequence, _)| *sequence));
         self.due.extend(released.events);
     }
 
@@ -90,6 +91,15 @@ impl Shard {
         Taken::Over(Over::Stalled)
     }
 
+    /// After a report: is all confirmed that was given free, the next owner does not need the tails,
+    /// by the time of the next report at the latest.
+    pub(super) fn note_release(&mut self) {
+        let confirmed = self.lane.confirmed();
+        if self.due.is_empty() && self.released.is_some_and(|last| confirmed >= last) {
+            self.released = None;
+        }
+    }
+
     /// Says how the shard is, if it has a session.
     pub(super) fn show(&self) {
         let Some(start) = self.connection else {
@@ -99,7 +109,7 @@ impl Shard {
         let is_standby = self.part.is_standby();
         let is_so = match is_standby {
             true => self.part.is_ready(Instant::now()),
-            false => self.due.is_empty() && self.lane.confirmed() >= self.released,
+            false => self.due.is_empty() && self.released.is_none(),
         };
         let status = if is_standby {
             Status::Standby
