@@ -152,6 +152,9 @@ fn there_is_a_way_back_from_warming_only() {
     assert_eq!(brief(step(&switching, Some(2), true)), None);
 }
 
+/// What happens to the fleet, in words and in deed.
+type Change = (&'static str, fn(&mut Fleet));
+
 /// Two shards that publish, four that stand by.
 fn ready() -> Fleet {
     let mut all = leases(2, Status::Away);
@@ -171,7 +174,7 @@ fn the_next_set_takes_over_when_all_has_been_in_place_for_a_while() {
 #[test]
 fn whatever_happens_to_a_shard_begins_the_wait_anew() {
     let start = Instant::now();
-    let changes: [(&str, fn(&mut Fleet)); 6] = [
+    let changes: [Change; 6] = [
         ("an old shard has another owner", |fleet| {
             fleet.leases[0].token = 2
         }),
