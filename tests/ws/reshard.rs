@@ -268,7 +268,8 @@ async fn the_number_of_shards_is_changed_back_while_the_next_set_connects() -> R
     scene.replace(0, "4").await?;
     scene.until_said(WARMING).await?;
     scene.connected(4).await?;
-    scene.replace(0, "2").await?;
+    scene.fleet.set("DISCORD_SHARD_COUNT", "2");
+    scene.fleet.start(2)?;
     scene
         .until_said("the number of shards stays after all")
         .await?;

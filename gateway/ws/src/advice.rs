@@ -77,7 +77,6 @@ impl Adviser {
         let inner = &self.0;
         loop {
             let waited = async {
-                time::sleep(PAUSE.min(inner.every)).await;
                 let asked = time::timeout(inner.every, inner.ask.notified()).await;
                 tracing::debug!(by_itself = asked.is_err(), "asking Discord for the gateway");
                 inner.rest.gateway_bot().await
@@ -96,6 +95,10 @@ impl Adviser {
                     );
                     inner.outage.began(&error);
                 }
+            }
+            let pause = time::sleep(PAUSE.min(inner.every));
+            if stop.run_until_cancelled(pause).await.is_none() {
+                return;
             }
         }
     }

@@ -200,14 +200,7 @@ impl Application {
             reports,
             Arc::clone(&self.common.transcoder),
         );
-        let adviser = shared.adviser.clone();
-        let advising = adviser.clone().run(stop.clone());
-        context.tasks.spawn("recommendation", advising);
-        let policy = Policy {
-            threshold: self.common.config.reshard_threshold,
-            reserve: self.common.config.identify_reserve,
-            adviser,
-        };
+        let policy = self.policy(shared.adviser.clone(), stop);
         let parts = Parts {
             store,
             is_shared: self.common.store.is_shared(),
@@ -221,6 +214,17 @@ impl Application {
             sessions,
         };
         Owner::new(parts, policy)
+    }
+
+    /// What a change of the number of shards depends on. Starts the task that asks Discord.
+    fn policy(&self, adviser: Adviser, stop: &CancellationToken) -> Policy {
+        let asking = adviser.clone().run(stop.clone());
+        self.common.context.tasks.spawn("recommendation", asking);
+        Policy {
+            threshold: self.common.config.reshard_threshold,
+            reserve: self.common.config.identify_reserve,
+            adviser,
+        }
     }
 
     /// What all shards share. Starts the task that tells workers of them.

@@ -104,6 +104,22 @@ impl Board {
         self.set(shard, Status::Live, live);
     }
 
+    /// A shard has a session, and holds its events back.
+    pub(crate) fn standby(&self, shard: Shard, start: SessionStart, sequence: Option<u64>) {
+        let detail = "connected, and waits for the set before to end";
+        let standby = ShardStatus {
+            session_start: start.into(),
+            sequence,
+            ..status(ShardState::Standby, ShardReason::Connected, detail)
+        };
+        self.set(shard, Status::Standby, standby);
+    }
+
+    /// The shards of a set of this size do not count yet, if there is one.
+    pub(crate) fn beside(&self, count: Option<u32>) {
+        self.change(|state| state.beside = count);
+    }
+
     /// A shard is not connected: this is its status.
     pub(crate) fn down(&self, shard: Shard, away: ShardStatus) {
         self.set(shard, Status::Away, away);
@@ -120,25 +136,6 @@ impl Board {
     /// Workers are told how far a change of the number of shards is.
     pub(crate) fn reshard(&self, reshard: Reshard) {
         self.herald.reshard(reshard);
-    }
-
-    /// A shard has a session, and holds its events back.
-    pub(crate) fn standby(&self, shard: Shard, start: SessionStart, sequence: Option<u64>) {
-        if self.status(shard) == Status::Standby {
-            return;
-        }
-        let detail = "connected, and waits until its set takes over";
-        let standby = ShardStatus {
-            session_start: start.into(),
-            sequence,
-            ..status(ShardState::Standby, ShardReason::Connected, detail)
-        };
-        self.set(shard, Status::Standby, standby);
-    }
-
-    /// The shards of a set of this size do not count yet, if there is one.
-    pub(crate) fn beside(&self, count: Option<u32>) {
-        self.change(|state| state.beside = count);
     }
 
     /// Why this replica is not ready even if all its shards are connected; `None` when nothing is

@@ -45,7 +45,7 @@ pub(crate) fn wanted(fleet: &Fleet, me: &str, advice: Advice) -> Option<u32> {
     if newest.shard_count.is_some() {
         return newest.shard_count;
     }
-    if newest.id != me {
+    if newest.id != me && !advice.is_required {
         return None;
     }
     let Some(plan) = &fleet.plan else {

@@ -124,12 +124,10 @@ pub(crate) struct Shard {
     part: Part<Message>,
     /// What was held back and is to be published, before anything that comes.
     due: VecDeque<(u64, Message)>,
-    /// The sequence of the last of them.
-    released: u64,
-    /// Whether the present connection has the session.
-    is_connected: bool,
-    /// How its session began there.
-    start: SessionStart,
+    /// The sequence of the last of them, until it is confirmed and reported.
+    released: Option<u64>,
+    /// How the present connection came to the session, once it has it.
+    connection: Option<SessionStart>,
     /// Whether Discord refuses the shard, as it has too many guilds: another set will have them.
     is_barred: bool,
     /// What became of the events.
@@ -168,9 +166,8 @@ impl Shard {
             as_of: None,
             part: Part::Live,
             due: VecDeque::new(),
-            released: 0,
-            is_connected: false,
-            start: SessionStart::Unspecified,
+            released: None,
+            connection: None,
             is_barred: false,
         }
     }
@@ -213,7 +210,7 @@ impl Shard {
                 .connecting(self.lease.shard, resume.is_some());
             let mut connection = self.shared.dialer.dial(self.lease.shard, resume.as_ref());
             let over = self.drive(&mut connection, stop).await;
-            self.is_connected = false;
+            self.connection = None;
             self.shared.metrics.disconnected(self.lease.shard);
             self.line.disconnected();
             if matches!(over, Ok(Over::Ended)) {
@@ -282,21 +279,23 @@ impl Shard {
         stop: &CancellationToken,
     ) -> Result<Over, Error> {
         loop {
+            if self.turn.has_changed().unwrap_or_default() {
+                self.follow();
+            }
+            if !self.due.is_empty()
+                && let Some(over) = self.flush(stop).await?
+            {
+                return Ok(over);
+            }
             let ends = self.place == Place::Ending && connection.is_active();
             let taken = tokio::select! {
                 biased;
                 () = stop.cancelled(), if !connection.awaits_ready() => return Ok(Over::Stopped),
-                _ = self.turn.changed() => {
-                    self.follow();
-                    match self.flush(stop).await? {
-                        Some(over) => return Ok(over),
-                        None => continue,
-                    }
-                }
                 _ = self.tick.tick() => {
-                    self.report_soon();
                     self.count();
                     self.show();
+                    self.report_soon();
+                    self.note_release();
                     self.shared.metrics.latency(self.lease.shard, connection.latency());
                     match self.shared.permits.exhausted() {
                         Some(why) if connection.awaits_permit() => {
@@ -312,6 +311,11 @@ impl Shard {
                     }
                 }
                 input = connection.next() => self.take(connection, input),
+                // Only asked for when nothing has come, since it takes longer.
+                _ = self.turn.changed() => {
+                    self.turn.mark_changed();
+                    continue;
+                }
                 // Nothing more has come.
                 () = future::ready(()), if ends => return Ok(Over::Ended),
             };
@@ -459,7 +463,7 @@ impl Shard {
         });
         self.lane = self.shared.lane(self.lease.shard);
         self.progress = Progress::default();
-        self.released = 0;
+        self.released = None;
         self.line.session_lost();
         if !self.part.is_plain() {
             let ready = frame.payload.text().unwrap_or_default();
@@ -479,8 +483,7 @@ impl Shard {
         self.shared.gateway_outage.is_over();
         self.detour = false;
         self.line.connected();
-        self.start = start;
-        self.is_connected = true;
+        self.connection = Some(start);
         self.show();
         self.shared.metrics.connected(self.lease.shard, how);
         tracing::info!(

@@ -232,7 +232,8 @@ fn why(
         (Err(error), _) => return (ShardReason::Refused, chain(error).into()),
         (Ok(()), State::Fenced) => ShardReason::LeaseLost,
         (Ok(()), State::Running) if is_halted => ShardReason::Refused,
-        (Ok(()), State::Running) => ShardReason::Unspecified,
+        // Its set has ended.
+        (Ok(()), State::Running) => ShardReason::Reshard,
         (Ok(()), State::Stopping { reason, .. }) => reason,
     };
     let detail = match reason {

@@ -8,7 +8,7 @@ use crate::{
 };
 use boot::chain;
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
-use store::{Application, Fleet, Phase, Plan, Replica, Shard};
+use store::{Application, Fleet, Lease, Phase, Plan, Replica, Shard};
 use tokio::time::Instant;
 use wire::gateway::v1::{Reshard, ReshardPhase};
 
@@ -93,7 +93,7 @@ impl Resharding {
                 return Ok(None);
             };
             if holds.says_the_same(&step) {
-                self.stepped(shared, plan.as_ref(), &holds);
+                self.stepped(plan.as_ref(), &holds, shared);
             }
             plan = Some(holds);
         }
@@ -104,6 +104,9 @@ impl Resharding {
         let Some(tails) = self.tails(store, fleet, &plan).await else {
             return Ok(None);
         };
+        if plan.current != self.turn.plan.current {
+            self.policy.adviser.relieved();
+        }
         let has_begun = fleet.plan.as_ref().map(|plan| plan.phase) == Some(Phase::Switching);
         self.turn = Turn {
             as_of: if has_begun {
@@ -148,8 +151,8 @@ impl Resharding {
         })
     }
 
-    /// Whether a step can be taken now: a set that is to connect has to have its identifies, and
-    /// nothing may be left of a set of the same size.
+    /// Whether a step can be taken now: a set that is to connect has to have its identifies, one of the
+    /// same size has to be gone, and nothing may be left of an earlier end of the current one.
     async fn may(&self, store: &Application, shared: &Shared, fleet: &Fleet, step: &Plan) -> bool {
         let (Some(plan), Some(next), Phase::Warming) = (&fleet.plan, step.next, step.phase) else {
             return true;
@@ -172,58 +175,51 @@ impl Resharding {
             }
             return false;
         }
-        let is_alive =
-            |lease: &store::Lease| lease.shard.count == next && lease.remaining.is_some();
+        let is_alive = |lease: &Lease| lease.shard.count == next && lease.remaining.is_some();
         if fleet.leases.iter().any(is_alive) {
             return false;
         }
         match store.tails(plan.current).await {
             // They would end this set before its time.
-            Ok(tails) if !tails.is_empty() => return false,
-            Ok(_) => {}
-            Err(error) => return forgiven("the tails cannot be read", &error),
-        }
-        match store.forget(next).await {
-            Ok(()) => true,
-            Err(error) => forgiven("an old set cannot be forgotten", &error),
+            Ok(tails) => tails.is_empty(),
+            Err(error) => forgiven("the tails cannot be read", &error),
         }
     }
 
-    /// This replica took a step of the plan: it tells workers.
-    fn stepped(&mut self, shared: &Shared, before: Option<&Plan>, now: &Plan) {
+    /// This replica took a step of the plan.
+    fn stepped(&mut self, before: Option<&Plan>, now: &Plan, shared: &Shared) {
         let Some(before) = before else {
             return;
         };
         let (from, dropped) = (before.current, before.next);
-        let (phase, to, detail) = match (now.phase, now.next) {
-            (Phase::Warming, Some(to)) => (
+        let is_done = now.current != from;
+        let to = if is_done {
+            Some(now.current)
+        } else {
+            now.next.or(dropped)
+        };
+        let (phase, detail) = match now.phase {
+            Phase::Warming => (
                 ReshardPhase::Warming,
-                to,
                 "the number of shards changes: the new set connects beside the old one",
             ),
-            (Phase::Switching, Some(to)) => (
+            Phase::Switching => (
                 ReshardPhase::Switching,
-                to,
                 "the new set of shards is ready and takes over",
             ),
-            _ if now.current == from => (
-                ReshardPhase::Abandoned,
-                dropped.unwrap_or_default(),
-                "the number of shards stays after all",
+            Phase::Steady if is_done => (
+                ReshardPhase::Done,
+                "the number of shards has changed: the old set is closed",
             ),
-            _ => {
-                self.policy.adviser.relieved();
-                (
-                    ReshardPhase::Done,
-                    now.current,
-                    "the number of shards has changed",
-                )
-            }
+            Phase::Steady => (
+                ReshardPhase::Abandoned,
+                "the number of shards stays after all: the new set is closed",
+            ),
         };
         tracing::info!(from, to, "{detail}");
         shared.board.reshard(Reshard {
             from_count: from,
-            to_count: to,
+            to_count: to.unwrap_or(from),
             phase: phase.into(),
             detail: detail.to_owned(),
         });

@@ -75,6 +75,15 @@ fn the_replica_that_started_last_decides() {
         "only a knows what Discord told it"
     );
     assert_eq!(wanted(&fleet, "a", ADVICE), Some(12));
+    let required = Advice {
+        is_required: true,
+        ..ADVICE
+    };
+    assert_eq!(
+        wanted(&fleet, "b", required),
+        Some(12),
+        "it was b that was refused"
+    );
     fleet.replicas = Vec::new();
     assert_eq!(wanted(&fleet, "a", ADVICE), None);
 }
@@ -143,6 +152,9 @@ fn there_is_a_way_back_from_warming_only() {
     assert_eq!(brief(step(&switching, Some(2), true)), None);
 }
 
+/// What happens to the fleet, in words and in deed.
+type Change = (&'static str, fn(&mut Fleet));
+
 /// Two shards that publish, four that stand by.
 fn ready() -> Fleet {
     let mut all = leases(2, Status::Away);
@@ -162,7 +174,7 @@ fn the_next_set_takes_over_when_all_has_been_in_place_for_a_while() {
 #[test]
 fn whatever_happens_to_a_shard_begins_the_wait_anew() {
     let start = Instant::now();
-    let changes: [(&str, fn(&mut Fleet)); 6] = [
+    let changes: [Change; 6] = [
         ("an old shard has another owner", |fleet| {
             fleet.leases[0].token = 2
         }),

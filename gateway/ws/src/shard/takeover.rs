@@ -3,7 +3,7 @@
 use super::{DRAIN, Over, Shard, Taken};
 use crate::{Error, connection::Connection, reshard::Place, shard::part::Verdict, status::status};
 use broker::Message;
-use store::Session;
+use store::{Session, Status};
 use tokio::time::{self, Instant};
 use tokio_util::sync::CancellationToken;
 use transcode::Payload;
@@ -45,7 +45,8 @@ impl Shard {
             tracing::error!(reason, "some events are published twice, under other ids");
         }
         self.shared.metrics.suppressed(released.suppressed);
-        self.released = released.events.back().map_or(0, |(sequence, _)| *sequence);
+        let last = released.events.back();
+        self.released = Some(last.map_or(0, |(sequence, _)| *sequence));
         self.due.extend(released.events);
     }
 
@@ -103,25 +104,50 @@ impl Shard {
         }
     }
 
-    /// Says how the shard is.
+    /// After a report: is all confirmed that was given free, the next owner does not need the tails,
+    /// by the time of the next report at the latest.
+    pub(super) fn note_release(&mut self) {
+        let confirmed = self.lane.confirmed();
+        if self.due.is_empty() && self.released.is_some_and(|last| confirmed >= last) {
+            self.released = None;
+        }
+    }
+
+    /// Says how the shard is, if it has a session.
     pub(super) fn show(&self) {
-        let board = &self.shared.board;
-        if !self.is_connected {
-        } else if self.part.is_standby() {
-            if self.part.is_ready(Instant::now()) {
-                board.standby(self.lease.shard, self.start, self.safe());
-            }
-        } else if self.due.is_empty() && self.lane.confirmed() >= self.released {
-            board.up(self.lease.shard, self.start, self.safe());
+        let Some(start) = self.connection else {
+            return;
+        };
+        let (board, shard) = (&self.shared.board, self.lease.shard);
+        let is_standby = self.part.is_standby();
+        let is_so = match is_standby {
+            true => self.part.is_ready(Instant::now()),
+            false => self.due.is_empty() && self.released.is_none(),
+        };
+        let status = if is_standby {
+            Status::Standby
+        } else {
+            Status::Live
+        };
+        if !is_so || board.status(shard) == status {
+            return;
+        }
+        let sequence = self.safe();
+        match is_standby {
+            true => board.standby(shard, start, sequence),
+            false => board.up(shard, start, sequence),
         }
     }
 
     /// What is held back takes no more: the connection was closed resumably.
     pub(super) fn wait_full(&self) {
-        let reason = "waits for the set before, and can hold no more events back";
         let away = ShardStatus {
             sequence: self.safe(),
-            ..status(ShardState::Away, ShardReason::Reshard, reason)
+            ..status(
+                ShardState::Away,
+                ShardReason::Reshard,
+                "no more events can be held back: resumes when the set before has ended",
+            )
         };
         self.shared.board.down(self.lease.shard, away);
         tracing::warn!(
