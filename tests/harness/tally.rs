@@ -212,6 +212,18 @@ impl Tally {
         }
     }
 
+    /// Of the events that the simulator has marked, up to this number: which did not come, whatever the session,
+    /// and which came under more than one id.
+    pub fn marked(&self, last: u64) -> (Vec<u64>, Vec<u64>) {
+        let count = |number: &u64| {
+            let index = usize::try_from(*number).unwrap_or(usize::MAX);
+            self.marks.get(index).copied().unwrap_or_default()
+        };
+        let missing = (1..=last).filter(|number| count(number) == 0);
+        let twins = (1..=last).filter(|number| count(number) > 1);
+        (missing.collect(), twins.collect())
+    }
+
     /// Compares with what the simulator has dispatched. Of a session that has ended, only what was sent by then
     /// could still come.
     pub fn account(&self, emitted: &Emitted, state: &State) -> Account {

@@ -63,7 +63,9 @@ async fn a_refused_token_ends_its_own_application_alone() -> Result<()> {
         &["shards of applications[0]", "refused the bot token"],
     )
     .await?;
-    says(&service, "metrics", &["gateway_ws_application_failed"]).await?;
+    let refused = r#"gateway_ws_refused_total{application="0",reason="token"} 1"#;
+    let failed = "gateway_ws_application_failed";
+    says(&service, "metrics", &[refused, failed]).await?;
     let log = service.log();
     ensure!(
         log.contains("an application was given up; the others go on"),

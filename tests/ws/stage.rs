@@ -97,12 +97,13 @@ impl Stage {
         ids.collect()
     }
 
-    /// Waits until the service has written every event that was dispatched.
+    /// Waits until the service has written every event that was dispatched; returns Discord's events.
     pub(crate) async fn everything_written(&self, service: &Service) -> Result<Vec<Value>> {
         let expected = self.dispatched();
         let everything = || Ok(ids(&service.messages()?).is_superset(&expected));
         service.until("every event", everything).await?;
-        service.messages()
+        let messages = service.messages()?.into_iter();
+        Ok(messages.filter(|message| !is_own(message)).collect())
     }
 
     /// Fails when the client broke one of Discord's rules.
@@ -113,10 +114,16 @@ impl Stage {
     }
 }
 
-/// The ids of messages.
+/// Whether this is an event that the service makes itself.
+fn is_own(message: &Value) -> bool {
+    message["body"]["source"] == "SOURCE_GATEWAY"
+}
+
+/// The ids of Discord's events.
 pub(crate) fn ids(messages: &[Value]) -> BTreeSet<String> {
     messages
         .iter()
+        .filter(|message| !is_own(message))
         .filter_map(|message| message["message_id"].as_str())
         .map(str::to_owned)
         .collect()

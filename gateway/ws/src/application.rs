@@ -2,6 +2,7 @@
 
 use crate::{
     Config, Error,
+    advice::Adviser,
     board::Board,
     command::Commands,
     config,
@@ -10,9 +11,11 @@ use crate::{
     keeper::Keeper,
     metrics::Metrics,
     once::Once,
-    owner::{Crew, Owner, Parts},
+    outage::Outage,
+    owner::{Crew, Owner, Parts, Policy},
     pulse::Pulse,
     shared::Shared,
+    status,
 };
 use boot::{Backoff, Check, Context, chain};
 use broker::Broker;
@@ -25,7 +28,7 @@ use std::{
 };
 use store::{Replica, Store};
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, OnceCell, mpsc},
     time,
 };
 use tokio_util::sync::CancellationToken;
@@ -92,7 +95,13 @@ impl Application {
             return Ok(());
         };
         let failed = |id: u64| self.common.metrics.of(id).failed();
-        let (gateway, id) = asked.inspect_err(|_| failed(self.config.id.unwrap_or_default()))?;
+        let (gateway, id) = asked.inspect_err(|error| {
+            let id = self.config.id.unwrap_or_default();
+            failed(id);
+            if matches!(error, Error::Discord(discord::Error::Unauthorized { .. })) {
+                self.common.metrics.of(id).refused("token");
+            }
+        })?;
         if !is_gateway_url(&gateway.url) {
             return Err(Error::GatewayUrl(gateway.url));
         }
@@ -126,15 +135,16 @@ impl Application {
     /// Asks Discord what the start needs.
     async fn ask(&self, rest: &Rest) -> Result<(GatewayBot, u64), Error> {
         let check = self.check("discord");
-        let gateway = insist("ask Discord for the gateway", &check, || rest.gateway_bot()).await?;
+        let metrics = self.common.metrics.of(self.config.id.unwrap_or_default());
+        let outage = Outage::of_rest(Arc::new(metrics));
+        let ask = || rest.gateway_bot();
+        let gateway = insist("ask Discord for the gateway", &check, &outage, ask).await?;
         let id = match self.config.id {
             Some(id) => id,
             None => {
-                insist("ask Discord for the application", &check, || {
-                    rest.application()
-                })
-                .await?
-                .id
+                let ask = || rest.application();
+                let what = "ask Discord for the application";
+                insist(what, &check, &outage, ask).await?.id
             }
         };
         check.up();
@@ -146,8 +156,8 @@ impl Application {
     fn owner(&self, rest: Rest, gateway: &GatewayBot, id: u64, stop: &CancellationToken) -> Owner {
         let Common { context, .. } = &self.common;
         let store = self.common.store.application(id);
-        let shared = Arc::new(self.shared(rest.clone(), gateway, id));
         let me = self.replica(gateway);
+        let shared = Arc::new(self.shared(rest.clone(), gateway, &me.id, id));
         let issuer = Issuer::new(
             shared.permits.clone(),
             store.clone(),
@@ -156,6 +166,7 @@ impl Application {
             self.common.config.identify_reserve,
             shared.pulse.clone(),
             Arc::clone(&shared.metrics),
+            Arc::clone(&shared.rest_outage),
         );
         context.tasks.spawn("identify", issuer.run(stop.clone()));
         let (commands, door) = Commands::open(
@@ -189,33 +200,61 @@ impl Application {
             reports,
             Arc::clone(&self.common.transcoder),
         );
-        Owner::new(Parts {
+        let policy = self.policy(shared.adviser.clone(), stop);
+        let parts = Parts {
             store,
             is_shared: self.common.store.is_shared(),
             me,
             ttl: self.common.config.lease_ttl,
-            recommended: gateway.shards,
             crew,
             shared,
             fenced,
             again,
             leases: self.check("leases"),
             sessions,
-        })
+        };
+        Owner::new(parts, policy)
     }
 
-    /// What all shards share.
-    fn shared(&self, rest: Rest, gateway: &GatewayBot, id: u64) -> Shared {
+    /// What a change of the number of shards depends on. Starts the task that asks Discord.
+    fn policy(&self, adviser: Adviser, stop: &CancellationToken) -> Policy {
+        let asking = adviser.clone().run(stop.clone());
+        self.common.context.tasks.spawn("recommendation", asking);
+        Policy {
+            threshold: self.common.config.reshard_threshold,
+            reserve: self.common.config.identify_reserve,
+            adviser,
+        }
+    }
+
+    /// What all shards share. Starts the task that tells workers of them.
+    fn shared(&self, rest: Rest, gateway: &GatewayBot, replica: &str, id: u64) -> Shared {
+        let metrics = Arc::new(self.common.metrics.of(id));
+        let (broker, counted) = (&self.common.broker, Arc::clone(&metrics));
+        let (herald, courier) = status::open(broker, id, replica, counted);
+        self.common.context.tasks.spawn("status", courier.run());
         let config = &self.common.config;
         let permits = Permits::default();
+        let rest_outage = Arc::new(Outage::of_rest(Arc::clone(&metrics)));
         Shared {
             application_id: id,
+            adviser: Adviser::new(
+                rest.clone(),
+                gateway,
+                Arc::clone(&rest_outage),
+                config.reshard_interval,
+            ),
+            rest_outage,
             broker: self.common.broker.clone(),
-            board: Board::new(self.check("shards")),
+            board: Board::new(self.check("shards"), herald),
             dialer: Dialer::new(&gateway.url, &self.config, permits.clone()),
             intents: self.config.intents,
+            is_auto: self.config.shard_count.is_none(),
+            halted: CancellationToken::new(),
+            disallowed: OnceCell::new(),
+            gateway_outage: Outage::of_gateway(Arc::clone(&metrics)),
             logged: Once::default(),
-            metrics: Arc::new(self.common.metrics.of(id)),
+            metrics,
             permits,
             pulse: Pulse::new(config.lease_ttl),
             rest,
@@ -253,21 +292,30 @@ impl Application {
 }
 
 /// Asks Discord until it answers, or refuses for good.
-async fn insist<T, F>(what: &str, check: &Check, ask: impl Fn() -> F) -> Result<T, Error>
+async fn insist<T, F>(
+    what: &str,
+    check: &Check,
+    outage: &Outage,
+    ask: impl Fn() -> F,
+) -> Result<T, Error>
 where
     F: Future<Output = Result<T, discord::Error>>,
 {
     let mut backoff = Backoff::new(RETRY.0, RETRY.1);
     loop {
         match ask().await {
-            Ok(answer) => return Ok(answer),
+            Ok(answer) => {
+                outage.is_over();
+                return Ok(answer);
+            }
             Err(error) if !error.is_transient() => return Err(error.into()),
             Err(error) => {
                 let wait = error.retry_after().unwrap_or_else(|| backoff.next());
                 let reason = chain(&error);
                 check.down(format!("cannot {what}: {reason}"));
                 let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-                tracing::warn!(reason, wait_ms, "cannot {what}; trying again");
+                tracing::debug!(reason, wait_ms, "cannot {what}; trying again");
+                outage.began(&reason);
                 time::sleep(wait).await;
             }
         }

@@ -15,12 +15,14 @@ mod outbox;
 mod payload;
 mod question;
 
+pub(crate) use self::heard::{guild, guilds};
+
 use self::{
     errand::{Done, Errand},
     failure::{exhausted, failure, too_late, unavailable},
     job::{Job, Method, SERVICE, To, binding},
 };
-use crate::metrics::Metrics;
+use crate::{intents::tell_guilds, metrics::Metrics};
 use broker::{Bindings, Broker, Client, Forwarded, Owned, Request, Requests};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
@@ -36,10 +38,7 @@ use store::Shard;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use transcode::{Payload, Transcoder};
-use wire::{
-    gateway::v1::{Code, Error as Failure},
-    intent,
-};
+use wire::gateway::v1::{Code, Error as Failure};
 
 /// How many requests are carried out at once; further ones wait at the broker.
 const AT_ONCE: usize = 256;
@@ -126,7 +125,7 @@ impl Commands {
 
     /// This shard is here now. One that was here before under that number is not any more.
     pub(crate) fn attach(&self, shard: Shard) -> Line {
-        let tells_guilds = intent::parse("GUILDS").is_some_and(|bit| self.0.intents & bit != 0);
+        let tells_guilds = tell_guilds(self.0.intents);
         let line = Arc::new(line::Line::new(shard.id, tells_guilds));
         self.0.lines().insert(shard, Arc::clone(&line));
         self.0.bindings.bind(binding(self.0.application_id, shard));

@@ -30,6 +30,16 @@ const IDENTIFY_RESERVE: Key = Key::new(
     "How many of the day's identifies are left unused, as Discord resets the token after the last.",
 )
 .with_default("10");
+const RESHARD_THRESHOLD: Key = Key::new(
+    "WS_RESHARD_THRESHOLD",
+    "With `auto`: the number of shards changes when Discord recommends this many times as many.",
+)
+.with_default("1.5");
+const RESHARD_INTERVAL: Key = Key::new(
+    "WS_RESHARD_INTERVAL",
+    "With `auto`: how often Discord is asked how many shards it recommends.",
+)
+.with_default("10m");
 const STALL_TIMEOUT: Key = Key::new(
     "WS_STALL_TIMEOUT",
     "How long the broker may take no event before a shard disconnects, to resume when it does.",
@@ -49,6 +59,8 @@ const OWN: &[Key] = &[
     SESSION_FILE,
     LEASE_TTL,
     IDENTIFY_RESERVE,
+    RESHARD_THRESHOLD,
+    RESHARD_INTERVAL,
     STALL_TIMEOUT,
     SPOOL_DIR,
     SPOOL_SIZE,
@@ -71,6 +83,10 @@ pub struct Config {
     pub lease_ttl: Duration,
     /// How many identifies of the day are left unused.
     pub identify_reserve: u32,
+    /// By how much a recommendation has to exceed the number of shards before that changes.
+    pub(crate) reshard_threshold: f64,
+    /// How often Discord is asked for its recommendation.
+    pub(crate) reshard_interval: Duration,
     /// How long the broker may take no event.
     pub(crate) stall_timeout: Duration,
     /// The broker.
@@ -87,6 +103,11 @@ impl Config {
         let lease_ttl =
             reader.in_range(&LEASE_TTL, Duration::from_secs(2)..=Duration::from_secs(60));
         let identify_reserve = reader.in_range(&IDENTIFY_RESERVE, 0..=100_000);
+        let reshard_threshold = reader.in_range(&RESHARD_THRESHOLD, 1.0..=10.0);
+        let reshard_interval = reader.in_range(
+            &RESHARD_INTERVAL,
+            Duration::from_secs(1)..=Duration::from_hours(24),
+        );
         let stall_timeout = reader.in_range(
             &STALL_TIMEOUT,
             Duration::from_millis(100)..=Duration::from_secs(30),
@@ -100,6 +121,8 @@ impl Config {
             store: store?,
             lease_ttl: lease_ttl?,
             identify_reserve: identify_reserve?,
+            reshard_threshold: reshard_threshold?,
+            reshard_interval: reshard_interval?,
             stall_timeout: stall_timeout?,
             broker: broker::Config {
                 spool: spool(spool_dir, spool_size?),

@@ -100,6 +100,8 @@ pub(crate) enum Input {
     Closed {
         /// Whether to resume, identify or give up.
         next: close::Next,
+        /// The code that Discord closed it with, if it did.
+        code: Option<u16>,
         /// What happened, for the log.
         reason: String,
     },
@@ -138,6 +140,7 @@ impl Connection {
                 let reason = frame.map_or_else(String::new, |frame| frame.reason.into_owned());
                 Input::Closed {
                     next: close::after(code),
+                    code,
                     reason: describe(code, &reason),
                 }
             }
@@ -149,6 +152,7 @@ impl Connection {
                     ReceiveMessageErrorType::Deserializing { event } => Input::Malformed(event),
                     ReceiveMessageErrorType::Compression => Input::Closed {
                         next: close::Next::Resume,
+                        code: None,
                         reason: format!("a payload could not be decompressed: {cause}"),
                     },
                     _ => Input::ConnectFailed(cause),
@@ -156,6 +160,7 @@ impl Connection {
             }
             None => Input::Closed {
                 next: close::Next::Resume,
+                code: None,
                 reason: describe(None, ""),
             },
         }
@@ -205,9 +210,14 @@ impl Connection {
         self.shard.session().is_none() && !self.is_over() && self.ticket.is_spent()
     }
 
+    /// Whether it has a session, and got all that it had missed.
+    pub(crate) fn is_active(&self) -> bool {
+        self.shard.state() == ShardState::Active
+    }
+
     /// Whether a payload of a worker can be sent now: within Discord's limit, and with a session.
     pub(crate) fn takes_commands(&self) -> bool {
-        self.shard.state() == ShardState::Active
+        self.is_active()
             && self
                 .shard
                 .ratelimiter()
@@ -228,13 +238,22 @@ impl Connection {
 
     /// Closes so that the session stays resumable, or finishes the close that is under way.
     /// What still comes is dropped: it was not read, so a RESUME brings it again.
-    pub(crate) async fn close(mut self) {
+    pub(crate) async fn close(self) {
+        self.close_with(RESUMABLE).await;
+    }
+
+    /// Closes so that the session is over.
+    pub(crate) async fn end(self) {
+        self.close_with(CloseFrame::NORMAL).await;
+    }
+
+    async fn close_with(mut self, frame: CloseFrame<'static>) {
         // Polled past a close, twilight would begin to connect again, and it trusts the URL.
         if !self.opened || !self.shard.resume_url().is_none_or(is_gateway_url) {
             return;
         }
         if !self.is_over() {
-            self.shard.close(RESUMABLE);
+            self.shard.close(frame);
         }
         let closed =
             async { while let Input::Frame(_) | Input::Malformed(_) = self.next().await {} };

@@ -14,7 +14,7 @@ pub enum Error {
         "Discord refused the intents (close code 4014): the application may not use {names}; \
          enable them in the developer portal, page \"Bot\", section \"Privileged Gateway Intents\" \
          (https://discord.com/developers/applications/{application_id}/bot), or take them out of \
-         DISCORD_INTENTS"
+         DISCORD_INTENTS, and start again"
     )]
     DisallowedIntents {
         /// The names of the intents.
@@ -82,8 +82,9 @@ pub enum Error {
     },
     /// Discord does not accept the token.
     #[error(
-        "Discord refused the bot token (close code 4004): set DISCORD_TOKEN to the token of the \
-         developer portal's page \"Bot\", without \"Bot \" in front"
+        "Discord refused the bot token (close code 4004): it was reset, or is wrong; set \
+         DISCORD_TOKEN, or what DISCORD_TOKEN_FILE names, to the token of the developer portal's \
+         page \"Bot\", without \"Bot \" in front, and start again"
     )]
     Token,
     /// The version of the gateway that we speak is gone.

@@ -174,14 +174,15 @@ impl Encoder {
 
 /// Counts an event, and logs the first of each kind that is not as it should be.
 fn note(lane: Lane, name: &str, shared: &Shared) {
-    let label = match lane {
-        Lane::Json => "json",
-        Lane::Refused(_) => "malformed",
-        Lane::Typed => "typed",
-        Lane::Unfit => "unfit",
-        Lane::Unknown => "unknown",
+    let lanes = &shared.metrics.ledger.lanes;
+    let (counter, label) = match lane {
+        Lane::Json => (&lanes.json, "json"),
+        Lane::Refused(_) => (&lanes.malformed, "malformed"),
+        Lane::Typed => (&lanes.typed, "typed"),
+        Lane::Unfit => (&lanes.unfit, "unfit"),
+        Lane::Unknown => (&lanes.unknown, "unknown"),
     };
-    shared.metrics.event(label);
+    counter.inc();
     if matches!(lane, Lane::Json | Lane::Typed) || !shared.logged.first(format!("{label} {name}")) {
         return;
     }

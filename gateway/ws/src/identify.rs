@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use crate::{metrics::Metrics, pulse::Pulse};
+use crate::{metrics::Metrics, outage::Outage, pulse::Pulse};
 use boot::chain;
 use discord::rest::{Rest, SessionStartLimit};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
@@ -151,6 +151,8 @@ pub(crate) struct Issuer {
     known: AsyncMutex<Known>,
     pulse: Pulse,
     metrics: Arc<Metrics>,
+    /// Whether Discord's HTTP API is away.
+    outage: Arc<Outage>,
     /// Whether the store did not answer last: said once.
     is_store_away: Mutex<bool>,
 }
@@ -165,6 +167,7 @@ impl Issuer {
         reserve: u32,
         pulse: Pulse,
         metrics: Arc<Metrics>,
+        outage: Arc<Outage>,
     ) -> Self {
         Self {
             permits,
@@ -176,6 +179,7 @@ impl Issuer {
             }),
             pulse,
             metrics,
+            outage,
             is_store_away: Mutex::default(),
         }
     }
@@ -248,12 +252,17 @@ impl Issuer {
             known.asked_at = Instant::now();
             match self.rest.gateway_bot().await {
                 Ok(gateway) => {
+                    self.outage.is_over();
                     known.limit = limit(&gateway.session_start_limit, known.limit.reserve);
                 }
-                Err(error) => tracing::warn!(
-                    error = chain(&error),
-                    "Discord does not say how many identifies are left; its last word counts"
-                ),
+                Err(error) => {
+                    let error = chain(&error);
+                    tracing::debug!(
+                        error,
+                        "how many identifies are left is not known: the last word counts"
+                    );
+                    self.outage.began(&error);
+                }
             }
         }
         known.limit

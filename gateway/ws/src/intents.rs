@@ -14,6 +14,11 @@ const ALLOWED: [(&str, u64); 3] = [
     ("MESSAGE_CONTENT", 1 << 18 | 1 << 19),
 ];
 
+/// Whether these are enough for Discord to tell which guilds a session serves.
+pub(crate) fn tell_guilds(intents: u64) -> bool {
+    intent::parse("GUILDS").is_some_and(|bit| intents & bit != 0)
+}
+
 /// The bitfield of intents.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Bits(pub(crate) u64);

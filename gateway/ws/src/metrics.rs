@@ -1,17 +1,27 @@
 //! What `/metrics` says of the connections to Discord.
+//!
+//! What is counted for each event is looked up once, and is an atomic from then on: for the
+//! application in [`Ledger`], which must balance, and for each shard in [`OfShard`].
+
+mod ledger;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::ledger::{Ledger, OfShard, Step};
 
 use boot::metrics::{Buckets, Counter, Family, Gauge, Histogram};
-use std::time::Duration;
+use std::{borrow::Cow, sync::atomic::AtomicU64, time::Duration};
 use store::Shard;
 
 /// The labels of a shard.
-type ByShard = [(&'static str, u64); 2];
+type ByShard = [(&'static str, u64); 3];
 
 /// The label of an application.
 type ByApplication = [(&'static str, u64); 1];
 
-/// A label with a value of ours: its number is bounded, whatever the network sends.
-type ByWord = [(&'static str, &'static str); 1];
+/// The label of an application, and one with a value of ours: the number of those is bounded,
+/// whatever the network sends.
+type ByWord = [(&'static str, Cow<'static, str>); 2];
 
 /// The counters and gauges of the service, as one application sees them.
 #[derive(Clone, Debug)]
@@ -26,18 +36,34 @@ pub(crate) struct Metrics {
     connected: Family<ByShard, Gauge>,
     /// How long a heartbeat's answer took.
     latency: Family<ByShard, Gauge>,
-    /// Events by lane.
-    events: Family<ByWord, Counter>,
+    /// The number of a shard's state in the contract.
+    state: Family<ByShard, Gauge>,
+    /// How long an event waited for its confirm.
+    lag: Family<ByShard, Gauge<f64, AtomicU64>>,
+    /// What became of a shard's events.
+    steps: ledger::Steps,
+    /// What became of all events.
+    pub(crate) ledger: Ledger,
+    /// What Discord refused for good.
+    refused: Family<ByWord, Counter>,
+    /// How often Discord was away.
+    outages: Family<ByWord, Counter>,
+    /// Whether it is.
+    outage: Family<ByWord, Gauge>,
     /// Payloads that were no event and no answer.
     odd: Family<ByWord, Counter>,
     /// Connections that were given up because the broker took nothing.
-    stalls: Counter,
+    stalls: Family<ByApplication, Counter>,
     /// How many shards run here.
     leases: Family<ByApplication, Gauge>,
     /// Leases that were lost to another replica.
     fenced: Family<ByApplication, Counter>,
     /// How long hand-overs took.
     hand_overs: Family<ByApplication, Histogram, Buckets>,
+    /// How far a change of the number of shards is.
+    reshard_phase: Family<ByApplication, Gauge>,
+    /// Events that the set before had published.
+    suppressed: Family<ByApplication, Counter>,
     /// Whether the store answers.
     store_up: Family<ByApplication, Gauge>,
     /// Sessions that could not be saved.
@@ -48,6 +74,10 @@ pub(crate) struct Metrics {
     failed: Family<ByApplication, Gauge>,
     /// Requests of workers, by what came of them.
     commands: Family<ByWord, Counter>,
+    /// Events of our own.
+    status_events: Family<ByApplication, Counter>,
+    /// Events of our own that found no room.
+    status_dropped: Family<ByApplication, Counter>,
 }
 
 impl Metrics {
@@ -62,12 +92,28 @@ impl Metrics {
                 "ws_heartbeat_latency_milliseconds",
                 "How long Discord took to answer the last heartbeat",
             ),
-            events: metrics.counters(
-                "ws_events",
-                "Events read: typed, json (asked for), unknown, malformed, or skipped by the filter",
+            state: metrics.gauges(
+                "ws_state",
+                "The shard's state: 1 connecting, 2 standby, 3 live, 4 away",
             ),
+            lag: metrics.register(
+                "ws_confirm_lag_seconds",
+                "How long the event that was looked at last has waited for its confirm",
+                Family::default(),
+            ),
+            steps: metrics.counters(
+                "ws_shard_events",
+                "Events of the shard: received, filtered, published, and confirmed",
+            ),
+            ledger: Ledger::new(metrics),
+            refused: metrics.counters(
+                "ws_refused",
+                "Refusals of Discord that only a person can put right",
+            ),
+            outages: metrics.counters("ws_outages", "Outages of Discord: of its rest or gateway"),
+            outage: metrics.gauges("ws_outage", "Whether there is an outage of Discord: 1 or 0"),
             odd: metrics.counters("ws_odd_payloads", "Payloads that could not be understood"),
-            stalls: metrics.counter(
+            stalls: metrics.counters(
                 "ws_stalls",
                 "Connections given up for a while because the broker took no events",
             ),
@@ -77,6 +123,14 @@ impl Metrics {
                 "ws_hand_over_seconds",
                 "From the order to end a shard to the release of its lease",
                 Buckets::seconds(),
+            ),
+            reshard_phase: metrics.gauges(
+                "ws_reshard_phase",
+                "How far a change of the number of shards is: 0 none, 1 warming, 2 switching",
+            ),
+            suppressed: metrics.counters(
+                "ws_reshard_suppressed",
+                "Events of a new set of shards that the set before had published",
             ),
             store_up: metrics.gauges("ws_store_up", "Whether the store answers: 1 or 0"),
             saves_failed: metrics.counters("ws_saves_failed", "Sessions could not be saved"),
@@ -92,31 +146,55 @@ impl Metrics {
                 "ws_commands",
                 "Requests of workers: done, forwarded to the shard's holder, or the code of the failure",
             ),
+            status_events: metrics.counters(
+                "ws_status_events",
+                "Events about shards and their number, given to the broker",
+            ),
+            status_dropped: metrics.counters(
+                "ws_status_events_dropped",
+                "Events about shards that were dropped for newer ones, because the broker takes none",
+            ),
         }
+    }
+
+    /// An event of our own was given to the broker.
+    pub(crate) fn status_published(&self) {
+        self.status_events
+            .get_or_create(&self.by_application())
+            .inc();
+    }
+
+    /// An event of our own found no room.
+    pub(crate) fn status_dropped(&self) {
+        self.status_dropped
+            .get_or_create(&self.by_application())
+            .inc();
     }
 
     /// The same for one application.
     pub(crate) fn of(&self, application: u64) -> Self {
         Self {
             application,
+            ledger: self.ledger.of(application),
             ..self.clone()
         }
     }
 
     /// A request of a worker came to its end here: it is done, forwarded, or failed with a code.
     pub(crate) fn command(&self, outcome: &'static str) {
-        self.commands.get_or_create(&[("outcome", outcome)]).inc();
+        let labels = self.by_word("outcome", outcome);
+        self.commands.get_or_create(&labels).inc();
     }
 
     /// A connection begins.
     pub(crate) fn connecting(&self, resume: bool) {
         let how = if resume { "resume" } else { "identify" };
-        self.connects.get_or_create(&[("how", how)]).inc();
+        self.connects.get_or_create(&self.by_word("how", how)).inc();
     }
 
     /// A session was identified or resumed.
     pub(crate) fn connected(&self, shard: Shard, how: &'static str) {
-        self.sessions.get_or_create(&[("how", how)]).inc();
+        self.sessions.get_or_create(&self.by_word("how", how)).inc();
         self.connected.get_or_create(&self.by_shard(shard)).set(1);
     }
 
@@ -135,24 +213,66 @@ impl Metrics {
         }
     }
 
-    /// An event was read; `lane` says how it is published.
-    pub(crate) fn event(&self, lane: &'static str) {
-        self.events.get_or_create(&[("lane", lane)]).inc();
+    /// What is counted for each event of a shard.
+    pub(crate) fn shard(&self, shard: Shard) -> OfShard {
+        OfShard::new(&self.steps, self.application, shard)
+    }
+
+    /// The shard is in the state with this number.
+    pub(crate) fn state(&self, shard: Shard, state: i32) {
+        self.state
+            .get_or_create(&self.by_shard(shard))
+            .set(state.into());
+    }
+
+    /// How long an event has waited for its confirm.
+    pub(crate) fn lag(&self, shard: Shard, lag: Duration) {
+        self.lag
+            .get_or_create(&self.by_shard(shard))
+            .set(lag.as_secs_f64());
+    }
+
+    /// The shard is not here any more, and neither are its series.
+    pub(crate) fn forget(&self, shard: Shard) {
+        let labels = self.by_shard(shard);
+        for gauges in [&self.connected, &self.latency, &self.state] {
+            gauges.remove(&labels);
+        }
+        self.lag.remove(&labels);
+        ledger::forget(&self.steps, self.application, shard);
+    }
+
+    /// Discord refused for good.
+    pub(crate) fn refused(&self, reason: &'static str) {
+        self.refused
+            .get_or_create(&self.by_word("reason", reason))
+            .inc();
+    }
+
+    /// Discord's `what` is away, or there again.
+    pub(crate) fn outage(&self, what: &'static str, is_away: bool) {
+        let labels = self.by_word("what", what);
+        if is_away {
+            self.outages.get_or_create(&labels).inc();
+        }
+        self.outage.get_or_create(&labels).set(is_away.into());
     }
 
     /// A payload that cannot be read.
     pub(crate) fn malformed(&self) {
-        self.odd.get_or_create(&[("kind", "malformed")]).inc();
+        let labels = self.by_word("kind", "malformed");
+        self.odd.get_or_create(&labels).inc();
     }
 
     /// A payload with an opcode that is not known.
     pub(crate) fn unknown_opcode(&self) {
-        self.odd.get_or_create(&[("kind", "opcode")]).inc();
+        let labels = self.by_word("kind", "opcode");
+        self.odd.get_or_create(&labels).inc();
     }
 
     /// The broker took no event for too long.
     pub(crate) fn stalled(&self) {
-        self.stalls.inc();
+        self.stalls.get_or_create(&self.by_application()).inc();
     }
 
     /// So many shards run here.
@@ -171,6 +291,20 @@ impl Metrics {
         self.hand_overs
             .get_or_create(&self.by_application())
             .observe(took.as_secs_f64());
+    }
+
+    /// How far a change of the number of shards is.
+    pub(crate) fn reshard_phase(&self, phase: i64) {
+        self.reshard_phase
+            .get_or_create(&self.by_application())
+            .set(phase);
+    }
+
+    /// So many events were published by the set before.
+    pub(crate) fn suppressed(&self, count: u64) {
+        self.suppressed
+            .get_or_create(&self.by_application())
+            .inc_by(count);
     }
 
     /// Whether the store answers.
@@ -199,14 +333,28 @@ impl Metrics {
         self.failed.get_or_create(&self.by_application()).set(1);
     }
 
+    fn by_word(&self, key: &'static str, word: &'static str) -> ByWord {
+        by_word(self.application, key, word)
+    }
+
     fn by_application(&self) -> ByApplication {
         [("application", self.application)]
     }
 
     fn by_shard(&self, shard: Shard) -> ByShard {
-        [
-            ("application", self.application),
-            ("shard", shard.id.into()),
-        ]
+        by_shard(self.application, shard)
     }
+}
+
+fn by_word(application: u64, key: &'static str, word: &'static str) -> ByWord {
+    let application = application.to_string().into();
+    [("application", application), (key, word.into())]
+}
+
+fn by_shard(application: u64, shard: Shard) -> ByShard {
+    [
+        ("application", application),
+        ("shard", shard.id.into()),
+        ("shard_count", shard.count.into()),
+    ]
 }

@@ -12,12 +12,12 @@
 
 mod crew;
 mod parting;
-mod plan;
+mod resharding;
 mod vacancy;
 
-pub(crate) use self::crew::Crew;
+pub(crate) use self::{crew::Crew, resharding::Policy};
 
-use self::{crew::Finished, parting::Partings, plan::Wishes, vacancy::Vacancies};
+use self::{crew::Finished, parting::Partings, resharding::Resharding, vacancy::Vacancies};
 use crate::{
     Error,
     assignment::{Moves, View},
@@ -33,9 +33,13 @@ use tokio::{
     time::{self, Instant, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
+use wire::gateway::v1::ShardReason;
 
 /// How often it looks whether somebody changed something.
 const POLL: Duration = Duration::from_millis(200);
+
+/// How often it looks while the number of shards changes.
+const MOVING: Duration = Duration::from_millis(500);
 
 /// How long somebody may take to accept a shard before the next one is handed over.
 const ACCEPTING: Duration = Duration::from_secs(5);
@@ -53,8 +57,6 @@ pub(crate) struct Parts {
     pub(crate) me: Replica,
     /// How long a lease holds.
     pub(crate) ttl: Duration,
-    /// How many shards Discord recommends.
-    pub(crate) recommended: u32,
     /// The shards' tasks.
     pub(crate) crew: Crew,
     /// What all shards share.
@@ -73,7 +75,7 @@ pub(crate) struct Parts {
 pub(crate) struct Owner {
     parts: Parts,
     /// What is settled about the sets of shards.
-    wishes: Wishes,
+    resharding: Resharding,
     /// The shards that there should be; none before the first heartbeat.
     wanted: BTreeSet<Shard>,
     /// Which unowned shards may be taken.
@@ -96,14 +98,14 @@ pub(crate) struct Owner {
 
 impl Owner {
     /// An owner without shards.
-    pub(crate) fn new(parts: Parts) -> Self {
+    pub(crate) fn new(parts: Parts, policy: Policy) -> Self {
         let grace = if parts.is_shared {
             (parts.ttl / 3).max(Duration::from_secs(1))
         } else {
             Duration::ZERO
         };
         Self {
-            wishes: Wishes::new(&parts.me, parts.recommended),
+            resharding: Resharding::new(parts.me.clone(), policy),
             wanted: BTreeSet::new(),
             vacancies: Vacancies::new(grace),
             partings: Partings::default(),
@@ -194,6 +196,9 @@ impl Owner {
             Ok(fleet) => {
                 self.next_beat = began + self.parts.ttl / 3;
                 self.heard(fleet, began).await;
+                if self.resharding.is_moving() {
+                    self.next_beat = self.next_beat.min(began + MOVING);
+                }
             }
             Err(error) => {
                 self.next_beat = began;
@@ -221,6 +226,7 @@ impl Owner {
         }
         self.is_away = true;
         self.vacancies.forget();
+        self.resharding.unheard();
         self.parts.leases.down(reason);
     }
 
@@ -251,46 +257,34 @@ impl Owner {
                 tracing::error!("{corrupt}");
             }
         }
-        if self.leaving_since.is_some() {
+        if self.leaving_since.is_some() || self.parts.shared.halted.is_cancelled() {
             return;
         }
-        if let Err(error) = self.settle(&fleet).await {
-            self.failure = Some(error);
-            return;
+        match self.settle(&fleet, asked).await {
+            Ok(true) => self.arrange(&fleet).await,
+            Ok(false) => {}
+            Err(error) => self.failure = Some(error),
         }
-        self.arrange(&fleet).await;
     }
 
-    /// Follows the plan, or makes one.
-    async fn settle(&mut self, fleet: &Fleet) -> Result<(), Error> {
-        let mut plan = fleet.plan.clone();
-        if let Some(mine) = self.wishes.plan(fleet) {
-            let revision = plan.as_ref().map_or(0, |plan| plan.revision);
-            match self.parts.store.plan(revision, &mine).await {
-                Ok(holds) => plan = Some(holds),
-                Err(error) => {
-                    tracing::debug!(
-                        error = chain(&error),
-                        "the plan cannot be written; trying on"
-                    );
-                    return Ok(());
-                }
-            }
-        }
-        let Some(plan) = plan else {
-            return Ok(());
+    /// Follows the plan, or takes its next step; whether it is known which shards there should be.
+    async fn settle(&mut self, fleet: &Fleet, asked: Instant) -> Result<bool, Error> {
+        let Parts { store, shared, .. } = &self.parts;
+        let settled = self.resharding.settle(store, shared, fleet, asked).await?;
+        let Some(turn) = settled else {
+            return Ok(false);
         };
-        let wanted = self.wishes.shards(&plan)?;
+        self.parts.crew.tell(turn.clone());
+        let wanted = self.resharding.shards();
         if wanted != self.wanted {
             tracing::info!(
-                shard_count = plan.current,
+                shards = wanted.len(),
                 replica = self.parts.me.id,
                 "running shards of this set"
             );
-            self.parts.crew.set_count(plan.current);
             self.wanted = wanted;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Takes what nobody holds and hands over what others should have.
@@ -372,7 +366,7 @@ impl Owner {
             .filter(|shard| !self.wanted.contains(shard))
             .collect();
         for shard in unwanted {
-            self.parts.crew.stop(shard);
+            self.parts.crew.stop(shard, ShardReason::Reshard);
         }
         let is_accepted = |given: &Shard| {
             let held = |lease: &Lease| lease.shard == *given && lease.remaining.is_some();
@@ -381,13 +375,14 @@ impl Owner {
         let on_its_way = self.given.as_ref().is_some_and(|(shard, since)| {
             self.parts.crew.has(*shard) || (since.elapsed() < ACCEPTING && !is_accepted(shard))
         });
-        if on_its_way {
+        // Those of a set that ends are about to, and the others are about to take over.
+        if on_its_way || self.resharding.is_switching() {
             return;
         }
         if let Some(shard) = shards.iter().find(|shard| self.parts.crew.runs(**shard)) {
             tracing::info!(shard = shard.id, "handing a shard over to another replica");
             self.given = Some((*shard, Instant::now()));
-            self.parts.crew.stop(*shard);
+            self.parts.crew.stop(*shard, ShardReason::HandOver);
         }
     }
 
@@ -427,13 +422,18 @@ impl Owner {
     /// Tells the others, and lets all shards end.
     async fn leave(&mut self) {
         self.leaving_since = Some(Instant::now());
+        let obstacle = match &self.failure {
+            None => "stopping".to_owned(),
+            Some(failure) => chain(failure),
+        };
         self.parts.me.leaving = true;
-        self.parts
-            .shared
-            .board
-            .obstacle(Some("stopping".to_owned()));
+        self.parts.shared.board.obstacle(Some(obstacle));
         self.beat().await;
-        self.parts.crew.stop_all();
+        let reason = match self.failure {
+            None => ShardReason::Shutdown,
+            Some(_) => ShardReason::Refused,
+        };
+        self.parts.crew.stop_all(reason);
     }
 }
 

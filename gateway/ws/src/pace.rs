@@ -8,6 +8,9 @@ use tokio::time::Instant;
 /// asks for a new connection now and then, and sometimes twice in a row.
 const HEALTHY: Duration = Duration::from_secs(5);
 
+/// How many connections in a row have to come to nothing before that is no accident.
+const FAILING: u32 = 3;
+
 /// The longest wait between two connections.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
@@ -20,6 +23,8 @@ pub(crate) struct Pace {
     connected_at: Option<Instant>,
     /// When the next may begin.
     next: Instant,
+    /// How many in a row never had a session.
+    failures: u32,
 }
 
 impl Pace {
@@ -29,7 +34,13 @@ impl Pace {
             backoff: Backoff::new(Duration::from_secs(1), MAX_WAIT),
             connected_at: None,
             next: Instant::now(),
+            failures: 0,
         }
+    }
+
+    /// Whether several connections in a row came to nothing.
+    pub(crate) const fn is_failing(&self) -> bool {
+        self.failures >= FAILING
     }
 
     /// When the next connection may begin.
@@ -39,12 +50,16 @@ impl Pace {
 
     /// The connection has a session.
     pub(crate) fn connected(&mut self) {
+        self.failures = 0;
         self.connected_at = Some(Instant::now());
     }
 
     /// The connection was lost; returns how long to wait.
     pub(crate) fn lost(&mut self) -> Duration {
         let lasted = self.connected_at.take().map(|since| since.elapsed());
+        if lasted.is_none() {
+            self.failures = self.failures.saturating_add(1);
+        }
         let wait = if lasted.is_some_and(|lasted| lasted >= HEALTHY) {
             self.backoff.reset();
             Duration::ZERO
@@ -77,7 +92,9 @@ mod tests {
             "{waits:?}"
         );
         assert!(waits.iter().all(|wait| *wait <= MAX_WAIT), "{waits:?}");
+        assert!(pace.is_failing());
         pace.connected();
+        assert!(!pace.is_failing());
         time::advance(HEALTHY).await;
         assert_eq!(pace.lost(), Duration::ZERO);
     }

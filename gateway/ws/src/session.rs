@@ -26,9 +26,11 @@ impl Progress {
         self.seen = sequence;
     }
 
-    /// An event was read and given to the broker.
+    /// An event was given to the broker that was read just now, or before and held back.
     pub(crate) const fn published(&mut self, sequence: u64) {
-        self.seen = sequence;
+        if self.seen < sequence {
+            self.seen = sequence;
+        }
         self.published = sequence;
     }
 
@@ -105,6 +107,15 @@ mod tests {
         progress.published(4);
         assert_eq!(progress.settled(1), Some(1));
         assert_eq!(progress.settled(4), Some(4));
+    }
+
+    #[test]
+    fn what_was_held_back_does_not_take_back_what_was_read() {
+        let mut progress = Progress::default();
+        progress.skipped(9);
+        progress.published(4);
+        assert_eq!(progress.seen(), 9);
+        assert_eq!(progress.settled(4), Some(9));
     }
 
     #[test]

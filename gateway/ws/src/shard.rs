@@ -4,26 +4,45 @@
 //! that is not lost when the connection is dropped: the next one resumes behind the last event
 //! that was read, and Discord sends the rest again.
 
+mod account;
+mod part;
+mod takeover;
+
+pub(crate) use self::takeover::Left;
+
+use self::{
+    account::Account,
+    part::{Part, Verdict},
+};
 use crate::{
     Error,
     command::Line,
     connection::{Connection, Input},
     event::Encoder,
+    intents,
     keeper::{News, Report},
+    loss::Loss,
     pace::Pace,
+    reshard::{Place, Turn},
     session::Progress,
     shared::Shared,
+    status::status,
+    switch::Fingerprint,
 };
 use broker::{Lane, Message};
-use discord::{close::Next, opcode};
-use std::{sync::Arc, time::Duration};
+use discord::{
+    close::{Next, Refusal},
+    opcode,
+};
+use std::{collections::VecDeque, future, sync::Arc, time::Duration};
 use store::Session;
 use tokio::{
-    sync::mpsc,
-    time::{self, Interval, MissedTickBehavior},
+    sync::{mpsc, watch},
+    time::{self, Instant, Interval, MissedTickBehavior},
 };
 use tokio_util::sync::CancellationToken;
 use transcode::Frame;
+use wire::gateway::v1::{SessionStart, ShardReason, ShardState, ShardStatus};
 
 /// How often a shard reports how far it has come.
 const REPORT: Duration = Duration::from_millis(500);
@@ -43,24 +62,21 @@ pub(crate) struct Lease {
 /// How a shard ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// The session, as another process may take it up.
-    pub(crate) session: Option<Session>,
+    /// What it leaves.
+    pub(crate) left: Left,
     /// What a person has to change before this shard can connect, if that is why it ended.
     pub(crate) outcome: Result<(), Error>,
 }
 
 /// Why a connection ended.
 enum Over {
+    /// The set has ended, and everything that came was read.
+    Ended,
     /// It broke, or Discord ended it.
-    Lost {
-        /// What may follow.
-        next: Next,
-        /// What happened.
-        reason: String,
-    },
+    Lost(Loss),
     /// The shard is to end here.
     Stopped,
-    /// The broker takes nothing.
+    /// Nothing can be taken: by the broker, or by what is held back.
     Stalled,
 }
 
@@ -68,8 +84,8 @@ enum Over {
 enum Taken {
     /// The connection is over.
     Over(Over),
-    /// An event to publish, and its sequence.
-    Event(u64, Message),
+    /// An event to publish, its sequence, and what it is remembered by.
+    Event(u64, Message, Option<Fingerprint>),
     /// Nothing further.
     Nothing,
 }
@@ -98,6 +114,24 @@ pub(crate) struct Shard {
     line: Line,
     /// When to report.
     tick: Interval,
+    /// How far a change of the number of shards is.
+    turn: watch::Receiver<Turn>,
+    /// What this shard is to do in it.
+    place: Place,
+    /// The last moment of which it is known that the switch had not begun.
+    as_of: Option<Instant>,
+    /// What becomes of the events.
+    part: Part<Message>,
+    /// What was held back and is to be published, before anything that comes.
+    due: VecDeque<(u64, Message)>,
+    /// The sequence of the last of them, until it is confirmed and reported.
+    released: Option<u64>,
+    /// How the present connection came to the session, once it has it.
+    connection: Option<SessionStart>,
+    /// Whether Discord refuses the shard, as it has too many guilds: another set will have them.
+    is_barred: bool,
+    /// What became of the events.
+    account: Account,
 }
 
 impl Shard {
@@ -108,6 +142,7 @@ impl Shard {
         encoder: Encoder,
         reports: mpsc::Sender<Report>,
         line: Line,
+        turn: watch::Receiver<Turn>,
         shared: Arc<Shared>,
     ) -> Self {
         let mut tick = time::interval(REPORT);
@@ -115,7 +150,8 @@ impl Shard {
         let sequence = session.as_ref().map_or(0, |session| session.sequence);
         Self {
             lease,
-            lane: shared.broker.lane(),
+            lane: shared.lane(lease.shard),
+            account: Account::new(&shared.metrics, lease.shard),
             shared,
             encoder,
             session,
@@ -125,48 +161,70 @@ impl Shard {
             reports,
             line,
             tick,
+            turn,
+            place: Place::Only,
+            as_of: None,
+            part: Part::Live,
+            due: VecDeque::new(),
+            released: None,
+            connection: None,
+            is_barred: false,
         }
     }
 
-    /// Runs until it is told to stop, or until Discord refuses for good. The connection is closed
-    /// by then, and the broker has confirmed all events, unless that takes too long.
+    /// Runs until it is told to stop, until its set has ended, or until Discord refuses for good. The
+    /// connection is closed by then, and the broker has confirmed all events, unless that takes too
+    /// long.
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Ended {
-        let outcome = self.serve(&stop).await;
-        self.shared.board.down(self.lease.shard, "stopped");
-        let drained = self.lane.confirmed_past(self.progress.last_published());
-        if time::timeout(DRAIN, drained).await.is_err() {
-            tracing::warn!(
-                shard = self.lease.shard.id,
-                "the broker has not confirmed every event: the next owner gets the rest again"
-            );
+        self.follow();
+        let served = self.serve(&stop).await;
+        self.shared.board.ending(self.lease.shard);
+        let has_ended = self.is_finished() || matches!(served, Ok(Some(_)));
+        let (connection, outcome) = match served {
+            Ok(connection) => (connection, Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        let mut left = self.leave(connection, has_ended, &stop).await;
+        if self.turn.borrow().place(self.lease.shard) == Place::Dismissed {
+            left.session = None;
         }
+        self.count();
+        self.account.close();
         let end = self.report(News::End);
         if self.reports.send(end).await.is_err() {
             tracing::debug!(shard = self.lease.shard.id, "sessions are no longer saved");
         }
-        Ended {
-            session: self.settled(),
-            outcome,
-        }
+        Ended { left, outcome }
     }
 
-    /// One connection after the other.
-    async fn serve(&mut self, stop: &CancellationToken) -> Result<(), Error> {
+    /// One connection after the other; returns the last if it is to be ended later.
+    async fn serve(&mut self, stop: &CancellationToken) -> Result<Option<Connection>, Error> {
         loop {
-            if stop.run_until_cancelled(self.pause()).await.is_none() {
-                return Ok(());
+            if stop.run_until_cancelled(self.pause(stop)).await.is_none() || self.is_finished() {
+                return Ok(None);
             }
             let resume = self.resumption();
             self.shared.metrics.connecting(resume.is_some());
+            self.shared
+                .board
+                .connecting(self.lease.shard, resume.is_some());
             let mut connection = self.shared.dialer.dial(self.lease.shard, resume.as_ref());
             let over = self.drive(&mut connection, stop).await;
+            self.connection = None;
             self.shared.metrics.disconnected(self.lease.shard);
             self.line.disconnected();
-            connection.close().await;
+            if matches!(over, Ok(Over::Ended)) {
+                return Ok(Some(connection));
+            }
+            if self.turn.borrow().place(self.lease.shard) == Place::Dismissed {
+                connection.end().await;
+            } else {
+                connection.close().await;
+            }
             match over? {
-                Over::Lost { next, reason } => self.lost(next, &reason).await?,
+                Over::Lost(loss) => self.lost(&loss, stop).await?,
                 Over::Stalled => self.stalled(),
-                Over::Stopped => return Ok(()),
+                Over::Ended | Over::Stopped => return Ok(None),
             }
         }
     }
@@ -183,11 +241,12 @@ impl Shard {
 
     /// Waits until the next connection may begin: long enough after a bad one, not before the
     /// broker takes events, not while nobody may identify, and not before it is certain that the
-    /// shard is still ours.
-    async fn pause(&mut self) {
+    /// shard is still ours. Or until there is nothing left to connect for.
+    async fn pause(&mut self, stop: &CancellationToken) {
         let next = self.pace.next();
         let identifies = self.session.is_none();
-        loop {
+        while !self.is_finished() {
+            let waits = self.part.is_full() || self.is_barred || !self.due.is_empty();
             let ready = async {
                 time::sleep_until(next).await;
                 if identifies {
@@ -195,12 +254,21 @@ impl Shard {
                 }
                 self.lane.room().await;
                 self.shared.pulse.fresh().await;
+                if waits {
+                    future::pending().await
+                }
             };
             tokio::select! {
                 () = ready => return,
                 _ = self.tick.tick() => {}
+                _ = self.turn.changed() => self.follow(),
+            }
+            // That the broker has ended is for the next connection to find out.
+            if self.flush(stop).await.is_err() {
+                return;
             }
             self.report_soon();
+            self.count();
         }
     }
 
@@ -211,15 +279,27 @@ impl Shard {
         stop: &CancellationToken,
     ) -> Result<Over, Error> {
         loop {
+            if self.turn.has_changed().unwrap_or_default() {
+                self.follow();
+            }
+            if !self.due.is_empty()
+                && let Some(over) = self.flush(stop).await?
+            {
+                return Ok(over);
+            }
+            let ends = self.place == Place::Ending && connection.is_active();
             let taken = tokio::select! {
                 biased;
                 () = stop.cancelled(), if !connection.awaits_ready() => return Ok(Over::Stopped),
                 _ = self.tick.tick() => {
+                    self.count();
+                    self.show();
                     self.report_soon();
+                    self.note_release();
                     self.shared.metrics.latency(self.lease.shard, connection.latency());
                     match self.shared.permits.exhausted() {
-                        Some(reason) if connection.awaits_permit() => {
-                            return Ok(Over::Lost { next: Next::Identify, reason });
+                        Some(why) if connection.awaits_permit() => {
+                            return Ok(Over::Lost(Loss::exhausted(why)));
                         }
                         _ => continue,
                     }
@@ -231,10 +311,24 @@ impl Shard {
                     }
                 }
                 input = connection.next() => self.take(connection, input),
+                // Only asked for when nothing has come, since it takes longer.
+                _ = self.turn.changed() => {
+                    self.turn.mark_changed();
+                    continue;
+                }
+                // Nothing more has come.
+                () = future::ready(()), if ends => return Ok(Over::Ended),
             };
             let over = match taken {
                 Taken::Over(over) => Some(over),
-                Taken::Event(sequence, message) => self.publish(sequence, message, stop).await?,
+                Taken::Event(sequence, message, event) => {
+                    let over = self.publish(sequence, message, event, stop).await?;
+                    match over {
+                        None => self.account.published(),
+                        Some(_) => self.account.returned(),
+                    }
+                    over
+                }
                 Taken::Nothing => None,
             };
             if let Some(over) = over {
@@ -246,13 +340,12 @@ impl Shard {
     /// Decides what to do with what the connection brought.
     fn take(&mut self, connection: &Connection, input: Input) -> Taken {
         match input {
-            Input::Closed { next, reason } => Taken::Over(Over::Lost { next, reason }),
-            Input::ConnectFailed(reason) => {
+            Input::Closed { next, code, reason } => {
+                Taken::Over(Over::Lost(Loss::closed(next, code, reason)))
+            }
+            Input::ConnectFailed(cause) => {
                 self.detour = !self.detour;
-                Taken::Over(Over::Lost {
-                    next: Next::Resume,
-                    reason: format!("cannot connect: {reason}"),
-                })
+                Taken::Over(Over::Lost(Loss::unreachable(&cause)))
             }
             Input::Frame(text) => self.frame(connection, &text),
             Input::Malformed(text) => {
@@ -287,15 +380,11 @@ impl Shard {
         } else {
             Next::Identify
         };
-        let reason = if frame.op == opcode::RECONNECT {
-            "Discord asked to reconnect (op 7)"
+        Taken::Over(Over::Lost(if frame.op == opcode::RECONNECT {
+            Loss::reconnect(next)
         } else {
-            "Discord refused the session (op 9)"
-        };
-        Taken::Over(Over::Lost {
-            next,
-            reason: reason.to_owned(),
-        })
+            Loss::invalid_session(next)
+        }))
     }
 
     /// Takes an event: notes what it says of the session, and makes a message of it.
@@ -305,29 +394,36 @@ impl Shard {
                 .malformed("an event without name or sequence", 0);
             return Taken::Nothing;
         };
+        self.account.received();
         match name {
-            "READY" => self.identified(connection),
-            "RESUMED" => self.connected("resumed"),
+            "READY" => self.identified(connection, frame),
+            "RESUMED" => {
+                self.part.resumed(Instant::now());
+                self.connected(SessionStart::Resumed);
+            }
             _ => {}
         }
         self.line.hear(name, frame.payload, || {
             self.encoder.data(name, frame.payload)
         });
+        let verdict = self.verdict(name, frame.payload);
         let Some(session) = &self.session else {
-            return Taken::Over(Over::Lost {
-                next: Next::Identify,
-                reason: format!("{name} came before a READY that can be read"),
-            });
+            self.account.sessionless();
+            let detail = format!("{name} came before a READY that can be read");
+            return Taken::Over(Over::Lost(Loss::nonsense(detail)));
         };
-        if !self.encoder.wants(name) {
+        if !self.encoder.wants(name) || verdict == Verdict::Skip {
             self.progress.skipped(sequence);
-            self.shared.metrics.event("skipped");
+            match verdict {
+                Verdict::Skip => self.account.suppressed(),
+                Verdict::Hold(_) | Verdict::Publish(_) => self.account.filtered(),
+            }
             return Taken::Nothing;
         }
         let message =
             self.encoder
                 .message(&session.id, sequence, name, frame.payload, &self.shared);
-        Taken::Event(sequence, message)
+        self.settle(verdict, sequence, message)
     }
 
     /// Gives an event to the broker, and gives up when the broker takes none for too long.
@@ -335,6 +431,7 @@ impl Shard {
         &mut self,
         sequence: u64,
         message: Message,
+        event: Option<Fingerprint>,
         stop: &CancellationToken,
     ) -> Result<Option<Over>, Error> {
         let published = time::timeout(
@@ -350,28 +447,44 @@ impl Shard {
             },
             () = stop.cancelled() => return Ok(Some(Over::Stopped)),
         }
+        if let Some(event) = event {
+            let now = (Instant::now(), self.as_of);
+            self.part.published(now, event, sequence);
+        }
         Ok(None)
     }
 
     /// A READY came: a new session begins, with sequences of its own.
-    fn identified(&mut self, connection: &Connection) {
+    fn identified(&mut self, connection: &Connection, frame: &Frame<'_>) {
         self.session = connection.ready().map(|(id, resume_url)| Session {
             id: id.to_owned(),
             resume_url: resume_url.to_owned(),
             sequence: 0,
         });
-        self.lane = self.shared.broker.lane();
+        self.lane = self.shared.lane(self.lease.shard);
         self.progress = Progress::default();
+        self.released = None;
         self.line.session_lost();
-        self.connected("identified");
+        if !self.part.is_plain() {
+            let ready = frame.payload.text().unwrap_or_default();
+            let tells_guilds = intents::tell_guilds(self.shared.intents);
+            self.part.identified(Instant::now(), ready, tells_guilds);
+        }
+        self.connected(SessionStart::Identified);
     }
 
     /// The session gets events from here on.
-    fn connected(&mut self, how: &'static str) {
+    fn connected(&mut self, start: SessionStart) {
+        let how = match start {
+            SessionStart::Resumed => "resumed",
+            SessionStart::Identified | SessionStart::Unspecified => "identified",
+        };
         self.pace.connected();
+        self.shared.gateway_outage.is_over();
         self.detour = false;
         self.line.connected();
-        self.shared.board.up(self.lease.shard);
+        self.connection = Some(start);
+        self.show();
         self.shared.metrics.connected(self.lease.shard, how);
         tracing::info!(
             shard = self.lease.shard.id,
@@ -385,22 +498,34 @@ impl Shard {
     /// # Errors
     ///
     /// What a person has to change, when Discord refuses every further connection.
-    async fn lost(&mut self, next: Next, reason: &str) -> Result<(), Error> {
-        if let Next::Stop(refusal) = next {
-            return Err(self.shared.refused(refusal, self.lease.shard).await);
+    async fn lost(&mut self, loss: &Loss, stop: &CancellationToken) -> Result<(), Error> {
+        match loss.next {
+            Next::Stop(Refusal::ShardingRequired) if self.shared.is_auto => {
+                self.is_barred = true;
+                self.shared.adviser.refused();
+            }
+            Next::Stop(refusal) => {
+                return Err(self.shared.refused(refusal, self.lease.shard).await);
+            }
+            Next::Identify if !self.let_go(stop).await? => return Ok(()),
+            Next::Identify | Next::Resume => {}
         }
-        if next == Next::Identify && self.session.take().is_some() {
+        if loss.next != Next::Resume && self.session.take().is_some() {
             self.progress = Progress::default();
             self.line.session_lost();
             self.report_soon();
         }
         let wait = self.pace.lost();
-        self.shared.board.down(self.lease.shard, reason);
+        if self.pace.is_failing() && loss.is_no_answer() {
+            self.shared.gateway_outage.began(&loss.detail);
+        }
+        let away = loss.status(wait, self.session.is_some(), self.safe());
+        self.shared.board.down(self.lease.shard, away);
         tracing::info!(
             shard = self.lease.shard.id,
             resume = self.session.is_some(),
             wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            reason,
+            reason = loss.detail,
             "connection lost"
         );
         Ok(())
@@ -409,10 +534,20 @@ impl Shard {
     /// The broker took no event for too long: the connection was closed resumably.
     fn stalled(&mut self) {
         self.pace.given_up();
+        if self.part.is_full() {
+            self.wait_full();
+            return;
+        }
         self.shared.metrics.stalled();
-        self.shared
-            .board
-            .down(self.lease.shard, "the broker takes no events");
+        let away = ShardStatus {
+            sequence: self.safe(),
+            ..status(
+                ShardState::Away,
+                ShardReason::Broker,
+                "the broker takes no events: resumes when it does",
+            )
+        };
+        self.shared.board.down(self.lease.shard, away);
         tracing::warn!(
             shard = self.lease.shard.id,
             "the broker takes no events: disconnected, to resume when it does"
@@ -421,7 +556,7 @@ impl Shard {
 
     /// Says how far the session has come, if the keeper has time to listen.
     fn report_soon(&self) {
-        let report = self.report(News::Session(self.settled()));
+        let report = self.report(News::Session(self.settled(self.floor())));
         if let Err(mpsc::error::TrySendError::Closed(_)) = self.reports.try_send(report) {
             tracing::error!(shard = self.lease.shard.id, "sessions are no longer saved");
         }
@@ -432,11 +567,17 @@ impl Shard {
         Report { shard, token, news }
     }
 
-    /// The session as another process may take it up.
-    fn settled(&self) -> Option<Session> {
+    /// The sequence that another process may take the session up from.
+    fn safe(&self) -> Option<u64> {
+        Some(self.settled(self.floor())?.sequence)
+    }
+
+    /// The session as another process may take it up, no further than `floor`.
+    fn settled(&self, floor: Option<u64>) -> Option<Session> {
         let session = self.session.as_ref()?;
         let settled = self.progress.settled(self.lane.confirmed());
-        let sequence = settled.unwrap_or(session.sequence);
+        let settled = settled.unwrap_or(session.sequence);
+        let sequence = floor.map_or(settled, |floor| floor.min(settled));
         (sequence > 0).then(|| Session {
             sequence,
             ..session.clone()

@@ -1,20 +1,32 @@
 //! What all shards of the application share, and what they say of Discord alike.
 
 use crate::{
-    Error, board::Board, connection::Dialer, identify::Permits, intents, metrics::Metrics,
-    once::Once, pulse::Pulse,
+    Error,
+    advice::Adviser,
+    board::Board,
+    connection::Dialer,
+    identify::Permits,
+    intents,
+    metrics::{Metrics, Step},
+    once::Once,
+    outage::Outage,
+    pulse::Pulse,
 };
 use boot::Traces;
-use broker::Broker;
+use broker::{Broker, Lane};
 use discord::{Rest, close::Refusal};
 use std::{sync::Arc, time::Duration};
 use store::Shard;
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
 
 /// What all shards of the application share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     /// The application's id.
     pub(crate) application_id: u64,
+    /// Asks Discord how many shards there should be.
+    pub(crate) adviser: Adviser,
     /// Where events go.
     pub(crate) broker: Broker,
     /// Which shards are connected.
@@ -23,10 +35,20 @@ pub(crate) struct Shared {
     pub(crate) dialer: Dialer,
     /// The intents that are asked for.
     pub(crate) intents: u64,
+    /// Whether the number of shards is Discord's to say.
+    pub(crate) is_auto: bool,
+    /// Cancelled when Discord has refused the application for good: all its shards stop.
+    pub(crate) halted: CancellationToken,
     /// What has been logged already.
     pub(crate) logged: Once,
     /// What is counted.
     pub(crate) metrics: Arc<Metrics>,
+    /// The intents that the application may not use, once Discord was asked for them.
+    pub(crate) disallowed: OnceCell<String>,
+    /// Whether Discord's HTTP API is away.
+    pub(crate) rest_outage: Arc<Outage>,
+    /// Whether Discord's gateway is away.
+    pub(crate) gateway_outage: Outage,
     /// Where permits to identify come from.
     pub(crate) permits: Permits,
     /// When the store last said whose shards these are.
@@ -40,6 +62,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// A way to the broker for the events of this shard.
+    pub(crate) fn lane(&self, shard: Shard) -> Lane {
+        let of_shard = self.metrics.shard(shard);
+        self.broker
+            .lane_counting(of_shard.counter(Step::Confirmed).clone())
+    }
+
     /// A payload that cannot be read was dropped.
     pub(crate) fn malformed(&self, what: &str, length: usize) {
         self.metrics.malformed();
@@ -63,15 +92,28 @@ impl Shared {
         }
     }
 
-    /// What a person has to change after Discord refused a shard for good.
+    /// What a person has to change after Discord refused a shard for good. No other shard of the
+    /// application connects any more: Discord counts what it refuses.
     pub(crate) async fn refused(&self, refusal: Refusal, shard: Shard) -> Error {
+        self.halted.cancel();
+        self.metrics.refused(match refusal {
+            Refusal::AuthenticationFailed => "token",
+            Refusal::DisallowedIntents => "disallowed_intents",
+            Refusal::InvalidApiVersion => "version",
+            Refusal::InvalidIntents => "invalid_intents",
+            Refusal::InvalidShard => "shard",
+            Refusal::ShardingRequired => "sharding",
+        });
         let Shard { count, id } = shard;
         match refusal {
             Refusal::AuthenticationFailed => Error::Token,
-            Refusal::DisallowedIntents => Error::DisallowedIntents {
-                names: intents::disallowed(&self.rest, self.intents).await,
-                application_id: self.application_id,
-            },
+            Refusal::DisallowedIntents => {
+                let names = || intents::disallowed(&self.rest, self.intents);
+                Error::DisallowedIntents {
+                    names: self.disallowed.get_or_init(names).await.clone(),
+                    application_id: self.application_id,
+                }
+            }
             Refusal::InvalidApiVersion => Error::Version,
             Refusal::InvalidIntents => Error::InvalidIntents {
                 intents: self.intents,

@@ -46,6 +46,8 @@ struct Registries {
     /// What every process has, under the names that dashboards know.
     process: Registry,
     gateway: Registry,
+    /// The names of the service's own metrics, as they were registered.
+    names: Vec<String>,
 }
 
 /// The upper bounds of a histogram's buckets.
@@ -82,7 +84,11 @@ impl Metrics {
         process.register_collector(Box::new(Process::new()));
         let gateway = Registry::with_prefix("gateway");
         Self {
-            registries: Arc::new(Mutex::new(Registries { process, gateway })),
+            registries: Arc::new(Mutex::new(Registries {
+                process,
+                gateway,
+                names: Vec::new(),
+            })),
         }
     }
 
@@ -129,8 +135,18 @@ impl Metrics {
 
     /// Registers any metric of `prometheus-client`, and gives it back.
     pub fn register<M: Metric + Clone>(&self, name: &str, help: &str, metric: M) -> M {
-        self.lock().gateway.register(name, help, metric.clone());
+        let mut registries = self.lock();
+        registries.gateway.register(name, help, metric.clone());
+        registries.names.push(format!("gateway_{name}"));
+        drop(registries);
         metric
+    }
+
+    /// The names of all metrics of the service's own, in the order in which they were registered,
+    /// without what OpenMetrics puts behind them.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.lock().names.clone()
     }
 
     /// All metrics as text, in the OpenMetrics format.

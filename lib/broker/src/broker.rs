@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use boot::{CancellationToken, Context, Health, Tasks};
+use boot::{CancellationToken, Context, Health, Tasks, metrics::Counter};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -75,18 +75,26 @@ impl Broker {
     /// A new lane. It keeps the broker open until it is dropped.
     #[must_use]
     pub fn lane(&self) -> Lane {
-        Lane::new(&self.queue)
+        self.lane_counting(Counter::default())
     }
 
-    /// The requests to a service, such as `ws`, of one application; the check `requests` of
-    /// `/readyz` says why none are taken. It keeps the broker open until it is dropped.
+    /// A new lane that counts here what is confirmed of it.
+    #[must_use]
+    pub fn lane_counting(&self, confirmed: Counter) -> Lane {
+        Lane::counting(&self.queue, confirmed)
+    }
+
+    /// The requests to a service, such as `ws`, of one application; the check `requests of
+    /// application <id>` of `/readyz` says why none are taken. It keeps the broker open until it is dropped.
     ///
     /// Over stdio there is one stdin: the first consumer reads it, and others get nothing.
     #[must_use]
     pub fn requests(&self, service: &str, application_id: u64) -> Requests {
         let source = match &self.transport {
             Transport::Amqp(links) => {
-                let check = self.health.check("requests");
+                let check = self
+                    .health
+                    .check(format!("requests of application {application_id}"));
                 let queue = format!("{}.requests.{service}.{application_id}", self.prefix);
                 let bindings = Bindings::new();
                 bindings.bind(format!("{service}.*.{application_id}.#"));
@@ -103,14 +111,16 @@ impl Broker {
     }
 
     /// The requests to a service that are for this replica of it alone, by the routing keys that are
-    /// bound; the check `owned requests` of `/readyz` says why none are taken. Over stdio there are
+    /// bound; the check `owned requests of application <id>` of `/readyz` says why none are taken. Over stdio there are
     /// none. It keeps the broker open until it is dropped.
     #[must_use]
     pub fn owned(&self, service: &str, application_id: u64, replica: &str) -> Owned {
         let bindings = Bindings::new();
         let source = match &self.transport {
             Transport::Amqp(links) => {
-                let check = self.health.check("owned requests");
+                let check = self
+                    .health
+                    .check(format!("owned requests of application {application_id}"));
                 let prefix = &self.prefix;
                 let stem = format!("{prefix}.requests.{service}.{application_id}.{replica}");
                 let queue = amqp::Source::Owned(stem);

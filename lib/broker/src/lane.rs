@@ -7,6 +7,11 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
+use std::time::Duration;
+
+use boot::metrics::Counter;
+use tokio::time::Instant;
+
 use self::track::Track;
 use crate::{
     Closed, Message,
@@ -31,13 +36,40 @@ pub(crate) struct Confirmed {
     pub(crate) number: u64,
     sequence: AtomicU64,
     track: Mutex<Track>,
+    /// Counts the confirmed events.
+    counter: Counter,
+    /// The event whose confirm is timed, or one of [`NONE`] and [`NEXT`].
+    timed: AtomicU64,
+    timing: Mutex<Timing>,
+}
+
+/// No event is timed.
+const NONE: u64 = 0;
+
+/// The next event is.
+const NEXT: u64 = u64::MAX;
+
+/// How long confirms take, looked at now and then.
+#[derive(Debug, Default)]
+struct Timing {
+    /// When the event that is timed was published.
+    since: Option<Instant>,
+    /// What the last one took.
+    took: Option<Duration>,
 }
 
 impl Confirmed {
     /// The lane with this number; nothing was published on it yet.
     pub(crate) fn new(number: u64) -> Self {
+        Self::counting(number, Counter::default())
+    }
+
+    /// Like [`Confirmed::new`]; counts what is confirmed.
+    fn counting(number: u64, counter: Counter) -> Self {
         Self {
             number,
+            counter,
+            timed: AtomicU64::new(NEXT),
             ..Self::default()
         }
     }
@@ -45,12 +77,38 @@ impl Confirmed {
     /// A message with this sequence was published.
     pub(crate) fn publish(&self, sequence: u64) {
         self.track().publish(sequence);
+        if self.timed.load(Ordering::Relaxed) == NEXT {
+            self.timing().since = Some(Instant::now());
+            self.timed.store(sequence, Ordering::Relaxed);
+        }
     }
 
     /// Such a message is confirmed.
     pub(crate) fn confirm(&self, sequence: u64) {
         let settled = self.track().confirm(sequence);
         self.sequence.fetch_max(settled, Ordering::Release);
+        self.counter.inc();
+        if self.timed.load(Ordering::Relaxed) == sequence {
+            self.timed.store(NONE, Ordering::Relaxed);
+            let mut timing = self.timing();
+            timing.took = timing.since.take().map(|since| since.elapsed());
+        }
+    }
+
+    /// See [`Lane::lag`].
+    fn lag(&self) -> Option<Duration> {
+        let timing = self.timing();
+        match timing.since {
+            Some(since) => Some(timing.took.unwrap_or_default().max(since.elapsed())),
+            None => {
+                self.timed.store(NEXT, Ordering::Relaxed);
+                timing.took
+            }
+        }
+    }
+
+    fn timing(&self) -> MutexGuard<'_, Timing> {
+        self.timing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn track(&self) -> MutexGuard<'_, Track> {
@@ -59,10 +117,16 @@ impl Confirmed {
 }
 
 impl Lane {
+    #[cfg(test)]
     pub(crate) fn new(queue: &Arc<Queue>) -> Self {
+        Self::counting(queue, Counter::default())
+    }
+
+    /// A new lane, and what counts its confirmed events.
+    pub(crate) fn counting(queue: &Arc<Queue>, counter: Counter) -> Self {
         Self {
             user: User::new(queue),
-            confirmed: Arc::new(Confirmed::new(queue.next_lane())),
+            confirmed: Arc::new(Confirmed::counting(queue.next_lane(), counter)),
         }
     }
 
@@ -111,6 +175,12 @@ impl Lane {
             self.queue().hurry(Some(self.confirmed.number));
         }
         self.queue().until(|| self.confirmed() >= sequence).await;
+    }
+
+    /// How long the event that was looked at last has waited for its confirm; at each call another
+    /// one is chosen, if that is over. `None` while there was none.
+    pub fn lag(&self) -> Option<Duration> {
+        self.confirmed.lag()
     }
 
     fn queue(&self) -> &Arc<Queue> {

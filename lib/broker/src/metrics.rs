@@ -119,6 +119,10 @@ fn counts(metrics: &boot::Metrics) -> Counts {
             "broker_events",
             "Events given to the broker, or found in the spool at the start",
         ),
+        found: metrics.counter(
+            "broker_events_found",
+            "Events that an earlier process had left in the spool",
+        ),
         confirmed: metrics.counter(
             "broker_events_confirmed",
             "Events that the broker confirmed, alone or in a batch",

@@ -15,12 +15,23 @@ pub enum Error {
         route: &'static str,
     },
     /// Discord asks to wait.
-    #[error("Discord's rate limit for {route} is used up for {retry_after:?}")]
+    #[error("Discord answered {route} with HTTP status 429: its rate limit is used up")]
     RateLimited {
         /// The route that was asked.
         route: &'static str,
-        /// How long to wait.
-        retry_after: Duration,
+        /// How long to wait, if Discord said so.
+        retry_after: Option<Duration>,
+    },
+    /// What stands in front of Discord (Cloudflare) answered in its place.
+    #[error(
+        "a page of Cloudflare's, not Discord, answered {route} with HTTP status {status}: an outage, \
+         or a ban of this machine's address"
+    )]
+    Page {
+        /// The route that was asked.
+        route: &'static str,
+        /// The status.
+        status: u16,
     },
     /// Discord answered with a status that nothing else here covers.
     #[error("Discord answered {route} with HTTP status {status}: {body}")]
@@ -59,14 +70,17 @@ impl Error {
         match self {
             Self::Unauthorized { .. } | Self::Client(_) => false,
             Self::Status { status, .. } => *status >= 500,
-            Self::Body { .. } | Self::RateLimited { .. } | Self::Transport { .. } => true,
+            Self::Body { .. }
+            | Self::Page { .. }
+            | Self::RateLimited { .. }
+            | Self::Transport { .. } => true,
         }
     }
 
     /// How long Discord asks to wait before the next try, if it said so.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { retry_after, .. } => Some(*retry_after),
+            Self::RateLimited { retry_after, .. } => *retry_after,
             _ => None,
         }
     }

@@ -125,6 +125,10 @@ impl Rest {
             return Err(error);
         }
         let status = response.status();
+        if is_page(&response) && status != StatusCode::NOT_FOUND {
+            let status = status.as_u16();
+            return Err(Error::Page { route, status });
+        }
         let body = response.text().await.map_err(transport)?;
         if !status.is_success() {
             return Err(Error::Status {
@@ -149,14 +153,18 @@ fn refused(route: &'static str, response: &Response) -> Option<Error> {
     }
 }
 
-/// What the header `Retry-After` says; one second when it is missing or odd.
-fn retry_after(response: &Response) -> Duration {
-    response
-        .headers()
-        .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.parse().ok())
-        .map_or(Duration::from_secs(1), Duration::from_secs)
+/// What the header `Retry-After` says. Cloudflare leaves it out now and then.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(header::RETRY_AFTER)?;
+    let seconds: f64 = value.to_str().ok()?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// Whether this is a page for people: Discord's API never gives one.
+fn is_page(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.starts_with("text/html"))
 }
 
 /// Reads a snowflake from the decimal string that Discord sends.

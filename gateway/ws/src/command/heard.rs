@@ -110,7 +110,7 @@ fn response(data: &[u8]) -> Bytes {
 }
 
 /// The guilds that READY lists.
-pub(super) fn guilds(ready: &str) -> Option<Vec<u64>> {
+pub(crate) fn guilds(ready: &str) -> Option<Vec<u64>> {
     let ready: Ready<'_> = serde_json::from_str(ready).ok()?;
     ready
         .guilds
@@ -120,7 +120,7 @@ pub(super) fn guilds(ready: &str) -> Option<Vec<u64>> {
 }
 
 /// The guild of a GUILD_CREATE or GUILD_DELETE, and whether it is merely away.
-pub(super) fn guild(json: &str) -> Option<(u64, bool)> {
+pub(crate) fn guild(json: &str) -> Option<(u64, bool)> {
     let guild: Guild<'_> = serde_json::from_str(json).ok()?;
     Some((guild.id.parse().ok()?, guild.unavailable))
 }

@@ -37,6 +37,8 @@ fn token_and_intents_are_enough() {
     assert_eq!(application.presence, None);
     assert_eq!(config.lease_ttl, Duration::from_secs(10));
     assert_eq!(config.identify_reserve, 10);
+    assert!((config.reshard_threshold - 1.5).abs() < f64::EPSILON);
+    assert_eq!(config.reshard_interval, Duration::from_secs(600));
     assert_eq!(config.stall_timeout, Duration::from_secs(5));
     assert!(application.batches.is_empty());
     assert_eq!(config.broker.spool, None);
@@ -60,12 +62,16 @@ fn every_key_is_read() {
         ("WS_SPOOL_SIZE", "2GiB"),
         ("WS_LEASE_TTL", "2s"),
         ("WS_IDENTIFY_RESERVE", "0"),
+        ("WS_RESHARD_THRESHOLD", "2"),
+        ("WS_RESHARD_INTERVAL", "1h"),
         ("WS_SESSION_FILE", "/var/lib/gateway/sessions.json"),
         ("WS_STALL_TIMEOUT", "250ms"),
     ])
     .unwrap();
     assert_eq!(config.lease_ttl, Duration::from_secs(2));
     assert_eq!(config.identify_reserve, 0);
+    assert!((config.reshard_threshold - 2.0).abs() < f64::EPSILON);
+    assert_eq!(config.reshard_interval, Duration::from_hours(1));
     let spool = config.broker.spool.unwrap();
     assert_eq!(spool.dir.to_str(), Some("/var/lib/gateway/spool"));
     assert_eq!(spool.limit, 2 << 30);
@@ -102,6 +108,8 @@ fn all_mistakes_are_told_at_once_and_name_their_keys() {
         ("WS_SPOOL_SIZE", "1MiB"),
         ("WS_LEASE_TTL", "1s"),
         ("WS_IDENTIFY_RESERVE", "-1"),
+        ("WS_RESHARD_THRESHOLD", "0.5"),
+        ("WS_RESHARD_INTERVAL", "0s"),
         ("REDIS_URL", "http://localhost"),
         ("WS_STALL_TIMEOUT", "5"),
         ("AMQP_URL", "http://localhost"),
@@ -123,6 +131,8 @@ fn all_mistakes_are_told_at_once_and_name_their_keys() {
         "WS_SPOOL_SIZE",
         "WS_LEASE_TTL",
         "WS_IDENTIFY_RESERVE",
+        "WS_RESHARD_THRESHOLD",
+        "WS_RESHARD_INTERVAL",
         "REDIS_URL",
         "WS_STALL_TIMEOUT",
         "BROKER_TYPE",

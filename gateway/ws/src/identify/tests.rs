@@ -1,7 +1,7 @@
 //! Permits out of a store in memory, in paused time.
 
 use super::{Issuer, LOOK, Permits, READY, Ticket};
-use crate::{metrics::Metrics, pulse::Pulse};
+use crate::{metrics::Metrics, outage::Outage, pulse::Pulse};
 use discord::rest::{Rest, SessionStartLimit};
 use std::{sync::Arc, time::Duration};
 use store::{Config, Place, Shard, Store};
@@ -39,6 +39,7 @@ fn office(store: &Store, total: u32, remaining: u32) -> Office {
         .ok();
     let permits = Permits::default();
     let pulse = Pulse::new(LEASE);
+    let metrics = Arc::new(Metrics::new(&boot::Metrics::new()));
     let issuer = Issuer::new(
         permits.clone(),
         store.application(1),
@@ -51,7 +52,8 @@ fn office(store: &Store, total: u32, remaining: u32) -> Office {
         },
         10,
         pulse.clone(),
-        Arc::new(Metrics::new(&boot::Metrics::new())),
+        Arc::clone(&metrics),
+        Arc::new(Outage::of_rest(metrics)),
     );
     let mut task = JoinSet::new();
     task.spawn(issuer.run(CancellationToken::new()));

@@ -1,17 +1,27 @@
 //! The tasks of the shards that run in this process.
 
 use crate::{
-    Error, command::Commands, config, event::Encoder, keeper::Report, shard, shared::Shared,
+    Error,
+    command::Commands,
+    config,
+    event::Encoder,
+    keeper::Report,
+    reshard::{self, Turn},
+    shard,
+    shard::Left,
+    shared::Shared,
 };
-use std::{collections::BTreeMap, panic, sync::Arc};
+use boot::chain;
+use std::{borrow::Cow, collections::BTreeMap, panic, sync::Arc};
 use store::{Session, Shard};
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::{JoinError, JoinSet},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 use transcode::Transcoder;
+use wire::gateway::v1::ShardReason;
 
 /// The shards of this process, and what they are started with.
 pub(crate) struct Crew {
@@ -22,6 +32,8 @@ pub(crate) struct Crew {
     transcoder: Arc<Transcoder>,
     handles: BTreeMap<Shard, Handle>,
     tasks: JoinSet<(Shard, shard::Ended)>,
+    /// What the shards know of a change of their number.
+    turn: watch::Sender<Turn>,
 }
 
 /// A shard's task from outside.
@@ -40,6 +52,7 @@ enum State {
     /// It ends, and hands over its session.
     Stopping {
         since: Instant,
+        reason: ShardReason,
     },
 }
 
@@ -48,8 +61,8 @@ enum State {
 pub(super) struct Finished {
     pub(super) shard: Shard,
     pub(super) token: u64,
-    /// The session as the next owner takes it up.
-    pub(super) session: Option<Session>,
+    /// What it leaves to whoever comes after it.
+    pub(super) left: Left,
     /// Whether somebody else holds the shard.
     pub(super) is_fenced: bool,
     /// When it was told to stop, or ended by itself.
@@ -75,24 +88,27 @@ impl Crew {
             transcoder,
             handles: BTreeMap::new(),
             tasks: JoinSet::new(),
+            turn: watch::Sender::default(),
         }
     }
 
-    /// How many shards there are, which commands go by.
-    pub(super) fn set_count(&self, count: u32) {
-        self.commands.set_count(count);
+    /// How many shards there are, which commands go by, and how far a change of that is.
+    pub(super) fn tell(&self, turn: Turn) {
+        self.commands.set_count(reshard::commanded(&turn.plan));
+        self.turn.send_replace(turn);
     }
 
     /// Starts a shard that takes up this session.
     pub(super) fn start(&mut self, shard: Shard, token: u64, session: Option<Session>) {
         let line = self.commands.attach(shard);
-        self.shared.board.add(shard);
+        self.shared.board.add(shard, session.is_some());
         let id = self.shared.application_id;
         let encoder = Encoder::new(shard, id, &self.application, &self.transcoder);
         let lease = shard::Lease { shard, token };
+        let turn = self.turn.subscribe();
         let (reports, shared) = (self.reports.clone(), Arc::clone(&self.shared));
-        let task = shard::Shard::new(lease, session, encoder, reports, line, shared);
-        let stop = CancellationToken::new();
+        let task = shard::Shard::new(lease, session, encoder, reports, line, turn, shared);
+        let stop = self.shared.halted.child_token();
         let stopping = stop.clone();
         self.tasks
             .spawn(async move { (shard, task.run(stopping).await) });
@@ -101,22 +117,22 @@ impl Crew {
     }
 
     /// Lets a shard end and hand over its session.
-    pub(super) fn stop(&mut self, shard: Shard) {
+    pub(super) fn stop(&mut self, shard: Shard, reason: ShardReason) {
         if let Some(handle) = self.handles.get_mut(&shard)
             && matches!(handle.state, State::Running)
         {
             let since = Instant::now();
-            handle.state = State::Stopping { since };
+            handle.state = State::Stopping { since, reason };
             handle.stop.cancel();
             self.commands.detach(shard);
         }
     }
 
     /// Lets all shards end.
-    pub(super) fn stop_all(&mut self) {
+    pub(super) fn stop_all(&mut self, reason: ShardReason) {
         let shards: Vec<Shard> = self.handles.keys().copied().collect();
         for shard in shards {
-            self.stop(shard);
+            self.stop(shard, reason);
         }
     }
 
@@ -189,17 +205,44 @@ impl Crew {
             Err(_) => return None,
         };
         let handle = self.handles.remove(&shard)?;
-        self.shared.board.remove(shard);
+        let is_halted = self.shared.halted.is_cancelled();
+        let (reason, detail) = why(&ended.outcome, handle.state, is_halted);
+        self.shared.board.remove(shard, reason, &detail);
         Some(Finished {
             shard,
             token: handle.token,
-            session: ended.session,
+            left: ended.left,
             is_fenced: matches!(handle.state, State::Fenced),
             since: match handle.state {
-                State::Stopping { since } => since,
+                State::Stopping { since, .. } => since,
                 State::Fenced | State::Running => Instant::now(),
             },
             outcome: ended.outcome,
         })
     }
+}
+
+/// Why a shard has ended, for workers.
+fn why(
+    outcome: &Result<(), Error>,
+    state: State,
+    is_halted: bool,
+) -> (ShardReason, Cow<'static, str>) {
+    let reason = match (outcome, state) {
+        (Err(error), _) => return (ShardReason::Refused, chain(error).into()),
+        (Ok(()), State::Fenced) => ShardReason::LeaseLost,
+        (Ok(()), State::Running) if is_halted => ShardReason::Refused,
+        // Its set has ended.
+        (Ok(()), State::Running) => ShardReason::Reshard,
+        (Ok(()), State::Stopping { reason, .. }) => reason,
+    };
+    let detail = match reason {
+        ShardReason::HandOver => "handed over to another replica",
+        ShardReason::LeaseLost => "another replica has taken it over",
+        ShardReason::Refused => "Discord has refused another shard of the application",
+        ShardReason::Reshard => "its set of shards is not wanted any more",
+        ShardReason::Shutdown => "the replica is being stopped",
+        _ => "it ended",
+    };
+    (reason, detail.into())
 }

@@ -1,11 +1,15 @@
-//! Shards that ended here: their last sessions are saved and their leases released, in one step.
+//! Shards that ended here: their last sessions are saved and their leases released, in one step. A shard
+//! of a set that ends leaves its tail before; then its connection is closed for good.
 
 use super::crew::Finished;
-use crate::metrics::Metrics;
+use crate::{connection::Connection, metrics::Metrics};
 use boot::chain;
 use futures_util::future::join_all;
-use std::collections::BTreeMap;
-use store::{Application, Shard, Written};
+use std::{collections::BTreeMap, time::Duration};
+use store::{Application, Error, Session, Shard, Written};
+
+/// How long a tail is kept, should nobody forget it earlier.
+const TAILS: Duration = Duration::from_mins(10);
 
 /// What is still to be released. While the store is away it waits here.
 #[derive(Debug, Default)]
@@ -29,14 +33,19 @@ impl Partings {
 
     /// Releases everything, as far as the store takes it.
     pub(super) async fn release(&mut self, store: &Application, metrics: &Metrics) {
-        let releasing = self.0.values().map(|parting| async move {
-            let session = parting.session.as_ref();
-            let released = store.release(parting.shard, parting.token, session).await;
-            (parting.shard, released)
+        let releasing = self.0.values().map(|parting| {
+            let (shard, token, left) = (parting.shard, parting.token, &parting.left);
+            let (session, tail) = (left.session.as_ref(), left.tail.as_deref());
+            async move { (shard, release(store, (shard, token), session, tail).await) }
         });
+        let mut ending = Vec::new();
         for (shard, released) in join_all(releasing).await {
             match released {
-                Ok(written) => self.released(shard, written, metrics),
+                Ok(written) => {
+                    if let Some(parting) = self.0.remove(&shard) {
+                        ending.extend(released_as(written, parting, metrics));
+                    }
+                }
                 Err(error) if error.is_transient() => {
                     tracing::debug!(shard = shard.id, error = chain(&error), "not released yet");
                 }
@@ -50,29 +59,7 @@ impl Partings {
                 }
             }
         }
-    }
-
-    /// A shard is no longer ours.
-    fn released(&mut self, shard: Shard, written: Written, metrics: &Metrics) {
-        let Some(parting) = self.0.remove(&shard) else {
-            return;
-        };
-        let took = parting.since.elapsed();
-        match written {
-            Written::Done => {
-                metrics.released(took);
-                tracing::info!(
-                    shard = shard.id,
-                    sequence = parting.session.map_or(0, |session| session.sequence),
-                    took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-                    "released"
-                );
-            }
-            Written::Fenced => tracing::warn!(
-                shard = shard.id,
-                "released too late: another replica has taken the shard over"
-            ),
-        }
+        join_all(ending.into_iter().map(Connection::end)).await;
     }
 
     /// There is no more time.
@@ -84,4 +71,41 @@ impl Partings {
             );
         }
     }
+}
+
+/// Leaves the tail, if there is one, and then saves and releases.
+async fn release(
+    store: &Application,
+    (shard, token): (Shard, u64),
+    session: Option<&Session>,
+    tail: Option<&[u8]>,
+) -> Result<Written, Error> {
+    if let Some(tail) = tail
+        && store.put_tail(shard, token, tail, TAILS).await? == Written::Fenced
+    {
+        return Ok(Written::Fenced);
+    }
+    store.release(shard, token, session).await
+}
+
+/// A shard is no longer ours. Returns the connection that has to end now.
+fn released_as(written: Written, parting: Finished, metrics: &Metrics) -> Option<Connection> {
+    let (shard, took) = (parting.shard, parting.since.elapsed());
+    if written == Written::Fenced {
+        tracing::warn!(
+            shard = shard.id,
+            "released too late: another replica has taken the shard over"
+        );
+        return None;
+    }
+    metrics.released(took);
+    tracing::info!(
+        shard = shard.id,
+        shard_count = shard.count,
+        sequence = parting.left.session.map_or(0, |session| session.sequence),
+        has_ended = parting.left.tail.is_some(),
+        took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "released"
+    );
+    parting.left.connection
 }

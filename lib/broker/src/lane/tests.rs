@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use boot::metrics::Counter;
 use bytes::Bytes;
 use tokio::time;
 
@@ -157,4 +158,25 @@ async fn many_lanes_share_one_window_without_losing_anything() {
         }
     };
     tokio::join!(futures_util::future::join_all(publishers), confirmer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn confirms_are_counted_and_timed() {
+    let queue = queue(10);
+    let counter = Counter::default();
+    let mut lane = Lane::counting(&queue, counter.clone());
+    assert_eq!(lane.lag(), None);
+    lane.publish(1, message(0)).await.unwrap();
+    time::advance(Duration::from_secs(3)).await;
+    assert_eq!(lane.lag(), Some(Duration::from_secs(3)), "so far");
+    lane.publish(2, message(0)).await.unwrap();
+    write_all(&queue);
+    queue.confirm(1);
+    assert_eq!(lane.lag(), Some(Duration::from_secs(3)));
+    lane.publish(3, message(0)).await.unwrap();
+    time::advance(Duration::from_secs(1)).await;
+    write_all(&queue);
+    queue.confirm(2);
+    assert_eq!(lane.lag(), Some(Duration::from_secs(1)));
+    assert_eq!(counter.get(), 3);
 }

@@ -10,6 +10,8 @@ type Reason = [(&'static str, &'static str); 1];
 pub(crate) struct Counts {
     /// Events that lanes gave, or that were found on disk.
     pub(crate) given: Counter,
+    /// Those of them that were found on disk.
+    pub(crate) found: Counter,
     /// Events that the broker has confirmed.
     pub(crate) confirmed: Counter,
     /// Events in memory that are not confirmed.
@@ -62,6 +64,7 @@ impl Ledger {
             self.0.spooled.dec_by(signed(events));
         } else {
             self.0.given.inc_by(events as u64);
+            self.0.found.inc_by(events as u64);
         }
         self.0.waiting.inc_by(signed(events));
     }
