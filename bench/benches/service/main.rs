@@ -2,7 +2,8 @@
 //! JSON through the AMQP client: CPU time of an event, events a second, memory, and how late they come.
 //!
 //! `make bench` gives it a private RabbitMQ; by hand:
-//! `cargo bench -p bench --bench service -- URL target/release/gateway-ws`. The ratio is of one run, in
+//! `cargo bench -p bench --bench service -- URL target/release/gateway-ws [PART…]`, where the parts are
+//! `flood`, `steady`, `batches`, `memory` and `latency`. The ratio is of one run, in
 //! which both take turns. The simulated Discord runs in the process that measures.
 
 mod latency;
@@ -41,7 +42,11 @@ struct Place {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let arguments: Vec<String> = env::args().skip(1).collect();
+    // Cargo adds a flag of its own.
+    let arguments: Vec<String> = env::args()
+        .skip(1)
+        .filter(|each| !each.starts_with("--"))
+        .collect();
     if let [word, amqp, gateway] = arguments.as_slice()
         && word == reference::WORD
     {
@@ -56,25 +61,38 @@ async fn main() -> Result<()> {
         amqp: amqp.clone(),
         gateway_ws: env::current_dir()?.join(gateway_ws),
     };
+    let wanted = arguments.get(given.unwrap_or(0) + 2..).unwrap_or_default();
+    let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|each| each == part);
     let sink = Sink::open(&place.amqp).await?;
-    for (what, emission) in [("at full speed", flood()), ("at 2,000 a second", steady())] {
-        let ways = [Way::Ours, Way::Reference];
-        let [ours, reference] = compare(&place, what, &emission, ways).await?;
-        println!(
-            "CPU, ours to the reference: {:.2} (at most 0.5)",
-            ours / reference
-        );
+    for (part, what, emission) in [
+        ("flood", "at full speed", flood()),
+        ("steady", "at 2,000 a second", steady()),
+    ] {
+        if is_wanted(part) {
+            let ways = [Way::Ours, Way::Reference];
+            let [ours, reference] = compare(&place, what, &emission, ways).await?;
+            println!(
+                "CPU, ours to the reference: {:.2} (at most 0.5)",
+                ours / reference
+            );
+        }
     }
-    let presences = EmitRequest {
-        mix: Some("PRESENCE_UPDATE".parse()?),
-        ..flood()
-    };
-    let ways = [Way::Ours, Way::Batched, Way::Reference];
-    let what = "nothing but presences at full speed";
-    let [_, batched, reference] = compare(&place, what, &presences, ways).await?;
-    println!("CPU, batched to the reference: {:.2}", batched / reference);
-    memory(&place).await?;
-    latency::measure(&place).await?;
+    if is_wanted("batches") {
+        let presences = EmitRequest {
+            mix: Some("PRESENCE_UPDATE".parse()?),
+            ..flood()
+        };
+        let ways = [Way::Ours, Way::Batched, Way::Reference];
+        let what = "nothing but presences at full speed";
+        let [_, batched, reference] = compare(&place, what, &presences, ways).await?;
+        println!("CPU, batched to the reference: {:.2}", batched / reference);
+    }
+    if is_wanted("memory") {
+        memory(&place).await?;
+    }
+    if is_wanted("latency") {
+        latency::measure(&place).await?;
+    }
     sink.close().await
 }
 
