@@ -84,12 +84,12 @@ impl Process {
         Ok(threads)
     }
 
-    /// Memory that it has resident, in MiB.
+    /// Memory that it has resident, in megabytes.
     pub(crate) fn resident(&self) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        Ok(kilobytes.context("VmRSS")?.parse::<f64>()? / 1024.0)
+        Ok(kilobytes.context("VmRSS")?.parse::<f64>()? * 1024.0 / 1e6)
     }
 
     /// Ends it.

@@ -26,7 +26,7 @@ pub(crate) struct Turn {
     events: u64,
     wall: Duration,
     used: Duration,
-    /// The most memory that was resident, in MiB.
+    /// The most memory that was resident, in megabytes.
     pub(crate) resident: f64,
 }
 

@@ -7,6 +7,10 @@
 
 use std::collections::VecDeque;
 
+/// The part of a full window that has to become free before there is room: small, so that many lanes get
+/// their turns even when the broker is slow.
+const FREED: usize = 64;
+
 /// Unconfirmed messages under a limit of bytes. `T` is the message, `L` tells where it came from.
 #[derive(Debug)]
 pub(crate) struct Ring<T, L> {
@@ -51,8 +55,9 @@ impl<T, L> Ring<T, L> {
         }
     }
 
-    /// Whether the window has room. Once it was full, an eighth of it has to become free first: so
-    /// whoever waits is woken for many messages, and not for each confirm. What comes next is then admitted at once, unless it is huge.
+    /// Whether the window has room. Once it was full, a small part has to become free first: so whoever
+    /// waits is woken for many messages, and not for each confirm. What comes next is then admitted at
+    /// once, unless it is huge.
     pub(crate) fn has_room(&self) -> bool {
         !self.full
     }
@@ -143,7 +148,7 @@ impl<T, L> Ring<T, L> {
     /// Notes whether there is room.
     fn weigh(&mut self) {
         let limit = match self.full {
-            true => self.window - self.window / 8,
+            true => self.window - self.window / FREED,
             false => self.window,
         };
         self.full = self.used() >= limit;
