@@ -2,13 +2,15 @@
 //! JSON through the AMQP client: CPU time of an event, events a second, memory, and how late they come.
 //!
 //! `make bench` gives it a private RabbitMQ; by hand:
-//! `cargo bench -p bench --bench service -- URL target/release/gateway-ws`. The ratio is of one run, in
+//! `cargo bench -p bench --bench service -- URL target/release/gateway-ws [PART…]`, where the parts are
+//! `flood`, `steady`, `batches`, `memory` and `latency`. The ratio is of one run, in
 //! which both take turns. The simulated Discord runs in the process that measures.
 
 mod latency;
 mod process;
 mod reference;
 mod sink;
+mod summary;
 mod turn;
 
 use std::{env, path::PathBuf};
@@ -19,6 +21,7 @@ use sim::{Config, EmitRequest, Sim};
 use self::{
     process::{Process, Way},
     sink::Sink,
+    summary::Summary,
     turn::Turn,
 };
 
@@ -41,7 +44,11 @@ struct Place {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let arguments: Vec<String> = env::args().skip(1).collect();
+    // Cargo adds a flag of its own.
+    let arguments: Vec<String> = env::args()
+        .skip(1)
+        .filter(|each| !each.starts_with("--"))
+        .collect();
     if let [word, amqp, gateway] = arguments.as_slice()
         && word == reference::WORD
     {
@@ -56,26 +63,59 @@ async fn main() -> Result<()> {
         amqp: amqp.clone(),
         gateway_ws: env::current_dir()?.join(gateway_ws),
     };
+    let wanted = arguments.get(given.unwrap_or(0) + 2..).unwrap_or_default();
+    let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|each| each == part);
+    let parts = arguments.get(given.unwrap_or(0) + 2..).unwrap_or_default();
     let sink = Sink::open(&place.amqp).await?;
-    for (what, emission) in [("at full speed", flood()), ("at 2,000 a second", steady())] {
+    let summary = measure(&place, parts).await?;
+    sink.close().await?;
+    println!("\n{summary}");
+    Ok(())
+}
+
+/// Measures these parts, or all.
+async fn measure(place: &Place, parts: &[String]) -> Result<Summary> {
+    let is_wanted = |part: &str| parts.is_empty() || parts.iter().any(|each| each == part);
+    let mut summary = Summary::default();
+    if is_wanted("flood") {
         let ways = [Way::Ours, Way::Reference];
-        let [ours, reference] = compare(&place, what, &emission, ways).await?;
-        println!(
-            "CPU, ours to the reference: {:.2} (at most 0.5)",
-            ours / reference
-        );
+        let [ours, reference] = compare(place, "at full speed", &flood(), ways).await?;
+        summary.at_most("CPU µs/event at full speed", ours.cpu(), 8.0);
+        let ratio = ours.cpu() / reference.cpu();
+        summary.at_most("  the same, to the reference", ratio, 0.5);
     }
-    let presences = EmitRequest {
-        mix: Some("PRESENCE_UPDATE".parse()?),
-        ..flood()
-    };
-    let ways = [Way::Ours, Way::Batched, Way::Reference];
-    let what = "nothing but presences at full speed";
-    let [_, batched, reference] = compare(&place, what, &presences, ways).await?;
-    println!("CPU, batched to the reference: {:.2}", batched / reference);
-    memory(&place).await?;
-    latency::measure(&place).await?;
-    sink.close().await
+    if is_wanted("steady") {
+        let ways = [Way::Ours, Way::Reference];
+        let [ours, reference] = compare(place, "at 2,000 a second", &steady(), ways).await?;
+        summary.add("CPU µs/event at 2,000 a second", ours.cpu());
+        let ratio = ours.cpu() / reference.cpu();
+        summary.at_most("  the same, to the reference", ratio, 0.5);
+    }
+    if is_wanted("batches") {
+        let presences = EmitRequest {
+            mix: Some("PRESENCE_UPDATE".parse()?),
+            ..flood()
+        };
+        let ways = [Way::Ours, Way::Batched, Way::Reference];
+        let what = "nothing but presences at full speed";
+        let [ours, batched, reference] = compare(place, what, &presences, ways).await?;
+        summary.at_most("CPU µs/event of presences in batches", batched.cpu(), 4.0);
+        let ratio = batched.cpu() / reference.cpu();
+        summary.add("  the same, to the reference", ratio);
+        let times = batched.rate() / ours.rate();
+        summary.add("  events/s, to one message for each", times);
+    }
+    if is_wanted("memory") {
+        let [idle, most] = memory(place).await?;
+        summary.at_most("RSS in MB, 16 shards, after the start", idle, 40.0);
+        summary.at_most("RSS in MB, 16 shards, at full speed", most, 40.0);
+    }
+    if is_wanted("latency") {
+        let [median, late] = latency::measure(place).await?;
+        summary.at_most("ms from Discord to a worker, p50", median, 1.0);
+        summary.at_most("ms from Discord to a worker, p99", late, 5.0);
+    }
+    Ok(summary)
 }
 
 /// A simulated Discord.
@@ -106,17 +146,17 @@ fn steady() -> EmitRequest {
     }
 }
 
-/// Processes in turns; returns the CPU time of an event of each.
+/// Processes in turns; returns what each took.
 async fn compare<const N: usize>(
     place: &Place,
     what: &str,
     emission: &EmitRequest,
     ways: [Way; N],
-) -> Result<[f64; N]> {
+) -> Result<[Turn; N]> {
     println!("\nevents {what}: one shard over zstd, one queue bound, {ROUNDS} rounds");
     println!(
         "{:<44} {:>10} {:>12} {:>10}",
-        "way", "events/s", "CPU µs/event", "RSS MiB"
+        "way", "events/s", "CPU µs/event", "RSS MB"
     );
     let mut sums = ways.map(|_| Turn::default());
     for _ in 0..ROUNDS {
@@ -137,23 +177,16 @@ async fn compare<const N: usize>(
             sum.resident
         );
     }
-    Ok(sums.map(|sum| sum.cpu()))
+    Ok(sums)
 }
 
-/// What many shards take, before and after a flood.
-async fn memory(place: &Place) -> Result<()> {
+/// The megabytes that many shards take after the start, and at most in a flood.
+async fn memory(place: &Place) -> Result<[f64; 2]> {
     let sim = discord(SHARDS).await?;
     let process = Process::start(Way::Ours, place, &sim).await?;
     let idle = process.resident()?;
     let turn = turn::take(&process, &sim, flood()).await?;
-    println!(
-        "\n{SHARDS} shards: RSS {idle:.1} MiB after the start, at most {:.1} MiB at full speed; {:.0} events/s, \
-         {:.1} µs CPU an event",
-        turn.resident,
-        turn.rate(),
-        turn.cpu()
-    );
     process.stop()?;
     sim.stop().await;
-    Ok(())
+    Ok([idle, turn.resident])
 }

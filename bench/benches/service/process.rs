@@ -1,6 +1,7 @@
 //! A process that is measured from outside.
 
 use std::{
+    collections::BTreeMap,
     env, fs,
     process::{Child, Command, Stdio},
     time::Duration,
@@ -67,23 +68,28 @@ impl Process {
         Ok(process)
     }
 
-    /// Its CPU time so far, user and system, in ticks of the kernel's clock.
-    pub(crate) fn ticks(&self) -> Result<u64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
-        let (_, fields) = stat.rsplit_once(')').context("stat")?;
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        let field = |index: usize| -> Result<u64> {
-            Ok(fields.get(index).context("stat is short")?.parse()?)
-        };
-        Ok(field(11)? + field(12)?)
+    /// The CPU time that each of its threads has used so far, user and system.
+    pub(crate) fn threads(&self) -> Result<BTreeMap<String, Duration>> {
+        let mut threads = BTreeMap::new();
+        for thread in fs::read_dir(format!("/proc/{}/task", self.0.id()))? {
+            let thread = thread?;
+            // A thread may end at any time.
+            let Ok(text) = fs::read_to_string(thread.path().join("schedstat")) else {
+                continue;
+            };
+            let nanoseconds = text.split_whitespace().next().context("schedstat")?;
+            let used = Duration::from_nanos(nanoseconds.parse()?);
+            threads.insert(thread.file_name().to_string_lossy().into_owned(), used);
+        }
+        Ok(threads)
     }
 
-    /// Memory that it has resident, in MiB.
+    /// Memory that it has resident, in megabytes.
     pub(crate) fn resident(&self) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        Ok(kilobytes.context("VmRSS")?.parse::<f64>()? / 1024.0)
+        Ok(kilobytes.context("VmRSS")?.parse::<f64>()? * 1024.0 / 1e6)
     }
 
     /// Ends it.

@@ -1,6 +1,6 @@
 //! One run of a process, and what it took.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Result, ensure};
 use sim::{EmitRequest, Sim};
@@ -8,11 +8,11 @@ use tokio::time::{self, Instant};
 
 use crate::process::Process;
 
-/// The kernel's clock ticks a second, in which /proc counts CPU time.
-const TICKS: f64 = 100.0;
-
 /// A process that has used no CPU time for so long is done.
 const IDLE: Duration = Duration::from_millis(500);
+
+/// What a process uses while it does nothing, between two looks.
+const NOTHING: Duration = Duration::from_micros(100);
 
 /// How often we look.
 const LOOK: Duration = Duration::from_millis(20);
@@ -25,8 +25,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 pub(crate) struct Turn {
     events: u64,
     wall: Duration,
-    ticks: u64,
-    /// The most memory that was resident, in MiB.
+    used: Duration,
+    /// The most memory that was resident, in megabytes.
     pub(crate) resident: f64,
 }
 
@@ -34,7 +34,7 @@ impl Turn {
     pub(crate) fn add(&mut self, other: &Self) {
         self.events += other.events;
         self.wall += other.wall;
-        self.ticks += other.ticks;
+        self.used += other.used;
         self.resident = self.resident.max(other.resident);
     }
 
@@ -45,22 +45,25 @@ impl Turn {
 
     /// Microseconds of CPU time for an event.
     pub(crate) fn cpu(&self) -> f64 {
-        self.ticks as f64 / TICKS * 1e6 / self.events as f64
+        self.used.as_secs_f64() * 1e6 / self.events as f64
     }
 }
 
 /// Emits events, and waits until the process is done with them.
 pub(crate) async fn take(process: &Process, sim: &Sim, emission: EmitRequest) -> Result<Turn> {
     let events = emission.count.unwrap_or(0);
-    let before = process.ticks()?;
+    let before = process.threads()?;
+    let mut threads = before.clone();
     let start = Instant::now();
     sim.start_emission(emission)?;
-    let (mut ticks, mut last, mut resident) = (before, start, 0_f64);
+    let (mut last, mut resident) = (start, 0_f64);
     loop {
         time::sleep(LOOK).await;
-        let now = process.ticks()?;
-        if now != ticks {
-            (ticks, last) = (now, Instant::now());
+        let then = total(&threads);
+        // Those that have ended keep what they have used.
+        threads.extend(process.threads()?);
+        if total(&threads) > then + NOTHING {
+            last = Instant::now();
         }
         resident = resident.max(process.resident()?);
         ensure!(start.elapsed() < LIMIT, "the run took too long");
@@ -75,7 +78,11 @@ pub(crate) async fn take(process: &Process, sim: &Sim, emission: EmitRequest) ->
     Ok(Turn {
         events,
         wall: last - start,
-        ticks: ticks - before,
+        used: total(&threads) - total(&before),
         resident,
     })
+}
+
+fn total(threads: &BTreeMap<String, Duration>) -> Duration {
+    threads.values().sum()
 }

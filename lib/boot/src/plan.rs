@@ -34,7 +34,15 @@ const SHUTDOWN_GRACE: Key = Key::new(
 )
 .with_default("20s");
 
-const OWN: &[Key] = &[ADMIN_ADDRESS, LOG, LOG_FORMAT, SHUTDOWN_GRACE];
+const THREADS: Key = Key::new(
+    "THREADS",
+    "How many threads share the work: with one it takes the least CPU time",
+)
+.with_default("1");
+
+const MOST_THREADS: u16 = 1_024;
+
+const OWN: &[Key] = &[ADMIN_ADDRESS, LOG, LOG_FORMAT, SHUTDOWN_GRACE, THREADS];
 
 /// The keys that every service has; [`main`](crate::main) adds them by itself.
 pub const KEYS: &[&[Key]] = &[OWN, webhook::KEYS, trace::KEYS];
@@ -45,6 +53,7 @@ pub(crate) struct Settings {
     pub(crate) filter: Filter,
     pub(crate) format: Format,
     pub(crate) grace: Duration,
+    pub(crate) threads: u16,
     pub(crate) traces: Option<trace::Settings>,
     pub(crate) webhook: Option<webhook::Settings>,
 }
@@ -107,6 +116,7 @@ impl Settings {
         let filter = reader.or_default(&LOG);
         let format = reader.or_default(&LOG_FORMAT);
         let grace = reader.or_default(&SHUTDOWN_GRACE);
+        let threads = reader.in_range(&THREADS, 1..=MOST_THREADS);
         let webhook = webhook::Settings::read(reader);
         let traces = trace::Settings::read(reader);
         Some(Self {
@@ -114,6 +124,7 @@ impl Settings {
             filter: filter?,
             format: format?,
             grace: grace?,
+            threads: threads?,
             traces: traces?,
             webhook: webhook?,
         })

@@ -102,7 +102,8 @@ where
         let _entered = watch.enter();
         Signals::new().map_err(Error::Start)?
     };
-    let threads = runtime(&mut Builder::new_multi_thread())?;
+    let count = settings.threads.into();
+    let threads = runtime(Builder::new_multi_thread().worker_threads(count))?;
     let admin = threads.block_on(Admin::bind(settings.admin_address))?;
     tracing::info!(service = name, version, admin = %admin.address(), "the service starts");
 

@@ -30,7 +30,7 @@ const AMQP_WINDOW: Key = Key::new(
     "AMQP_WINDOW",
     "How much memory unconfirmed messages may take before reading from Discord pauses",
 )
-.with_default("16MiB");
+.with_default("8MiB");
 
 const BROKER_TYPE: Key = Key::new(
     "BROKER_TYPE",

@@ -142,12 +142,12 @@ impl Lane {
     pub async fn publish(&mut self, sequence: u64, message: Message) -> Result<(), Closed> {
         let mut message = message;
         loop {
-            let progress = self.queue().progress();
+            let room = self.queue().room();
             match self.queue().offer(&self.confirmed, sequence, message)? {
                 None => return Ok(()),
                 Some(refused) => message = refused,
             }
-            progress.await;
+            room.await;
         }
     }
 
@@ -158,7 +158,7 @@ impl Lane {
 
     /// Returns when the window has room, or the broker has ended. Cancel safe.
     pub async fn room(&self) {
-        self.queue().until(|| self.queue().has_room()).await;
+        self.queue().roomy().await;
     }
 
     /// The highest published sequence such that it and everything below it that was published on

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use rabbitmq::SHORT_STRING;
 use wire::routing;
 
-use crate::Batch;
+use crate::{Batch, queue::Origin, ring::Entry};
 
-/// What a message costs in memory beside its body and its texts: its place in the ring, the
-/// allocations' own overhead, and what the AMQP client keeps until the confirm is there.
-const OVERHEAD: usize = 640;
+/// What a message costs in memory beside its body and its texts: its place in the ring, which grows by
+/// doubling, and what the allocator keeps for itself of each of its allocations.
+const OVERHEAD: usize = 2 * size_of::<Entry<Message, Origin>>() + 6 * 16;
 
 /// What the trace of a message costs in memory, about.
 const TRACE: usize = 1_024;

@@ -32,8 +32,10 @@ pub(crate) struct Queue {
     state: Mutex<State>,
     /// Tells the task that messages wait, or that a user is gone.
     work: Notify,
-    /// Tells everybody else that something was confirmed, or that the broker has ended.
+    /// Tells those who wait for confirms that there were some, or that the broker has ended.
     progress: Notify,
+    /// Tells those who want to publish that the window has room, or that the broker has ended.
+    room: Notify,
     /// Tells the spool's task that there is something to move.
     spool: Arc<Notify>,
     /// How many lanes and consumers exist.
@@ -50,6 +52,7 @@ impl Queue {
             state: Mutex::new(State::new(window, batching, Ledger::new(counts))),
             work: Notify::new(),
             progress: Notify::new(),
+            room: Notify::new(),
             spool: Arc::default(),
             users: AtomicUsize::new(0),
             lanes: AtomicU64::new(1),
@@ -83,16 +86,28 @@ impl Queue {
 
     /// Removes the `count` oldest messages and tells their lanes.
     pub(crate) fn confirm(&self, count: usize) {
-        self.ring().confirm(count);
-        self.progress.notify_waiters();
+        let mut state = self.ring();
+        state.confirm(count);
+        self.changed(state);
     }
 
     /// Puts another message into the place of each for which `revise` has one. Returns the ids
     /// of those that were replaced.
     pub(crate) fn revise(&self, revise: impl Fn(&Message) -> Option<Message>) -> Vec<String> {
-        let replaced = self.ring().revise(revise);
-        self.progress.notify_waiters();
+        let mut state = self.ring();
+        let replaced = state.revise(revise);
+        self.changed(state);
         replaced
+    }
+
+    /// Wakes those for whom there may be something new.
+    fn changed(&self, state: MutexGuard<'_, State>) {
+        let has_room = state.has_room();
+        drop(state);
+        self.progress.notify_waiters();
+        if has_room {
+            self.room.notify_waiters();
+        }
     }
 
     /// Lets the events of a lane, or of all, wait for no others: somebody waits for them.
@@ -125,20 +140,20 @@ impl Queue {
         }
     }
 
-    /// Resolves at the next progress after this call, whether or not it was polled by then.
-    pub(crate) fn progress(&self) -> Notified<'_> {
-        self.progress.notified()
+    /// Resolves at the next change after this call with which the window has room, whether or not it
+    /// was polled by then.
+    pub(crate) fn room(&self) -> Notified<'_> {
+        self.room.notified()
+    }
+
+    /// Returns when the window has room or the broker has ended.
+    pub(crate) async fn roomy(&self) {
+        until(&self.room, || self.has_room() || self.is_closed()).await;
     }
 
     /// Returns when the condition holds or the broker has ended.
     pub(crate) async fn until(&self, condition: impl Fn() -> bool) {
-        loop {
-            let progress = self.progress();
-            if condition() || self.is_closed() {
-                return;
-            }
-            progress.await;
-        }
+        until(&self.progress, || condition() || self.is_closed()).await;
     }
 
     /// Returns when everything is confirmed, or the broker has ended.
@@ -162,11 +177,23 @@ impl Queue {
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.progress.notify_waiters();
+        self.room.notify_waiters();
     }
 
     /// Whether the broker has ended.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+}
+
+/// Returns when the condition holds, which may change with each notice.
+async fn until(notice: &Notify, condition: impl Fn() -> bool) {
+    loop {
+        let next = notice.notified();
+        if condition() {
+            return;
+        }
+        next.await;
     }
 }
 

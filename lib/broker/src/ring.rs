@@ -7,6 +7,10 @@
 
 use std::collections::VecDeque;
 
+/// The part of a full window that has to become free before there is room: small, so that many lanes get
+/// their turns even when the broker is slow.
+const FREED: usize = 64;
+
 /// Unconfirmed messages under a limit of bytes. `T` is the message, `L` tells where it came from.
 #[derive(Debug)]
 pub(crate) struct Ring<T, L> {
@@ -19,6 +23,8 @@ pub(crate) struct Ring<T, L> {
     beside: usize,
     /// How much both may take.
     window: usize,
+    /// Whether the window was full, and too little has left since.
+    full: bool,
 }
 
 /// A message in the ring.
@@ -45,12 +51,15 @@ impl<T, L> Ring<T, L> {
             costs: 0,
             beside: 0,
             window,
+            full: false,
         }
     }
 
-    /// Whether the window has room. What comes next is then admitted at once, unless it is huge.
+    /// Whether the window has room. Once it was full, a small part has to become free first: so whoever
+    /// waits is woken for many messages, and not for each confirm. What comes next is then admitted at
+    /// once, unless it is huge.
     pub(crate) fn has_room(&self) -> bool {
-        self.used() < self.window
+        !self.full
     }
 
     /// Whether a message of this cost may enter now.
@@ -72,6 +81,7 @@ impl<T, L> Ring<T, L> {
             repeated: false,
             cost,
         });
+        self.weigh();
     }
 
     /// The oldest message that was not handed out yet.
@@ -86,6 +96,7 @@ impl<T, L> Ring<T, L> {
         self.taken = self.taken.checked_sub(1)?;
         let entry = self.entries.pop_front()?;
         self.costs = self.costs.saturating_sub(entry.cost);
+        self.weigh();
         Some(entry)
     }
 
@@ -105,6 +116,7 @@ impl<T, L> Ring<T, L> {
                 entry.cost = cost;
             }
         }
+        self.weigh();
     }
 
     /// Whether everything is confirmed.
@@ -130,6 +142,16 @@ impl<T, L> Ring<T, L> {
     /// Says how many bytes of the window wait elsewhere.
     pub(crate) fn beside(&mut self, bytes: usize) {
         self.beside = bytes;
+        self.weigh();
+    }
+
+    /// Notes whether there is room.
+    fn weigh(&mut self) {
+        let limit = match self.full {
+            true => self.window - self.window / FREED,
+            false => self.window,
+        };
+        self.full = self.used() >= limit;
     }
 }
 

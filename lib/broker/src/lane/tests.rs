@@ -1,6 +1,14 @@
 //! Lanes over a queue whose publisher is the test itself: no sockets, paused time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Wake, Waker},
+    time::Duration,
+};
 
 use boot::metrics::Counter;
 use bytes::Bytes;
@@ -43,6 +51,16 @@ fn write_all(queue: &Queue) -> usize {
     count
 }
 
+/// Whether somebody was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Whether the future is still waiting after an hour of the test's time.
 async fn waits<T>(future: impl Future<Output = T>) -> bool {
     time::timeout(Duration::from_secs(3_600), future)
@@ -68,6 +86,26 @@ async fn publish_waits_while_the_window_is_full() {
     });
     assert_eq!(published, Ok(()));
     assert_eq!(write_all(&queue), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_room_is_not_woken_for_each_confirm() {
+    let queue = queue(128);
+    let mut lane = Lane::new(&queue);
+    for sequence in 1..=128 {
+        lane.publish(sequence, message(0)).await.unwrap();
+    }
+    assert_eq!(write_all(&queue), 128);
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut context = Context::from_waker(&waker);
+    let mut published = pin!(lane.publish(129, message(0)));
+    assert!(published.as_mut().poll(&mut context).is_pending());
+    queue.confirm(2);
+    assert!(!woken.0.load(Ordering::Relaxed), "126 of 128");
+    queue.confirm(1);
+    assert!(woken.0.load(Ordering::Relaxed), "125 of 128");
+    assert!(published.as_mut().poll(&mut context).is_ready());
 }
 
 #[tokio::test(start_paused = true)]

@@ -51,10 +51,9 @@ impl Queue {
             _ => Vec::new(),
         };
         state.observe();
-        drop(state);
         if moved {
             self.work.notify_one();
-            self.progress.notify_waiters();
+            self.changed(state);
         }
         items
     }
@@ -67,8 +66,7 @@ impl Queue {
             overflow.written(bytes);
         }
         state.observe();
-        drop(state);
-        self.progress.notify_waiters();
+        self.changed(state);
     }
 
     /// Messages came back from disk.
@@ -79,9 +77,8 @@ impl Queue {
             overflow.stored(unread, bytes);
         }
         state.observe();
-        drop(state);
         self.work.notify_one();
-        self.progress.notify_waiters();
+        self.changed(state);
     }
 
     fn change_spool(&self, change: impl FnOnce(&mut Overflow)) {
@@ -90,7 +87,6 @@ impl Queue {
             change(overflow);
         }
         state.observe();
-        drop(state);
-        self.progress.notify_waiters();
+        self.changed(state);
     }
 }

@@ -68,6 +68,21 @@ fn a_full_window_admits_nothing_until_something_is_confirmed() {
 }
 
 #[test]
+fn a_window_that_was_full_has_room_when_a_part_of_it_is_free() {
+    let mut ring = ring(640, &[10; 64]);
+    assert_eq!(take_all(&mut ring).len(), 64);
+    assert!(!ring.has_room());
+    assert!(ring.confirm().is_some());
+    assert!(!ring.has_room() && !ring.admits(1), "630 of 640");
+    assert!(ring.confirm().is_some());
+    assert!(ring.has_room() && ring.admits(1), "620 of 640");
+    ring.push((), 64, 64, 19);
+    assert!(ring.has_room(), "639 of 640, on the way up");
+    ring.push((), 65, 65, 1);
+    assert!(!ring.has_room());
+}
+
+#[test]
 fn a_message_bigger_than_the_window_is_let_through_alone() {
     let mut ring = ring(10, &[1]);
     assert!(!ring.admits(1_000));
