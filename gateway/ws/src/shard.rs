@@ -394,7 +394,7 @@ impl Shard {
             self.line.session_lost();
             self.report_soon();
         }
-        let wait = self.pace.lost();
+        let wait = self.pace.lost(self.shared.pulse.is_in_doubt());
         self.shared.board.down(self.lease.shard, reason);
         tracing::info!(
             shard = self.lease.shard.id,
