@@ -11,6 +11,7 @@ mod odd_input;
 mod questions;
 mod refusals;
 mod replicas;
+mod spool;
 mod stage;
-mod system;
+pub(crate) mod system;
 mod telemetry;
