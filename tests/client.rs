@@ -18,7 +18,10 @@ use discord_gateway_client::{
 };
 use serde_json::{Value, json};
 use tests::rabbitmq::Rabbit;
-use tokio::time::{self, Instant};
+use tokio::{
+    sync::Notify,
+    time::{self, Instant},
+};
 use transcode::{Lanes, Payload, Scratch, Transcoder};
 
 use crate::broker::service::{PATIENCE, id};
@@ -134,6 +137,23 @@ struct Noting(Notes);
 impl EventHandler for Noting {
     async fn message(&self, _: &Envelope, event: MessageCreateEvent) -> HandlerResult {
         self.0.add(event.message.content.parse()?);
+        Ok(())
+    }
+}
+
+/// Begins with each message and ends when it is told to.
+#[derive(Clone, Default)]
+struct Slow {
+    notes: Notes,
+    begun: Arc<Notify>,
+    end: Arc<Notify>,
+}
+
+impl EventHandler for Slow {
+    async fn message(&self, _: &Envelope, event: MessageCreateEvent) -> HandlerResult {
+        self.begun.notify_one();
+        self.end.notified().await;
+        self.notes.add(event.message.content.parse()?);
         Ok(())
     }
 }

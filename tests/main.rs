@@ -7,6 +7,7 @@ mod contract;
 mod golden;
 mod layers;
 mod own;
+mod promises;
 mod readme;
 mod tree;
 mod ws;

@@ -1,6 +1,6 @@
 //! Events that come several to a message are handled and settled one by one.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use broker::{Message, Value};
@@ -10,11 +10,15 @@ use discord_gateway_client::{
 };
 use lapin::types::AMQPValue;
 use prost::Message as _;
+use sim::{Config, EmitRequest, Mix};
 use tests::rabbitmq::Rabbit;
 use tokio::sync::Notify;
 
-use super::{Notes, WINDOW, connected, message, next, options};
-use crate::broker::service::{Service, Worker, id};
+use super::{Notes, Slow, WINDOW, connected, message, next, options};
+use crate::{
+    broker::service::{Service, Worker, id},
+    ws::system::stage,
+};
 
 /// The trace of a batch.
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -209,23 +213,6 @@ async fn a_batch_that_is_none_ends_in_the_dead_letter_exchange_as_it_is() -> Res
     service.stop().await
 }
 
-/// Begins with each message and ends when it is told to.
-#[derive(Clone, Default)]
-struct Slow {
-    notes: Notes,
-    begun: Arc<Notify>,
-    end: Arc<Notify>,
-}
-
-impl EventHandler for Slow {
-    async fn message(&self, _: &Envelope, event: MessageCreateEvent) -> HandlerResult {
-        self.begun.notify_one();
-        self.end.notified().await;
-        self.notes.add(event.message.content.parse()?);
-        Ok(())
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn who_stops_within_a_batch_gives_all_of_it_back() -> Result<()> {
     let rabbit = Rabbit::shared();
@@ -252,4 +239,56 @@ async fn who_stops_within_a_batch_gives_all_of_it_back() -> Result<()> {
     consumer.close().await;
     drop(lane);
     service.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_need_not_know_which_events_the_gateway_batches() -> Result<()> {
+    let (rabbit, prefix) = (Rabbit::shared(), "floods");
+    let mut consumer = connected(options(rabbit, prefix)).await?;
+    let config = Config {
+        guilds: 3,
+        ..Config::default()
+    };
+    let mut stage = stage(rabbit, config, prefix).await?;
+    stage.set("EVENT_BATCH", "PRESENCE_UPDATE=64/5ms");
+    let service = stage.start_ready().await?;
+    let flood = [("PRESENCE_UPDATE", 20.0), ("MESSAGE_CREATE", 1.0)];
+    let request = EmitRequest {
+        count: Some(3_000),
+        mix: Some(Mix(flood.map(|(name, it)| (name.to_owned(), it)).into())),
+        ..EmitRequest::default()
+    };
+    stage.sim.emit(request).await?;
+    let mut missing = stage.dispatched();
+    let count = missing.len();
+    let (mut newest, mut taken) = (BTreeMap::new(), 0);
+    while !missing.is_empty() {
+        let delivery = next(&mut consumer).await?;
+        let envelope = &delivery.envelope;
+        let sequence = envelope.sequence.context("a sequence")?;
+        let last = newest.insert(envelope.guild_id, sequence);
+        ensure!(
+            last < Some(sequence),
+            "{sequence} came behind {last:?} in {:?}",
+            envelope.guild_id
+        );
+        ensure!(missing.remove(&envelope.id), "{} came twice", envelope.id);
+        taken += 1;
+        delivery.ack().await?;
+    }
+    ensure!(taken == count, "{taken} of {count}");
+    let messages = format!("{}/metrics", service.admin().await?);
+    let metrics = reqwest::get(messages).await?.text().await?;
+    let number = |name: &str| -> Result<usize> {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+        Ok(line.context("no such metric")?.trim().parse()?)
+    };
+    let messages = number("gateway_broker_published_total ")?;
+    ensure!(
+        messages < count,
+        "{count} events came in {messages} messages"
+    );
+    consumer.close().await;
+    service.terminate()?;
+    stage.rules_kept()
 }

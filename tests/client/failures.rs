@@ -1,6 +1,6 @@
 //! What cannot be handled ends in the dead-letter exchange, and holds nothing up.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use broker::Message;
@@ -13,7 +13,7 @@ use prost::Message as _;
 use tests::rabbitmq::Rabbit;
 use tokio::sync::Notify;
 
-use super::{Notes, WINDOW, connected, message, next, options};
+use super::{Notes, Slow, WINDOW, connected, message, next, options};
 use crate::broker::service::{Service, Worker};
 
 /// The messages that the handler below does not get done.
@@ -121,23 +121,6 @@ async fn poison_does_not_end_the_stream() -> Result<()> {
     consumer.close().await;
     drop(lane);
     service.stop().await
-}
-
-/// Begins with each message and ends when it is told to.
-#[derive(Clone, Default)]
-struct Slow {
-    notes: Notes,
-    begun: Arc<Notify>,
-    end: Arc<Notify>,
-}
-
-impl EventHandler for Slow {
-    async fn message(&self, _: &Envelope, event: MessageCreateEvent) -> HandlerResult {
-        self.begun.notify_one();
-        self.end.notified().await;
-        self.notes.add(event.message.content.parse()?);
-        Ok(())
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

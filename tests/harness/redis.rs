@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::server::{Den, answers, ended, free_ports, signal, wait_for};
+use crate::server::{Den, answers, ask, ended, free_ports, signal, wait_for};
 
 /// The name of the process in the den.
 const SERVER: &str = "server";
@@ -44,6 +44,11 @@ impl Redis {
         format!("redis://127.0.0.1:{}/", self.port)
     }
 
+    /// The port to connect to.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Starts the server again after [`Redis::kill`] or [`Redis::stop`]: same port, same data.
     pub fn restart(&mut self) -> Result<()> {
         ensure!(self.server.is_none(), "the server runs already");
@@ -69,6 +74,15 @@ impl Redis {
             "Redis",
             || Ok(answers(self.port, b"PING\r\n").then_some(())),
         )
+    }
+
+    /// Runs a command by hand that is answered by a number.
+    pub fn number(&self, command: &str) -> Result<u64> {
+        let answer = ask(self.port, format!("{command}\r\n").as_bytes())?;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let number = answer.trim_end().strip_prefix(':');
+        let number = number.with_context(|| format!("{command}: {answer}"))?;
+        Ok(number.parse()?)
     }
 
     /// Forgets everything, as a cache does whose operator has lost patience.

@@ -136,12 +136,17 @@ pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
 
 /// Whether something on this port answers `question` at once.
 pub fn answers(port: u16, question: &[u8]) -> bool {
-    let ask = || -> io::Result<usize> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        stream.write_all(question)?;
-        stream.read(&mut [0; 16])
-    };
-    ask().is_ok_and(|length| length > 0)
+    ask(port, question).is_ok_and(|answer| !answer.is_empty())
+}
+
+/// What something on this port answers, up to a line.
+pub fn ask(port: u16, question: &[u8]) -> io::Result<Vec<u8>> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.write_all(question)?;
+    let mut answer = vec![0; 128];
+    let length = stream.read(&mut answer)?;
+    answer.truncate(length);
+    Ok(answer)
 }

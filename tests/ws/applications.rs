@@ -1,20 +1,26 @@
 //! Several applications in one process: one that cannot go on leaves the others alone.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
 use sim::{Config, State};
 use tests::service::{Service, gateway_ws};
 use tokio::time::{self, Duration, Instant};
 
 use super::stage::{PATIENCE, Stage};
 
-/// Starts a process with these tokens, all for the simulator's Discord.
-fn start(stage: &Stage, tokens: &[&str]) -> Result<Service> {
+/// Presences of two applications.
+const IDLE: &str = r#"{"status":"idle"}"#;
+const BUSY: &str = r#"{"status":"dnd","activities":[{"name":"chess","type":0}]}"#;
+
+/// Starts a process with applications of these tokens and presences, all for the simulator's Discord.
+fn start(stage: &Stage, applications: &[(&str, &str)]) -> Result<Service> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("gateway.toml");
     let mut text = format!("discord_api_url = {:?}\n", stage.sim.api_url());
     text += "broker_type = \"stdio\"\nadmin_address = \"127.0.0.1:0\"\n";
-    for token in tokens {
+    for (token, presence) in applications {
         text += &format!("[[applications]]\ntoken = {token:?}\nintents = \"GUILDS\"\n");
+        text += &format!("presence = {presence:?}\n");
     }
     std::fs::write(&file, text)?;
     let arguments = ["--config", &*file.to_string_lossy()];
@@ -54,7 +60,10 @@ async fn says(service: &Service, page: &str, wanted: &[&str]) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_token_ends_its_own_application_alone() -> Result<()> {
     let stage = stage().await?;
-    let service = start(&stage, &["wrong.token.0123456789", "sim.token"])?;
+    let service = start(
+        &stage,
+        &[("wrong.token.0123456789", IDLE), ("sim.token", BUSY)],
+    )?;
     let ready = State::is_ready;
     stage.sim.wait_for("the other one", PATIENCE, ready).await?;
     says(
@@ -82,10 +91,43 @@ async fn a_refused_token_ends_its_own_application_alone() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn when_none_is_left_the_process_ends() -> Result<()> {
     let stage = stage().await?;
-    let ended = start(&stage, &["wrong.token.1", "wrong.token.2"])?.finish()?;
+    let ended = start(&stage, &[("wrong.token.1", IDLE), ("wrong.token.2", BUSY)])?.finish()?;
     ensure!(ended.status.code() == Some(1), "{}", ended.log);
     let given_up = ended.log.matches("an application was given up").count();
     ensure!(given_up == 2, "{}", ended.log);
     ensure!(stage.sim.state().connections == 0);
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_application_has_the_presence_that_it_was_given() -> Result<()> {
+    let stage = stage().await?;
+    let service = start(&stage, &[("wrong.token.1", IDLE), ("sim.token", BUSY)])?;
+    let ready = State::is_ready;
+    stage.sim.wait_for("a session", PATIENCE, ready).await?;
+    let presence = presence(&stage)?;
+    ensure!(presence["status"] == "dnd", "{presence}");
+    ensure!(presence["activities"][0]["name"] == "chess", "{presence}");
+    service.terminate()?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_has_its_presence_from_the_first_moment() -> Result<()> {
+    let mut stage = stage().await?;
+    stage.set("DISCORD_PRESENCE", BUSY);
+    let service = stage.start_ready().await?;
+    let presence = presence(&stage)?;
+    ensure!(presence["status"] == "dnd", "{presence}");
+    ensure!(presence["activities"][0]["type"] == 0, "{presence}");
+    service.terminate()?;
+    stage.rules_kept()
+}
+
+/// What the only session's Identify said.
+fn presence(stage: &Stage) -> Result<Value> {
+    let [session] = &stage.sim.state().sessions[..] else {
+        bail!("there is one session");
+    };
+    session.presence.clone().context("no presence")
 }

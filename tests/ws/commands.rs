@@ -188,3 +188,25 @@ async fn a_voice_state_joins_a_channel_and_leaves_it() -> Result<()> {
     service.terminate()?;
     stage.rules_kept()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_payloads_go_in_a_minute_than_discord_takes() -> Result<()> {
+    let stage = Stage::small().await?;
+    let mut service = stage.start_ready().await?;
+    let guild = stage.sim.guild_ids()[0].to_string();
+    let payload = json!({"op": 31, "d": {"guild_ids": [guild]}});
+    let body = json!({"guild_id": guild, "payload": payload.to_string()});
+    let mut sent = 0;
+    let refused = loop {
+        let answer = ask(&mut service, &format!("payload-{sent}"), &body).await?;
+        if answer["type"] != "gateway.v1.SendResponse" {
+            break answer;
+        }
+        sent += 1;
+    };
+    ensure!((100..120).contains(&sent), "{sent} were sent");
+    let code = &refused["body"]["code"];
+    ensure!(code == "CODE_DEADLINE_EXCEEDED", "{refused}");
+    service.terminate()?;
+    stage.rules_kept()
+}

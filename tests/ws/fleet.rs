@@ -1,12 +1,17 @@
 //! Several replicas that share the shards of one application: they join, leave, die, sleep and lose
 //! their store; no event is lost, and no session.
 
+mod cut_off;
+mod divided;
+mod foreign;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
 use sim::{Config, EmitRequest, Kind, State, Violation};
 use tests::{
     redis::Redis,
@@ -60,11 +65,19 @@ impl Fleet {
         fleet.ready().await?;
         fleet.start("b")?;
         fleet.shares(&[("a", 2), ("b", 2)]).await?;
-        fleet.stage.sim.start_emission(EmitRequest {
+        fleet.go_on().await?;
+        Ok(fleet)
+    }
+
+    /// Waits until all sessions are saved, and lets events come.
+    async fn go_on(&self) -> Result<()> {
+        let replica = self.running.values().next().context("one runs")?;
+        self.stage.saved(replica, &self.redis, 4).await?;
+        self.stage.sim.start_emission(EmitRequest {
             rate: Some(300.0),
             ..EmitRequest::default()
         })?;
-        Ok(fleet)
+        Ok(())
     }
 
     fn start(&mut self, name: &'static str) -> Result<()> {
@@ -110,8 +123,14 @@ impl Fleet {
         Ok(())
     }
 
-    /// Waits until each of these replicas has so many shards.
+    /// Waits until each of these replicas has so many shards, and all shards are connected.
     async fn shares(&self, wanted: &[(&str, u64)]) -> Result<()> {
+        self.have(wanted).await?;
+        self.ready().await
+    }
+
+    /// Waits until each of these replicas has so many shards.
+    async fn have(&self, wanted: &[(&str, u64)]) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let mut shares = Vec::new();
@@ -119,7 +138,7 @@ impl Fleet {
                 shares.push((*name, self.share(name).await?));
             }
             if shares == wanted {
-                return self.ready().await;
+                return Ok(());
             }
             let logs: Vec<String> = self.running.values().map(Service::log).collect();
             ensure!(
@@ -153,6 +172,11 @@ impl Fleet {
     /// Ends the emission, waits until every event that was dispatched has come, and checks that no
     /// session was begun but the first of each shard, and that no rule was broken.
     async fn nothing_is_lost(&self) -> Result<()> {
+        self.nothing_is_lost_for(4).await
+    }
+
+    /// The same, where so many sessions had to be begun.
+    async fn nothing_is_lost_for(&self, identifies: u64) -> Result<()> {
         self.stage.sim.stop_emission().await;
         self.ready().await?;
         let expected = self.stage.dispatched();
@@ -171,16 +195,22 @@ impl Fleet {
             time::sleep(Duration::from_millis(100)).await;
         }
         let state = self.stage.sim.state();
-        ensure!(state.identifies == 4, "{} identifies", state.identifies);
+        ensure!(
+            state.identifies == identifies,
+            "{} identifies",
+            state.identifies
+        );
         self.stage.rules_kept()
     }
 
-    /// Lets the store forget everything.
-    async fn flush(&self) -> Result<()> {
-        let client = redis::Client::open(self.redis.url())?;
-        let mut connection = client.get_multiplexed_async_connection().await?;
-        redis::cmd("FLUSHALL").exec_async(&mut connection).await?;
-        Ok(())
+    /// Like [`Fleet::nothing_is_lost`], when processes have resumed sessions of which others had connections:
+    /// nobody can close those of a process that sleeps or is cut off. That is all that may be wrong.
+    async fn nothing_is_lost_but_resumed_twice(&self) -> Result<()> {
+        let violations = self.stage.sim.violations();
+        let is_twice = |violation: &Violation| violation.kind == Kind::ResumeTwice;
+        ensure!(violations.iter().all(is_twice), "{violations:#?}");
+        self.stage.sim.clear_violations();
+        self.nothing_is_lost().await
     }
 }
 
@@ -236,16 +266,10 @@ async fn a_replica_that_slept_longer_than_its_lease_disturbs_nobody() -> Result<
     fleet.shares(&[("a", 2), ("b", 2)]).await?;
     fleet.events().await?;
     ensure!(!fleet.replica("b")?.log().contains(fenced));
-    // Nobody can close the connections of a process that sleeps, so for the simulator they were
-    // alive when their sessions were resumed. That is all that may be wrong.
-    let violations = fleet.stage.sim.violations();
-    let is_twice = |violation: &Violation| violation.kind == Kind::ResumeTwice;
-    ensure!(
-        violations.iter().all(is_twice) && violations.len() <= 2,
-        "{violations:#?}"
-    );
-    fleet.stage.sim.clear_violations();
-    fleet.nothing_is_lost().await
+    let twice = fleet.stage.sim.violations().len();
+    let log = fleet.replica("a")?.log();
+    ensure!(twice <= 2, "{twice} sessions were taken over:\n{log}");
+    fleet.nothing_is_lost_but_resumed_twice().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -295,7 +319,7 @@ async fn without_the_store_shards_go_on_and_resume() -> Result<()> {
 async fn a_store_that_lost_everything_learns_it_again() -> Result<()> {
     let mut fleet = Fleet::of_two().await?;
     fleet.events().await?;
-    fleet.flush().await?;
+    fleet.redis.flush()?;
     for replica in fleet.running.values() {
         let again = || Ok(replica.log().contains("saving all sessions again"));
         replica.until("the loss to be noticed", again).await?;
@@ -345,7 +369,45 @@ async fn the_last_identifies_of_the_day_are_not_used() -> Result<()> {
         ensure!(Instant::now() < deadline, "{status}: {text}");
         time::sleep(Duration::from_millis(20)).await;
     }
-    let state = fleet.stage.sim.state();
-    ensure!(state.identifies == 2, "{} identifies", state.identifies);
+    let two = |state: &State| state.identifies == 2;
+    let sim = &fleet.stage.sim;
+    sim.wait_for("the last two identifies", PATIENCE, two)
+        .await?;
     fleet.stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn identifies_go_on_by_themselves_when_discord_counts_anew() -> Result<()> {
+    let mut fleet = Fleet::new(Config {
+        max_concurrency: 4,
+        ..Config::default()
+    })
+    .await?;
+    let sim = &fleet.stage.sim;
+    sim.change_faults(|faults| faults.rest_status = Some(503));
+    fleet.start("a")?;
+    let replica = fleet.replica("a")?;
+    let running = || Ok(replica.log().contains("503"));
+    replica.until("a process that is there", running).await?;
+    // So little is left just before the end of a day.
+    let sim = &fleet.stage.sim;
+    sim.change_settings(
+        json!({"remaining": 12, "reset_after_ms": 20_000})
+            .as_object()
+            .context("an object")?,
+    )?;
+    sim.change_faults(|faults| faults.rest_status = None);
+    let refused = || Ok(replica.log().contains("no identify is left for today"));
+    replica.until("the refusal", refused).await?;
+    let two = |state: &State| state.identifies == 2;
+    sim.wait_for("the last two identifies", PATIENCE, two)
+        .await?;
+    fleet.shares(&[("a", 4)]).await?;
+    let url = format!("{}/readyz", replica.admin().await?);
+    let deadline = Instant::now() + PATIENCE;
+    while reqwest::get(&url).await?.status() != 200 {
+        ensure!(Instant::now() < deadline, "{}", replica.log());
+        time::sleep(Duration::from_millis(20)).await;
+    }
+    fleet.nothing_is_lost().await
 }

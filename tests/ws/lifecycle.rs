@@ -7,7 +7,7 @@ use sim::{Config, EmitRequest, Times};
 use tests::{redis::Redis, service::Service};
 use tokio::time::{self, Instant};
 
-use super::stage::{PATIENCE, Stage, ids};
+use super::stage::{PATIENCE, Stage, ids, saved_in};
 
 /// Lets something happen to the connection, and waits until the session was resumed and every
 /// event arrived.
@@ -174,14 +174,19 @@ async fn sigkill_loses_nothing_whether_sessions_are_in_a_file_or_in_redis() -> R
         };
         let mut stage = Stage::new(config).await?;
         stage.set(name, value);
+        stage.set("WS_LEASE_TTL", "2s");
         let first = stage.start_ready().await?;
         let endless = EmitRequest {
-            rate: Some(2_000.0),
+            rate: Some(1_000.0),
             ..EmitRequest::default()
         };
         stage.sim.start_emission(endless)?;
         let enough = || Ok(first.written() > 3_000);
         first.until("a good deal of events", enough).await?;
+        match name {
+            "REDIS_URL" => stage.saved(&first, &redis, 2).await?,
+            _ => saved_in(&first, &file, 2).await?,
+        }
         let mut seen = ids_of(&first.kill()?.output)?;
         let second = stage.start()?;
         let resumed = |state: &sim::State| state.resumes == 2;

@@ -2,13 +2,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
     time::Duration,
 };
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
 use sim::{Config, EmitRequest, EmittedQuery, Sim};
-use tests::service::{Service, gateway_ws};
+use tests::{
+    redis::Redis,
+    service::{Service, gateway_ws},
+};
+use tokio::time::{self, Instant};
 
 /// How long the simulator may take to see what a test waits for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,6 +26,8 @@ const ALL_INTENTS: &str = "53608447";
 pub(crate) struct Stage {
     pub(crate) sim: Sim,
     variables: BTreeMap<String, String>,
+    /// What a shell does before it becomes the service.
+    shell: Option<&'static str>,
 }
 
 impl Stage {
@@ -29,6 +37,7 @@ impl Stage {
         let sim = Sim::start(config).await?;
         let mut stage = Self {
             variables: BTreeMap::new(),
+            shell: None,
             sim,
         };
         stage.set("DISCORD_TOKEN", "sim.token");
@@ -54,6 +63,11 @@ impl Stage {
         self.variables.insert(name.to_owned(), value.to_owned());
     }
 
+    /// Lets a shell run this before it becomes the service, for the services that are started from now on.
+    pub(crate) fn prepare(&mut self, shell: &'static str) {
+        self.shell = Some(shell);
+    }
+
     /// Starts a service.
     pub(crate) fn start(&self) -> Result<Service> {
         let variables: Vec<(&str, &str)> = self
@@ -61,16 +75,43 @@ impl Stage {
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
-        Service::start(gateway_ws()?, &variables, &[])
+        let program = gateway_ws()?;
+        let Some(shell) = self.shell else {
+            return Service::start(program, &variables, &[]);
+        };
+        let script = format!("{shell}; exec \"$0\"");
+        let arguments = ["-c", &script, &*program.to_string_lossy()];
+        Service::start(Path::new("/bin/sh"), &variables, &arguments)
     }
 
     /// Starts a service and waits until all its shards know their guilds.
     pub(crate) async fn start_ready(&self) -> Result<Service> {
         let service = self.start()?;
+        self.ready(&service).await?;
+        Ok(service)
+    }
+
+    /// Waits until all shards of a service that has just been started know their guilds: that the simulator has
+    /// told them does not mean that they have heard.
+    pub(crate) async fn ready(&self, service: &Service) -> Result<()> {
         service
             .until("all shards", || Ok(self.sim.is_ready()))
             .await?;
-        Ok(service)
+        let told = self.dispatched().len() as f64;
+        let url = format!("{}/metrics", service.admin().await?);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let metrics = reqwest::get(&url).await?.text().await?;
+            let heard = metrics
+                .lines()
+                .filter(|line| line.starts_with("gateway_ws_events_total{"))
+                .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+            if heard.sum::<f64>() >= told {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "{metrics}\n{}", service.log());
+            time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Lets the simulator emit so many events, as fast as they are read.
@@ -106,6 +147,19 @@ impl Stage {
         Ok(messages.filter(|message| !is_own(message)).collect())
     }
 
+    /// Waits until so many sessions are saved in Redis.
+    pub(crate) async fn saved(
+        &self,
+        service: &Service,
+        redis: &Redis,
+        sessions: u64,
+    ) -> Result<()> {
+        let id = self.sim.settings().application_id;
+        let command = format!("HLEN discord:{{{id}}}:sessions");
+        let saved = || Ok(redis.number(&command)? == sessions);
+        service.until("saved sessions", saved).await
+    }
+
     /// Fails when the client broke one of Discord's rules.
     pub(crate) fn rules_kept(&self) -> Result<()> {
         let violations = self.sim.violations();
@@ -135,4 +189,13 @@ pub(crate) fn named<'a>(messages: &'a [Value], name: &str) -> Vec<&'a Value> {
         .iter()
         .filter(|message| message["headers"]["event"] == name)
         .collect()
+}
+
+/// Waits until so many sessions are saved in a file.
+pub(crate) async fn saved_in(service: &Service, file: &Path, sessions: usize) -> Result<()> {
+    let saved = || {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        Ok(text.matches("resume_url").count() == sessions)
+    };
+    service.until("saved sessions", saved).await
 }

@@ -10,7 +10,7 @@ use tests::{rabbitmq::Rabbit, service::Service};
 use tokio::time::{self, Instant};
 use wire::gateway::v1::{Event, Source};
 
-use super::stage::{PATIENCE, Stage};
+use super::stage::{PATIENCE, Stage, saved_in};
 use crate::broker::service::Worker;
 
 const MIB: u64 = 1024 * 1024;
@@ -36,9 +36,7 @@ pub(crate) async fn start_bound(stage: &Stage, rabbit: &Rabbit, prefix: &str) ->
     worker.bind(&format!("{prefix}.events"), "#").await?;
     worker.close().await?;
     stage.sim.change_faults(|faults| faults.rest_status = None);
-    service
-        .until("all shards", || Ok(stage.sim.is_ready()))
-        .await?;
+    stage.ready(&service).await?;
     Ok(service)
 }
 
@@ -126,6 +124,7 @@ async fn sigkill_of_the_service_in_the_middle_loses_nothing() -> Result<()> {
         &folder.path().join("sessions.json").to_string_lossy(),
     );
     let mut service = start_bound(&stage, rabbit, "sigkill").await?;
+    saved_in(&service, &folder.path().join("sessions.json"), 2).await?;
     stage.sim.start_emission(endless(2_000.0))?;
     for round in 1..=3 {
         let before = stage.sim.state().generated;
@@ -240,6 +239,7 @@ async fn what_was_read_but_not_confirmed_is_not_behind_us() -> Result<()> {
         &folder.path().join("sessions.json").to_string_lossy(),
     );
     let first = start_bound(&stage, &rabbit, "unconfirmed").await?;
+    saved_in(&first, &folder.path().join("sessions.json"), 1).await?;
     rabbit.pause()?;
     stage.sim.start_emission(EmitRequest::default())?;
     let stalled = || Ok(first.log().contains("the broker takes no events"));

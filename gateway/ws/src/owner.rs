@@ -210,7 +210,7 @@ impl Owner {
     /// The store does not answer: shards go on as they are, and say so.
     fn unheard(&mut self, error: &store::Error, asked: Instant) {
         // Nobody can take a shard away while the store is away.
-        self.parts.shared.pulse.beat(asked);
+        self.parts.shared.pulse.missed(asked);
         self.parts.shared.metrics.store_up(false);
         let reason = chain(error);
         if self.seen.is_none() {

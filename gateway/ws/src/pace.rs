@@ -54,13 +54,15 @@ impl Pace {
         self.connected_at = Some(Instant::now());
     }
 
-    /// The connection was lost; returns how long to wait.
-    pub(crate) fn lost(&mut self) -> Duration {
+    /// The connection was lost; returns how long to wait. A connection of a shard that may be another
+    /// replica's by now is never a good one: it may have ended because that one has resumed, and both would
+    /// take the session from each other without end.
+    pub(crate) fn lost(&mut self, in_doubt: bool) -> Duration {
         let lasted = self.connected_at.take().map(|since| since.elapsed());
         if lasted.is_none() {
             self.failures = self.failures.saturating_add(1);
         }
-        let wait = if lasted.is_some_and(|lasted| lasted >= HEALTHY) {
+        let wait = if !in_doubt && lasted.is_some_and(|lasted| lasted >= HEALTHY) {
             self.backoff.reset();
             Duration::ZERO
         } else {
@@ -86,7 +88,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn bad_connections_follow_slower_and_slower_and_a_good_one_at_once() {
         let mut pace = Pace::new();
-        let waits: Vec<Duration> = (0..20).map(|_| pace.lost()).collect();
+        let waits: Vec<Duration> = (0..20).map(|_| pace.lost(false)).collect();
         assert!(
             waits[0] > Duration::ZERO && waits[19] > waits[0],
             "{waits:?}"
@@ -96,6 +98,26 @@ mod tests {
         pace.connected();
         assert!(!pace.is_failing());
         time::advance(HEALTHY).await;
-        assert_eq!(pace.lost(), Duration::ZERO);
+        assert_eq!(pace.lost(false), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_may_not_own_the_shard_any_more_resumes_it_twice_a_minute_at_most() {
+        let mut pace = Pace::new();
+        let mut waits = Vec::new();
+        for _ in 0..20 {
+            pace.connected();
+            time::advance(HEALTHY).await;
+            waits.push(pace.lost(true));
+        }
+        assert!(waits[0] > Duration::ZERO, "{waits:?}");
+        let settled = &waits[6..];
+        assert!(
+            settled.iter().all(|wait| *wait >= MAX_WAIT / 2),
+            "{waits:?}"
+        );
+        pace.connected();
+        time::advance(HEALTHY).await;
+        assert_eq!(pace.lost(false), Duration::ZERO, "the store is back");
     }
 }

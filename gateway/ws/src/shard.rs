@@ -515,7 +515,7 @@ impl Shard {
             self.line.session_lost();
             self.report_soon();
         }
-        let wait = self.pace.lost();
+        let wait = self.pace.lost(self.shared.pulse.is_in_doubt());
         if self.pace.is_failing() && loss.is_no_answer() {
             self.shared.gateway_outage.began(&loss.detail);
         }

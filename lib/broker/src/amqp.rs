@@ -4,6 +4,8 @@ mod caller;
 mod confirms;
 mod consumer;
 mod delivery;
+#[cfg(test)]
+mod fake;
 mod frames;
 mod heartbeat;
 mod link;

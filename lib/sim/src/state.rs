@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
@@ -81,6 +82,8 @@ pub struct SessionState {
     pub shard: [u32; 2],
     /// Its intents.
     pub intents: u64,
+    /// The presence that its Identify carried, as it came.
+    pub presence: Option<Value>,
     /// Its transport compression.
     pub transport: Transport,
     /// Number of the newest event.
@@ -256,6 +259,7 @@ fn session(handle: &Handle) -> SessionState {
         id: handle.identity.id.clone(),
         shard: handle.identity.shard,
         intents: handle.identity.intents,
+        presence: handle.identity.presence.clone(),
         transport: handle.identity.query.transport,
         seq: session.seq(),
         sent: session.sent(),

@@ -81,7 +81,8 @@ pub(crate) fn identify(
             return Verdict::Close(4004, "Authentication failed.");
         }
     }
-    Verdict::Session(begin(world, &config, caller, shard, intents))
+    let presence = identify.presence.clone();
+    Verdict::Session(begin(world, &config, caller, shard, intents, presence))
 }
 
 /// Whether this is the bot's token, with or without its prefix.
@@ -166,12 +167,14 @@ fn begin(
     caller: Caller,
     shard: [u32; 2],
     intents: u64,
+    presence: Option<Value>,
 ) -> Arc<Handle> {
     let id = format!("{:032x}", fastrand::u128(..));
     let identity = Identity {
         id,
         shard,
         intents,
+        presence,
         query: caller.query,
     };
     let handle = Arc::new(Handle::new(

@@ -36,6 +36,7 @@ pub(crate) struct Identify {
     pub(crate) large_threshold: Option<u64>,
     pub(crate) shard: Option<Value>,
     pub(crate) intents: Option<Value>,
+    pub(crate) presence: Option<Value>,
 }
 
 /// Op 6.

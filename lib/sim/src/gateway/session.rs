@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, io::Write, time::Duration};
 
 use bytes::Bytes;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::query::Query;
@@ -33,6 +34,7 @@ pub(crate) struct Identity {
     pub(crate) id: String,
     pub(crate) shard: [u32; 2],
     pub(crate) intents: u64,
+    pub(crate) presence: Option<Value>,
     pub(crate) query: Query,
 }
 

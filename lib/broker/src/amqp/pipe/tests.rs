@@ -2,36 +2,12 @@
 
 use std::sync::Arc;
 
-use amq_protocol::{
-    frame::{AMQPFrame, WriteContext, gen_frame, parse_frame},
-    protocol::confirm,
-};
+use amq_protocol::{frame::AMQPFrame, protocol::confirm};
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio::io::duplex;
 
 use super::*;
-use crate::Exchange;
-
-/// The broker's end of a pipe.
-struct Broker(DuplexStream);
-
-impl Broker {
-    async fn say(&mut self, channel: u16, method: AMQPClass) {
-        let frame = AMQPFrame::Method(channel, method);
-        let written = gen_frame(&frame)(WriteContext::from(Vec::new())).unwrap();
-        self.0.write_all(&written.into_inner().0).await.unwrap();
-    }
-
-    /// Takes a frame.
-    async fn take(&mut self) -> AMQPFrame {
-        let mut bytes = vec![0; 7];
-        self.0.read_exact(&mut bytes).await.unwrap();
-        let size = u32::from_be_bytes(bytes[3..7].try_into().unwrap()) as usize;
-        bytes.resize(size + 8, 0);
-        self.0.read_exact(&mut bytes[7..]).await.unwrap();
-        parse_frame(&*bytes).unwrap().1
-    }
-}
+use crate::{Exchange, amqp::fake::Broker};
 
 /// A pipe that is logged in, over a socket with this much room.
 fn pipe(room: usize) -> (Pipe, Broker) {

@@ -3,38 +3,18 @@
 use std::time::Duration;
 
 use amq_protocol::{
-    frame::{WriteContext, gen_frame, parse_frame},
+    frame::{WriteContext, gen_frame},
     protocol::basic,
 };
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, duplex},
     time,
 };
 
 use super::*;
-
-/// The broker's end of a login.
-struct Broker(DuplexStream);
+use crate::amqp::fake::Broker;
 
 impl Broker {
-    async fn say(&mut self, channel: u16, method: AMQPClass) {
-        let frame = AMQPFrame::Method(channel, method);
-        let written = gen_frame(&frame)(WriteContext::from(Vec::new())).unwrap();
-        self.0.write_all(&written.into_inner().0).await.unwrap();
-    }
-
-    async fn take(&mut self) -> AMQPClass {
-        let mut bytes = vec![0; 7];
-        self.0.read_exact(&mut bytes).await.unwrap();
-        let size = u32::from_be_bytes(bytes[3..7].try_into().unwrap()) as usize;
-        bytes.resize(size + 8, 0);
-        self.0.read_exact(&mut bytes[7..]).await.unwrap();
-        match parse_frame(&*bytes).unwrap().1 {
-            AMQPFrame::Method(_, method) => method,
-            other => panic!("{other:?}"),
-        }
-    }
-
     /// From the first byte to the answer with user and password.
     async fn begin(&mut self, mechanisms: &str) {
         let mut hello = [0; 8];
@@ -56,14 +36,14 @@ impl Broker {
 
     async fn tune(&mut self, frame_max: u32, heartbeat: u16) -> connection::TuneOk {
         self.begin("PLAIN").await;
-        self.take().await;
+        self.method().await;
         let tune = connection::Tune {
             channel_max: 2_047,
             frame_max,
             heartbeat,
         };
         self.connection(connection::AMQPMethod::Tune(tune)).await;
-        match self.take().await {
+        match self.method().await {
             AMQPClass::Connection(connection::AMQPMethod::TuneOk(answer)) => answer,
             other => panic!("{other:?}"),
         }
@@ -94,7 +74,7 @@ async fn a_login_says_who_we_are_and_switches_confirms_on() {
     let place = place("amqp://bot:hunter2@rabbit/prod");
     let conversation = async {
         broker.begin("AMQPLAIN PLAIN").await;
-        let AMQPClass::Connection(connection::AMQPMethod::StartOk(answer)) = broker.take().await
+        let AMQPClass::Connection(connection::AMQPMethod::StartOk(answer)) = broker.method().await
         else {
             panic!("no start-ok");
         };
@@ -108,18 +88,19 @@ async fn a_login_says_who_we_are_and_switches_confirms_on() {
             heartbeat: 60,
         };
         broker.connection(connection::AMQPMethod::Tune(tune)).await;
-        broker.take().await;
-        let AMQPClass::Connection(connection::AMQPMethod::Open(open)) = broker.take().await else {
+        broker.method().await;
+        let AMQPClass::Connection(connection::AMQPMethod::Open(open)) = broker.method().await
+        else {
             panic!("no open");
         };
         assert_eq!(open.virtual_host.as_str(), "prod");
         let opened = connection::AMQPMethod::OpenOk(connection::OpenOk {});
         broker.connection(opened).await;
-        broker.take().await;
+        broker.method().await;
         let opened = channel::AMQPMethod::OpenOk(channel::OpenOk {});
         broker.say(1, AMQPClass::Channel(opened)).await;
         let select = confirm::AMQPMethod::Select(confirm::Select { nowait: false });
-        assert_eq!(broker.take().await, AMQPClass::Confirm(select));
+        assert_eq!(broker.method().await, AMQPClass::Confirm(select));
         let selected = confirm::AMQPMethod::SelectOk(confirm::SelectOk {});
         broker.say(1, AMQPClass::Confirm(selected)).await;
     };
@@ -174,7 +155,7 @@ async fn refusals_say_what_is_wrong() {
     let place = place("amqp://bot:hunter2@rabbit/prod");
     let refusal = async {
         broker.begin("PLAIN").await;
-        broker.take().await;
+        broker.method().await;
         broker.connection(close(403, "ACCESS_REFUSED")).await;
     };
     let (result, ()) = tokio::join!(login(&mut link, &place, 1), refusal);
@@ -183,7 +164,7 @@ async fn refusals_say_what_is_wrong() {
     let (mut link, mut broker) = ends();
     let refusal = async {
         broker.tune(131_072, 60).await;
-        broker.take().await;
+        broker.method().await;
         broker.connection(close(530, "NOT_ALLOWED")).await;
     };
     let (result, ()) = tokio::join!(login(&mut link, &place, 1), refusal);
