@@ -187,7 +187,11 @@ fn shape(method: Method, segments: &[&str], unix_ms: u64) -> String {
         let token = place == 2 && matches!(segments[0], "webhooks" | "interactions");
         let named = matches!(before, Some("reactions" | "invites" | "templates"));
         let number = segment.bytes().all(|byte| byte.is_ascii_digit());
-        shape.push(if number || token || named { "*" } else { segment });
+        shape.push(if number || token || named {
+            "*"
+        } else {
+            segment
+        });
     }
     let writes = matches!(method, Method::Put | Method::Delete);
     if writes && shape.get(4) == Some(&"reactions") {
@@ -226,19 +230,85 @@ mod tests {
         let app = Permit::Application;
         for (method, path, key, major, permit) in [
             ("GET", "/gateway/bot", "GET gateway/bot", "", app),
-            ("POST", "/channels/1/messages", "POST channels/*/messages", "channels/1", app),
-            ("GET", "/channels/1/messages/pins", "GET channels/*/messages/pins", "channels/1", app),
-            ("PUT", "/channels/1/messages/2/reactions/a%3A1/@me", "REACT channels/*/messages/*/reactions/**", "channels/1", app),
-            ("DELETE", "/channels/1/messages/2/reactions", "REACT channels/*/messages/*/reactions/**", "channels/1", app),
-            ("GET", "/channels/1/messages/2/reactions/%F0%9F", "GET channels/*/messages/*/reactions/*", "channels/1", app),
-            ("PATCH", "/guilds/5/members/@me", "PATCH guilds/*/members/@me", "guilds/5", app),
-            ("GET", "/guilds/templates/abc", "GET guilds/templates/*", "", app),
+            (
+                "POST",
+                "/channels/1/messages",
+                "POST channels/*/messages",
+                "channels/1",
+                app,
+            ),
+            (
+                "GET",
+                "/channels/1/messages/pins",
+                "GET channels/*/messages/pins",
+                "channels/1",
+                app,
+            ),
+            (
+                "PUT",
+                "/channels/1/messages/2/reactions/a%3A1/@me",
+                "REACT channels/*/messages/*/reactions/**",
+                "channels/1",
+                app,
+            ),
+            (
+                "DELETE",
+                "/channels/1/messages/2/reactions",
+                "REACT channels/*/messages/*/reactions/**",
+                "channels/1",
+                app,
+            ),
+            (
+                "GET",
+                "/channels/1/messages/2/reactions/%F0%9F",
+                "GET channels/*/messages/*/reactions/*",
+                "channels/1",
+                app,
+            ),
+            (
+                "PATCH",
+                "/guilds/5/members/@me",
+                "PATCH guilds/*/members/@me",
+                "guilds/5",
+                app,
+            ),
+            (
+                "GET",
+                "/guilds/templates/abc",
+                "GET guilds/templates/*",
+                "",
+                app,
+            ),
             ("GET", "/invites/abc", "GET invites/*", "", app),
             ("GET", "/webhooks/5", "GET webhooks/*", "webhooks/5", app),
-            ("POST", "/webhooks/5/tok", "POST webhooks/*/*", "webhooks/5/tok", Permit::Address),
-            ("PATCH", "/webhooks/77/tok/messages/@original", "PATCH webhooks/*/*/messages/@original", "webhooks/77/tok", Permit::Exempt),
-            ("POST", "/interactions/5/tok/callback", "POST interactions/*/*/callback", "interactions/5/tok", Permit::Exempt),
-            ("POST", "/never/heard/5/of", "POST never/heard/*/of", "", app),
+            (
+                "POST",
+                "/webhooks/5/tok",
+                "POST webhooks/*/*",
+                "webhooks/5/tok",
+                Permit::Address,
+            ),
+            (
+                "PATCH",
+                "/webhooks/77/tok/messages/@original",
+                "PATCH webhooks/*/*/messages/@original",
+                "webhooks/77/tok",
+                Permit::Exempt,
+            ),
+            (
+                "POST",
+                "/interactions/5/tok/callback",
+                "POST interactions/*/*/callback",
+                "interactions/5/tok",
+                Permit::Exempt,
+            ),
+            (
+                "POST",
+                "/never/heard/5/of",
+                "POST never/heard/*/of",
+                "",
+                app,
+            ),
         ] {
             let route = route(method, path);
             let got = (&*route.key, &*route.major, route.permit);
@@ -248,7 +318,12 @@ mod tests {
 
     #[test]
     fn messages_of_different_age_are_deleted_by_different_buckets() {
-        for (age_ms, suffix) in [(0, " young"), (9_999, " young"), (10_000, ""), (1_209_600_000, " old")] {
+        for (age_ms, suffix) in [
+            (0, " young"),
+            (9_999, " young"),
+            (10_000, ""),
+            (1_209_600_000, " old"),
+        ] {
             let id = (NOW_MS - age_ms - super::EPOCH_MS) << 22;
             let route = route("DELETE", &format!("/channels/1/messages/{id}"));
             assert_eq!(&*route.key, format!("DELETE channels/*/messages/*{suffix}"));
@@ -269,16 +344,31 @@ mod tests {
             ("/channels\\..\\x", PathError::Character),
             ("/channels/1 HTTP/1.1\r\nx: y", PathError::Character),
         ] {
-            assert_eq!(Route::new(Method::Get, path, 77, NOW_MS), Err(error), "{path}");
+            assert_eq!(
+                Route::new(Method::Get, path, 77, NOW_MS),
+                Err(error),
+                "{path}"
+            );
         }
         let long = format!("/{}", "x".repeat(2048));
-        assert_eq!(Route::new(Method::Get, &long, 77, NOW_MS), Err(PathError::Long));
+        assert_eq!(
+            Route::new(Method::Get, &long, 77, NOW_MS),
+            Err(PathError::Long)
+        );
     }
 
     #[test]
     fn members_with_limits_of_their_own_are_known() {
         let members = ["nsfw", "topic", "name"];
-        assert_eq!(route("PATCH", "/channels/1").with_members(members).members, ["topic", "name"]);
-        assert!(route("PATCH", "/guilds/1").with_members(members).members.is_empty());
+        assert_eq!(
+            route("PATCH", "/channels/1").with_members(members).members,
+            ["topic", "name"]
+        );
+        assert!(
+            route("PATCH", "/guilds/1")
+                .with_members(members)
+                .members
+                .is_empty()
+        );
     }
 }

@@ -66,7 +66,9 @@ impl Answer {
         let limited = (status == 429).then(|| {
             let named = header("retry-after").and_then(|text| text.trim().parse().ok());
             // Both are believed; the header is rounded up.
-            let wait = retry_after.and_then(seconds).or_else(|| named.and_then(seconds));
+            let wait = retry_after
+                .and_then(seconds)
+                .or_else(|| named.and_then(seconds));
             let global = header("x-ratelimit-global").is_some_and(|text| text == "true");
             let scope = match header("x-ratelimit-scope") {
                 Some("shared") => Scope::Shared,
@@ -108,7 +110,12 @@ mod tests {
     use super::{Answer, Scope};
 
     fn limited(headers: &[(&str, &'static str)], body: Option<f64>) -> (Scope, Duration) {
-        let find = |name: &str| headers.iter().find(|(key, _)| *key == name).map(|(_, text)| *text);
+        let find = |name: &str| {
+            headers
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, text)| *text)
+        };
         Answer::read(429, find, None, body).limited.unwrap()
     }
 
@@ -117,10 +124,26 @@ mod tests {
         let second = Duration::from_secs(1);
         let retry = ("retry-after", "1");
         for (headers, body, scope) in [
-            (vec![retry, ("x-ratelimit-scope", "user")], Some(1.0), Scope::User),
-            (vec![retry, ("x-ratelimit-scope", "shared")], Some(1.0), Scope::Shared),
-            (vec![retry, ("x-ratelimit-scope", "global")], Some(1.0), Scope::Global),
-            (vec![retry, ("x-ratelimit-global", "true")], Some(1.0), Scope::Global),
+            (
+                vec![retry, ("x-ratelimit-scope", "user")],
+                Some(1.0),
+                Scope::User,
+            ),
+            (
+                vec![retry, ("x-ratelimit-scope", "shared")],
+                Some(1.0),
+                Scope::Shared,
+            ),
+            (
+                vec![retry, ("x-ratelimit-scope", "global")],
+                Some(1.0),
+                Scope::Global,
+            ),
+            (
+                vec![retry, ("x-ratelimit-global", "true")],
+                Some(1.0),
+                Scope::Global,
+            ),
             (vec![retry, ("x-ratelimit-bucket", "b")], None, Scope::User),
             (vec![retry], None, Scope::Cloudflare),
         ] {
@@ -131,7 +154,13 @@ mod tests {
 
     #[test]
     fn odd_numbers_are_not_believed() {
-        for (text, seconds) in [("NaN", 0), ("-3", 0), ("1e300", 5), ("999999999", 86_400), ("x", 5)] {
+        for (text, seconds) in [
+            ("NaN", 0),
+            ("-3", 0),
+            ("1e300", 5),
+            ("999999999", 86_400),
+            ("x", 5),
+        ] {
             let (_, wait) = limited(&[("retry-after", text)], None);
             assert_eq!(wait, Duration::from_secs(seconds), "{text}");
         }

@@ -62,8 +62,19 @@ impl Bucket {
         }
     }
 
+    /// The first headers came, while so many other requests were in flight.
+    pub(super) fn found(&mut self, now: Duration, in_flight: u32, quota: &Quota) {
+        self.window.restore(now, in_flight);
+        self.learn(now, quota);
+    }
+
+    /// So many requests are in flight that were sent before the bucket was known.
+    pub(super) fn expect(&mut self, in_flight: u32) {
+        self.window.expect(in_flight);
+    }
+
     /// Reads the headers of an answer that is counted already.
-    pub(super) fn learn(&mut self, now: Duration, quota: &Quota) {
+    fn learn(&mut self, now: Duration, quota: &Quota) {
         let reset_after = quota.reset_after + ROUNDING;
         let length = if quota.limit == self.window.limit() {
             self.window.length().max(reset_after)
@@ -153,7 +164,6 @@ mod tests {
         bucket.answered(ms(20), Some(&quota(1, 400)));
         assert_eq!(bucket.free(ms(20)), 1);
         assert!(bucket.take(ms(30)));
-        assert_eq!(bucket.when(ms(30), 1), None.or(bucket.when(ms(30), 1)));
         // One was answered at 20, one is in flight; the three others are free again.
         assert_eq!(bucket.free(ms(425)), 3);
     }

@@ -49,9 +49,12 @@ impl Window {
 
     /// Requests that Discord may count at this moment.
     pub fn used(&self, now: Duration) -> u32 {
-        let over = self.answered.partition_point(|then| *then + self.length <= now);
+        let over = self
+            .answered
+            .partition_point(|then| *then + self.length <= now);
         let counted = self.answered.len() - over;
-        self.in_flight.saturating_add(u32::try_from(counted).unwrap_or(u32::MAX))
+        self.in_flight
+            .saturating_add(u32::try_from(counted).unwrap_or(u32::MAX))
     }
 
     /// Requests that may be sent at this moment.
@@ -89,14 +92,31 @@ impl Window {
             return Some(now);
         }
         // What comes back in one round, in the order in which it does; then the same again.
-        let over = self.answered.partition_point(|then| *then + self.length <= now);
-        let coming = self.answered.iter().skip(over).map(|then| *then + self.length);
+        let over = self
+            .answered
+            .partition_point(|then| *then + self.length <= now);
+        let coming = self
+            .answered
+            .iter()
+            .skip(over)
+            .map(|then| *then + self.length);
         let fresh = std::iter::repeat_n(now + self.length, free as usize);
         let round: Vec<Duration> = coming.chain(fresh).collect();
         let place = (wanted - free - 1) as usize;
         let count = u32::try_from(place.checked_div(round.len())?).unwrap_or(u32::MAX);
         let first = round.get(place % round.len())?;
         Some(first.saturating_add(self.length.saturating_mul(count)))
+    }
+
+    /// So many are in flight, as it turns out.
+    pub(super) const fn expect(&mut self, in_flight: u32) {
+        self.in_flight = in_flight;
+    }
+
+    /// One was answered just now and others are in flight, as it turns out.
+    pub(super) fn restore(&mut self, now: Duration, in_flight: u32) {
+        self.in_flight = in_flight;
+        self.answered.push_back(now);
     }
 
     /// Takes over what another window counted.
@@ -112,7 +132,9 @@ impl Window {
     }
 
     fn forget(&mut self, now: Duration) {
-        let over = self.answered.partition_point(|then| *then + self.length <= now);
+        let over = self
+            .answered
+            .partition_point(|then| *then + self.length <= now);
         self.answered.drain(..over);
     }
 }

@@ -11,7 +11,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode, Uri,
     header::{CONTENT_LENGTH, USER_AGENT},
@@ -26,6 +26,9 @@ use crate::{
     violations::{Breach, Culprit, Kind},
     world::World,
 };
+
+/// How long half an answer stands before its connection ends.
+const HALFWAY: Duration = Duration::from_millis(20);
 
 /// One request, as it came.
 struct Incoming {
@@ -151,8 +154,12 @@ fn cut(response: Response) -> Response {
         .headers
         .insert(CONTENT_LENGTH, HeaderValue::from(4096_u16));
     let half = Bytes::from_static(b"{\"id\":\"");
-    let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-    let body = Body::from_stream(stream::iter([Ok(half), Err(broken)]));
+    let broken = async {
+        // The first half goes out while the second is waited for.
+        sleep(HALFWAY).await;
+        Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+    };
+    let body = Body::from_stream(stream::once(async { Ok(half) }).chain(stream::once(broken)));
     Response::from_parts(parts, body)
 }
 
