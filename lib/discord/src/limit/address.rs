@@ -81,11 +81,14 @@ impl Address {
     /// How near the ban is.
     pub fn level(&self, now: Duration) -> Level {
         let (used, all) = (u64::from(self.invalid(now)), u64::from(self.allowance));
-        match () {
-            () if used * 10 >= all * 9 => Level::Stopped,
-            () if used * 4 >= all * 3 => Level::Slowed,
-            () if used * 2 >= all => Level::Warned,
-            () => Level::Quiet,
+        if used * 10 >= all * 9 {
+            Level::Stopped
+        } else if used * 4 >= all * 3 {
+            Level::Slowed
+        } else if used * 2 >= all {
+            Level::Warned
+        } else {
+            Level::Quiet
         }
     }
 

@@ -48,6 +48,13 @@ impl Hold {
         }
     }
 
+    /// One did not count after all.
+    pub(super) fn unsent(&mut self) {
+        if let Some(window) = &mut self.learned {
+            window.unsent();
+        }
+    }
+
     /// One was answered by a 429 of this limit.
     pub(super) fn refused(&mut self, now: Duration, wait: Duration) {
         self.until = self.until.max(now + wait);
@@ -58,8 +65,8 @@ impl Hold {
                 window.answered(*then);
             }
             self.learned = Some(window);
-        } else if let Some(window) = &mut self.learned {
-            window.unsent();
+        } else {
+            self.unsent();
         }
         self.passed.clear();
     }

@@ -240,8 +240,21 @@ impl Lane {
     /// their own, or else the route.
     pub(super) fn refused(&mut self, now: Duration, route: &Route, shared: bool, wait: Duration) {
         let own = !shared && !route.members.is_empty();
-        for key in keys(route).filter(|key| key.contains('|') == own) {
-            self.holds.entry(key).or_default().refused(now, wait);
+        for key in keys(route) {
+            if key.contains('|') == own {
+                self.holds.entry(key).or_default().refused(now, wait);
+            } else if let Some(hold) = self.holds.get_mut(&*key) {
+                hold.unsent();
+            }
+        }
+    }
+
+    /// Something else refused the request, so that no hidden limit counted it.
+    pub(super) fn unsent(&mut self, route: &Route) {
+        for key in keys(route) {
+            if let Some(hold) = self.holds.get_mut(&*key) {
+                hold.unsent();
+            }
         }
     }
 

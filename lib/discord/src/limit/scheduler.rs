@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    Address, Answer, Window,
+    Window,
     caller::Turns,
     gone::Gone,
     lane::{Class, Lane, Status},

@@ -91,21 +91,22 @@ impl Window {
         if wanted <= free {
             return Some(now);
         }
-        // What comes back in one round, in the order in which it does; then the same again.
         let over = self
             .answered
             .partition_point(|then| *then + self.length <= now);
-        let coming = self
-            .answered
-            .iter()
-            .skip(over)
-            .map(|then| *then + self.length);
-        let fresh = std::iter::repeat_n(now + self.length, free as usize);
-        let round: Vec<Duration> = coming.chain(fresh).collect();
+        let coming = self.answered.iter().skip(over);
+        let coming = coming.map(|then| *then + self.length);
         let place = (wanted - free - 1) as usize;
-        let count = u32::try_from(place.checked_div(round.len())?).unwrap_or(u32::MAX);
+        if wanted == 1 && coming.len() == 0 {
+            return None;
+        }
+        // What comes back in one round, in the order in which it does; then the same again.
+        let others = (free + self.in_flight) as usize;
+        let others = std::iter::repeat_n(now + self.length, others);
+        let round: Vec<Duration> = coming.chain(others).collect();
+        let rounds = u32::try_from(place.checked_div(round.len())?).unwrap_or(u32::MAX);
         let first = round.get(place % round.len())?;
-        Some(first.saturating_add(self.length.saturating_mul(count)))
+        Some(first.saturating_add(self.length.saturating_mul(rounds)))
     }
 
     /// So many are in flight, as it turns out.

@@ -35,6 +35,9 @@ impl Scheduler {
             let own = |bucket| lane.name == bucket || lane.name == request.route.key;
             let own = quota.is_some_and(|quota| own(quota.bucket.clone()));
             lane.answered(now, &request.route, quota.filter(|_| own));
+            if answer.is_none() {
+                lane.passed(now, &request.route);
+            }
         }
         if let Some(answer) = answer {
             self.read(now, (lane_id, &request.route), answer, address);
@@ -79,26 +82,27 @@ impl Scheduler {
                 }
                 lane.passed(now, route);
             }
-            Some((Scope::Global, wait)) => {
-                if route.permit == Permit::Application {
-                    self.global_until = self.global_until.max(now + wait);
-                } else {
-                    lane.refused(now, route, true, wait);
-                }
+            Some((Scope::Global, wait)) if route.permit == Permit::Application => {
+                lane.unsent(route);
+                self.global_until = self.global_until.max(now + wait);
             }
-            Some((Scope::Shared, wait)) => lane.refused(now, route, true, wait),
+            Some((Scope::Global | Scope::Shared, wait)) => lane.refused(now, route, true, wait),
             Some((Scope::User, wait)) => {
                 let empty = answer
                     .quota
                     .as_ref()
                     .is_none_or(|quota| quota.remaining == 0);
-                match &mut lane.limit {
-                    Limit::Known(bucket) if empty => bucket.block(now + wait),
+                if let Limit::Known(bucket) = &mut lane.limit
+                    && empty
+                {
+                    bucket.block(now + wait);
+                    lane.unsent(route);
+                } else {
                     // The bucket has room: it is a limit that no header shows.
-                    _ => lane.refused(now, route, false, wait),
+                    lane.refused(now, route, false, wait);
                 }
             }
-            Some((Scope::Cloudflare, _)) => {}
+            Some((Scope::Cloudflare, _)) => lane.unsent(route),
         }
     }
 

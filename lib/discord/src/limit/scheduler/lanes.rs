@@ -48,6 +48,9 @@ impl Scheduler {
     /// Puts the lane where it belongs: among the ready ones, on the timer, or nowhere.
     pub(super) fn refresh(&mut self, now: Duration, lane_id: LaneId) {
         let Some(lane) = self.lanes.get(&lane_id) else {
+            if let Some(Status::At(time)) = self.states.remove(&lane_id) {
+                self.timers.remove(&(time, lane_id));
+            }
             return;
         };
         let permit = lane.permit;

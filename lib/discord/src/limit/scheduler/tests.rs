@@ -76,7 +76,8 @@ impl Case {
     }
 
     fn complete(&mut self, now: Duration, id: super::Id, answer: &Answer) -> Verdict {
-        self.scheduler.complete(now, id, Some(answer), &mut self.address)
+        self.scheduler
+            .complete(now, id, Some(answer), &mut self.address)
     }
 }
 
@@ -118,7 +119,10 @@ fn a_single_bucket_is_used_to_the_full() {
 fn an_exhausted_bucket_holds_up_nobody_else() {
     let mut run = Run::new(Model::new(Kind::Fixed, 4), Settings::default());
     for _ in 0..10_000 {
-        run.enqueue(Request { deadline: ms(10_000_000), ..post(1) });
+        run.enqueue(Request {
+            deadline: ms(10_000_000),
+            ..post(1)
+        });
     }
     run.until(ms(5_000));
     let asked = run.now;
@@ -136,12 +140,22 @@ fn a_caller_that_floods_takes_no_turns_from_another() {
     for _ in 0..100 {
         case.enqueue(ms(0), post(1));
     }
-    let Step::Send(first) = case.next(ms(0)) else { panic!() };
+    let Step::Send(first) = case.next(ms(0)) else {
+        panic!()
+    };
     case.complete(ms(10), first, &ok(4));
-    let late = case.enqueue(ms(10), Request { caller: "b".into(), ..post(1) });
+    let late = case.enqueue(
+        ms(10),
+        Request {
+            caller: "b".into(),
+            ..post(1)
+        },
+    );
     let mut sent = Vec::new();
     for at in [10, 20] {
-        let Step::Send(id) = case.next(ms(at)) else { panic!() };
+        let Step::Send(id) = case.next(ms(at)) else {
+            panic!()
+        };
         case.complete(ms(at + 5), id, &ok(3));
         sent.push(id);
     }
@@ -154,7 +168,13 @@ fn higher_priority_goes_first_and_the_lowest_goes_too() {
     let low = case.enqueue(ms(0), request(Method::Get, "/channels/1/messages"));
     for _ in 0..1000 {
         let high = request(Method::Get, "/channels/1/messages");
-        case.enqueue(ms(0), Request { priority: 9, ..high });
+        case.enqueue(
+            ms(0),
+            Request {
+                priority: 9,
+                ..high
+            },
+        );
     }
     let (mut now, mut sent) = (ms(0), Vec::new());
     while !sent.contains(&low) {
@@ -176,7 +196,13 @@ fn nothing_is_sent_after_its_deadline_and_what_cannot_make_it_is_refused_at_once
     let mut case = Case::new();
     let first = case.enqueue(ms(0), post(1));
     assert_eq!(case.next(ms(0)), Step::Send(first));
-    let short = case.enqueue(ms(0), Request { deadline: ms(50), ..post(1) });
+    let short = case.enqueue(
+        ms(0),
+        Request {
+            deadline: ms(50),
+            ..post(1)
+        },
+    );
     assert_eq!(case.next(ms(0)), Step::Wait(Some(ms(50))));
     assert!(matches!(case.next(ms(50)), Step::Refuse(id, Refusal::Deadline { .. }) if id == short));
     case.complete(ms(60), first, &ok(4));
@@ -184,14 +210,25 @@ fn nothing_is_sent_after_its_deadline_and_what_cannot_make_it_is_refused_at_once
         case.enqueue(ms(60), post(1));
     }
     // Four go now, five a second later.
-    let refused = case.scheduler.enqueue(ms(60), Request { deadline: ms(900), ..post(1) });
-    let Err(Refusal::Deadline { retry_after }) = refused else { panic!("{refused:?}") };
+    let refused = case.scheduler.enqueue(
+        ms(60),
+        Request {
+            deadline: ms(900),
+            ..post(1)
+        },
+    );
+    let Err(Refusal::Deadline { retry_after }) = refused else {
+        panic!("{refused:?}")
+    };
     assert!(retry_after >= ms(990), "{retry_after:?}");
 }
 
 #[test]
 fn a_full_queue_refuses_at_once_and_says_when_to_come_again() {
-    let settings = Settings { waiting_per_bucket: 3, ..Settings::default() };
+    let settings = Settings {
+        waiting_per_bucket: 3,
+        ..Settings::default()
+    };
     let mut case = Case::new();
     case.scheduler = Scheduler::new(settings);
     for _ in 0..3 {
@@ -216,7 +253,10 @@ fn each_429_stops_exactly_what_it_covers() {
         let mut case = Case::new();
         let id = case.enqueue(ms(0), post(1));
         assert_eq!(case.next(ms(0)), Step::Send(id));
-        assert_eq!(case.complete(ms(0), id, &limited(scope, second)), Verdict::Again);
+        assert_eq!(
+            case.complete(ms(0), id, &limited(scope, second)),
+            Verdict::Again
+        );
         let sent = |case: &mut Case, id| case.next(ms(1)) == Step::Send(id);
         assert_eq!(sent(&mut case, id), same, "{scope:?}");
         let id = case.enqueue(ms(1), other());
@@ -255,9 +295,22 @@ fn a_revoked_token_stops_the_application_and_a_new_one_starts_it() {
     let mut case = Case::new();
     let (first, second) = (case.enqueue(ms(0), post(1)), case.enqueue(ms(0), post(1)));
     assert_eq!(case.next(ms(0)), Step::Send(first));
-    case.complete(ms(1), first, &Answer { status: 401, ..Answer::default() });
-    assert_eq!(case.next(ms(1)), Step::Refuse(second, Refusal::Unauthorized));
-    assert_eq!(case.scheduler.enqueue(ms(1), post(1)), Err(Refusal::Unauthorized));
+    case.complete(
+        ms(1),
+        first,
+        &Answer {
+            status: 401,
+            ..Answer::default()
+        },
+    );
+    assert_eq!(
+        case.next(ms(1)),
+        Step::Refuse(second, Refusal::Unauthorized)
+    );
+    assert_eq!(
+        case.scheduler.enqueue(ms(1), post(1)),
+        Err(Refusal::Unauthorized)
+    );
     // A webhook has its own token.
     case.enqueue(ms(1), request(Method::Post, "/webhooks/5/t"));
     case.scheduler.resume();
@@ -284,9 +337,20 @@ fn what_is_gone_is_refused_without_asking_and_its_token_is_not_told() {
     let hook = || request(Method::Post, "/webhooks/5/secret");
     let id = case.enqueue(ms(0), hook());
     assert_eq!(case.next(ms(0)), Step::Send(id));
-    case.complete(ms(1), id, &Answer { status: 404, code: Some(10_015), ..Answer::default() });
+    case.complete(
+        ms(1),
+        id,
+        &Answer {
+            status: 404,
+            code: Some(10_015),
+            ..Answer::default()
+        },
+    );
     let refused = case.scheduler.enqueue(ms(1), hook());
-    let gone = Refusal::Gone { code: 10_015, major: "webhooks/5".to_owned() };
+    let gone = Refusal::Gone {
+        code: 10_015,
+        major: "webhooks/5".to_owned(),
+    };
     assert_eq!(refused, Err(gone));
 }
 
@@ -305,7 +369,9 @@ fn routes_that_share_a_bucket_share_its_permits() {
         case.enqueue(ms(2), request(Method::Get, "/channels/1/messages/pins"));
     }
     let probe = case.next(ms(2));
-    let Step::Send(probe) = probe else { panic!("{probe:?}") };
+    let Step::Send(probe) = probe else {
+        panic!("{probe:?}")
+    };
     case.complete(ms(3), probe, &ok(2));
     let sent = std::iter::from_fn(|| match case.next(ms(3)) {
         Step::Send(id) => Some(id),
@@ -317,16 +383,28 @@ fn routes_that_share_a_bucket_share_its_permits() {
 #[test]
 fn idle_buckets_are_forgotten_once_there_are_many() {
     let mut case = Case::new();
-    case.scheduler = Scheduler::new(Settings { buckets: 100, ..Settings::default() });
+    case.scheduler = Scheduler::new(Settings {
+        buckets: 100,
+        ..Settings::default()
+    });
     let mut now = ms(0);
     for channel in 0..1000 {
-        let id = case.enqueue(now, Request { deadline: now + ms(5000), ..post(channel) });
+        let id = case.enqueue(
+            now,
+            Request {
+                deadline: now + ms(5000),
+                ..post(channel)
+            },
+        );
         assert_eq!(case.next(now), Step::Send(id));
         case.complete(now, id, &ok(4));
         now += ms(100);
     }
     assert!(case.scheduler.buckets() <= 100);
-    assert_eq!((case.scheduler.waiting(), case.scheduler.in_flight()), (0, 0));
+    assert_eq!(
+        (case.scheduler.waiting(), case.scheduler.in_flight()),
+        (0, 0)
+    );
 }
 
 #[test]
@@ -337,9 +415,15 @@ fn random_traffic_meets_no_429_and_everything_is_answered() {
         for _ in 0..400 {
             let channel = run.model.random(6);
             let caller = ["a", "b", "c"][run.model.random(3) as usize];
-            let route = [post(channel), request(Method::Get, &format!("/channels/{channel}"))];
+            let route = [
+                post(channel),
+                request(Method::Get, &format!("/channels/{channel}")),
+            ];
             let chosen = route[run.model.random(2) as usize].clone();
-            run.enqueue(Request { caller: caller.into(), ..chosen });
+            run.enqueue(Request {
+                caller: caller.into(),
+                ..chosen
+            });
             let pause = ms(run.model.random(120));
             run.until(run.now + pause);
         }

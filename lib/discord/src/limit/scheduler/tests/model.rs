@@ -69,9 +69,11 @@ impl Model {
         let hits = self.counters.entry(key.to_owned()).or_default();
         match self.kind {
             Kind::Fixed if hits.front().is_some_and(|first| now >= *first + SECOND) => hits.clear(),
-            _ => while hits.front().is_some_and(|hit| now >= *hit + SECOND) {
-                hits.pop_front();
-            },
+            _ => {
+                while hits.front().is_some_and(|hit| now >= *hit + SECOND) {
+                    hits.pop_front();
+                }
+            }
         }
         let reset = *hits.front().unwrap_or(&now) + SECOND - now;
         if hits.len() >= limit as usize {
@@ -92,7 +94,7 @@ impl Model {
             Ok((remaining, reset_after)) => Answer {
                 status: 200,
                 quota: Some(Quota {
-                    bucket: request.route.key.clone(),
+                    bucket: format!("# {}", request.route.key).into(),
                     limit: 5,
                     remaining,
                     reset_after,
@@ -181,11 +183,22 @@ impl Run {
     /// Order holds for each caller in each bucket.
     pub(super) fn assert_order(&self) {
         let mut last: HashMap<(Arc<str>, Arc<str>, Arc<str>), Id> = HashMap::new();
-        for (id, request) in self.answered.iter().filter(|(_, request)| request.route.ordered) {
+        for (id, request) in self
+            .answered
+            .iter()
+            .filter(|(_, request)| request.route.ordered)
+        {
             let route = &request.route;
-            let key = (route.key.clone(), route.major.clone(), request.caller.clone());
+            let key = (
+                route.key.clone(),
+                route.major.clone(),
+                request.caller.clone(),
+            );
             let former = last.insert(key, *id);
-            assert!(former.is_none_or(|former| former < *id), "{former:?} before {id:?}");
+            assert!(
+                former.is_none_or(|former| former < *id),
+                "{former:?} before {id:?}"
+            );
         }
     }
 
@@ -225,7 +238,8 @@ impl Run {
                 }
                 Arrival::Back(id, answer) => {
                     let _verdict =
-                        self.scheduler.complete(self.now, id, Some(&answer), &mut self.address);
+                        self.scheduler
+                            .complete(self.now, id, Some(&answer), &mut self.address);
                 }
             }
         }
