@@ -303,7 +303,7 @@ impl Lane {
 /// Under what the route's hidden limits are known: the route, and each of the body's limited members.
 fn keys(route: &Route) -> impl Iterator<Item = Arc<str>> {
     let members = route.members.iter();
-    let members = members.map(|member| Arc::from(format!("{}|{member}", route.key)));
+    let members = members.map(|member| Arc::<str>::from(format!("{}|{member}", route.key)));
     std::iter::once(Arc::clone(&route.key)).chain(members)
 }
 
@@ -312,7 +312,7 @@ fn class(request: &Request) -> Class {
     let key = if route.members.is_empty() {
         Arc::clone(&route.key)
     } else {
-        Arc::from(format!("{}|{}", route.key, route.members.join("|")))
+        Arc::<str>::from(format!("{}|{}", route.key, route.members.join("|")))
     };
     (request.priority, Arc::clone(&request.caller), key)
 }

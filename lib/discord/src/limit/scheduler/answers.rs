@@ -1,6 +1,6 @@
 //! What answers teach.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{Id, LaneId, Request, Scheduler, Verdict};
 use crate::{
@@ -32,8 +32,8 @@ impl Scheduler {
         let quota = answer.and_then(|answer| answer.quota.as_ref());
         if let Some(lane) = self.lanes.get_mut(&lane_id) {
             // Headers of another bucket would teach this one something wrong.
-            let own = |bucket| lane.name == bucket || lane.name == request.route.key;
-            let own = quota.is_some_and(|quota| own(quota.bucket.clone()));
+            let own = |bucket: &Arc<str>| lane.name == *bucket || lane.name == request.route.key;
+            let own = quota.is_some_and(|quota| own(&quota.bucket));
             lane.answered(now, &request.route, quota.filter(|_| own));
             if answer.is_none() {
                 lane.passed(now, &request.route);

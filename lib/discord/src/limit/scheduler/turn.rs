@@ -53,11 +53,18 @@ impl Scheduler {
                 sooner(when);
             }
         }
-        let Some((lane_id, head)) = self.best(now, address, open, &mut sooner) else {
-            return Step::Wait(wake);
-        };
-        self.send(now, (lane_id, head), address)
-            .map_or(Step::Wait(wake), Step::Send)
+        match self.best(now, address, open, &mut sooner) {
+            Turn::None => Step::Wait(wake),
+            Turn::Send(lane_id, head) => match self.send(now, (lane_id, head), address) {
+                Some(id) => Step::Send(id),
+                None => Step::Wait(wake),
+            },
+            Turn::Stopped(id) => {
+                let retry_after = address.relief(now).saturating_sub(now);
+                self.cancel(now, id);
+                Step::Refuse(id, Refusal::Invalid { retry_after })
+            }
+        }
     }
 
     /// The next request that cannot be sent any more.
@@ -78,7 +85,7 @@ impl Scheduler {
         if self.revoked {
             let lanes = &self.lanes;
             let mut waiting = self.waiting.iter();
-            let needs_token = |lane_id| {
+            let needs_token = |lane_id: &LaneId| {
                 lanes
                     .get(lane_id)
                     .is_some_and(|lane: &Lane| lane.permit == Permit::Application)

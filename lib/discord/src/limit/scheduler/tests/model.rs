@@ -6,10 +6,8 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    super::{Id, Request, Scheduler, Settings, Step},
-    ms,
-};
+use super::super::{Id, Request, Scheduler, Settings, Step};
+use super::ms;
 use crate::limit::{Address, Answer, Quota, Scope};
 
 const SECOND: Duration = Duration::from_secs(1);
