@@ -11,6 +11,9 @@ use crate::{
     route::Permit,
 };
 
+/// What the caller has had, priority, the lane's last turn, age: the least is next.
+type Rank = (u64, Reverse<u64>, Duration, Id);
+
 /// Whose turn it is.
 enum Turn {
     None,
@@ -140,7 +143,7 @@ impl Scheduler {
         open: [bool; 3],
         sooner: &mut impl FnMut(Duration),
     ) -> Turn {
-        let mut best = None;
+        let mut best: Option<(Rank, LaneId, Head)> = None;
         let mut stopped = None;
         for (place, permit) in PERMITS.into_iter().enumerate() {
             if !open[place] {
