@@ -2,8 +2,10 @@
 
 pub mod close;
 pub mod error;
+pub mod limit;
 pub mod opcode;
 pub mod rest;
+pub mod route;
 
 pub use error::Error;
 pub use rest::Rest;

@@ -21,6 +21,11 @@ pub(crate) fn snowflake(unix_ms: u64, number: u64) -> u64 {
     (unix_ms.saturating_sub(DISCORD_EPOCH_MS) << 22) | (number & 0x3f_ffff)
 }
 
+/// When the snowflake was made, in milliseconds since 1970.
+pub(crate) fn created_ms(snowflake: u64) -> u64 {
+    (snowflake >> 22) + DISCORD_EPOCH_MS
+}
+
 /// Appends the moment as `2026-08-06T10:20:30.123000+00:00`.
 pub(crate) fn write_iso(unix_micros: u64, out: &mut Vec<u8>) {
     let seconds = unix_micros / 1_000_000;

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{error::Error, generator::Mix, intents};
+use crate::{error::Error, generator::Mix, intents, rest::RestConfig};
 
 /// Keys that are settled when the simulator starts.
 const FIXED: [&str; 3] = ["address", "gateway_address", "resume_address"];
@@ -86,6 +86,8 @@ pub struct Config {
     pub mark: bool,
     /// What the generator emits, unless a run says otherwise.
     pub mix: Mix,
+    /// The REST half.
+    pub rest: RestConfig,
 }
 
 impl Default for Config {
@@ -128,6 +130,7 @@ impl Default for Config {
             seed: 1,
             mark: true,
             mix: Mix::default(),
+            rest: RestConfig::default(),
         }
     }
 }
@@ -161,6 +164,8 @@ impl Config {
             "zlib_level goes from 0 to 9"
         } else if !(1..=22).contains(&self.zstd_level) {
             "zstd_level goes from 1 to 22"
+        } else if let Some(mistake) = self.rest.mistake() {
+            mistake
         } else {
             return self.mix.check();
         };

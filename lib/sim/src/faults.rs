@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::rest::Scope;
+
 /// What the simulator does wrong on purpose.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -46,6 +48,33 @@ pub struct Faults {
     pub rest_html: bool,
     /// Discord's REST routes answer this much later, in milliseconds.
     pub rest_delay_ms: u64,
+    /// Discord's REST routes answer 429 of this scope, for as many requests as `rest_failures` says.
+    pub rest_limited: Option<Scope>,
+    /// What the 429 of `rest_limited` and `rest_status` ask to wait, in milliseconds; 0: one second.
+    pub rest_retry_after_ms: u64,
+    /// Requests are not answered, and their connections stay open.
+    pub rest_hang: Times,
+    /// Connections end in the middle of the answer.
+    pub rest_reset: Times,
+    /// `rest_status`, `rest_hang` and `rest_reset` come after the request was carried out.
+    pub rest_executes: bool,
+    /// Only requests whose path has this in it meet the REST faults.
+    pub rest_path: Option<String>,
+    /// Answers come without the headers of rate limits.
+    pub rest_without_limits: bool,
+}
+
+/// How a REST request fails.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum RestFailure {
+    /// It is not answered.
+    Hang,
+    /// 429.
+    Limited(Scope),
+    /// The connection ends in the middle of the answer.
+    Reset,
+    /// A status, with a page of Cloudflare's or not.
+    Status(u16, bool),
 }
 
 /// How often a fault happens; in JSON `false`, `true` or a number.
@@ -83,15 +112,32 @@ enum Written {
 }
 
 impl Faults {
-    /// The status that a REST request fails with, if it is to fail, and whether as a page; counts down.
-    pub(crate) fn take_rest_failure(&mut self) -> Option<(u16, bool)> {
-        let status = self.rest_status?;
+    /// How a request for this path fails, if it is to fail; counts down.
+    pub(crate) fn take_rest_failure(&mut self, path: &str) -> Option<RestFailure> {
+        if self
+            .rest_path
+            .as_ref()
+            .is_some_and(|part| !path.contains(part))
+        {
+            return None;
+        }
+        if self.rest_hang.take() {
+            return Some(RestFailure::Hang);
+        }
+        if self.rest_reset.take() {
+            return Some(RestFailure::Reset);
+        }
+        let failure = match (self.rest_limited, self.rest_status) {
+            (Some(scope), _) => RestFailure::Limited(scope),
+            (None, Some(status)) => RestFailure::Status(status, self.rest_html),
+            (None, None) => return None,
+        };
         match &mut self.rest_failures {
             Some(0) => return None,
             Some(left) => *left -= 1,
             None => {}
         }
-        Some((status, self.rest_html))
+        Some(failure)
     }
 }
 

@@ -65,6 +65,11 @@ impl Guild {
         self.id + 1 + if count == 0 { 0 } else { pick % count * 4 + 3 }
     }
 
+    /// Whether it is one of the guild's channels.
+    pub(crate) fn has_channel(&self, id: u64) -> bool {
+        id > self.id && id - self.id <= u64::from(self.channels)
+    }
+
     pub(crate) fn role(&self, pick: u64) -> u64 {
         self.id + 500_000 + pick % u64::from(self.roles)
     }
@@ -123,6 +128,13 @@ impl Guild {
         guild
     }
 
+    /// What `GET /guilds/{id}` answers.
+    pub(crate) fn rest_object(&self) -> Value {
+        let mut guild = self.properties();
+        guild["roles"] = self.role_objects().into();
+        guild
+    }
+
     fn properties(&self) -> Value {
         let mut name = b"The ".to_vec();
         words::name(self.id, &mut name);
@@ -145,7 +157,7 @@ impl Guild {
         guild
     }
 
-    fn channels(&self) -> Vec<Value> {
+    pub(crate) fn channels(&self) -> Vec<Value> {
         self.channel_ids()
             .enumerate()
             .map(|(place, id)| {

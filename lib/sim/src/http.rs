@@ -5,7 +5,7 @@ mod rest;
 
 use std::{io, sync::Arc};
 
-use axum::{Router, extract::DefaultBodyLimit};
+use axum::{Extension, Router, extract::DefaultBodyLimit};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,7 @@ pub(crate) async fn serve(
         .nest("/sim", control::routes())
         .fallback(rest::answer)
         .layer(DefaultBodyLimit::max(LARGEST))
+        .layer(Extension(shutdown.clone()))
         .with_state(world);
     axum::serve(listener, router)
         .with_graceful_shutdown(shutdown.cancelled_owned())

@@ -16,6 +16,7 @@ mod json;
 mod ledger;
 mod names;
 mod orders;
+mod rest;
 mod sim;
 mod state;
 mod sync;
@@ -29,6 +30,7 @@ pub use faults::{Faults, Times};
 pub use gateway::connections::{Connection, Door, End, Side};
 pub use generator::{EmitRequest, Mix, Progress};
 pub use orders::Dispatch;
+pub use rest::{Limit, Request, RestConfig, RestState, Scope, Window};
 pub use sim::Sim;
 pub use state::{
     Emitted, EmittedQuery, EmittedSession, SessionStartLimit, SessionState, ShardIdentifies, State,

@@ -18,6 +18,7 @@ use crate::{
     generator::{self, Emission, EmitRequest, Progress},
     guilds, http,
     orders::{self, Dispatch},
+    rest::Request,
     state::{self, Emitted, EmittedQuery, State},
     violations::Violation,
     world::{Urls, World},
@@ -134,6 +135,23 @@ impl Sim {
     #[must_use]
     pub fn emitted(&self, query: &EmittedQuery) -> Emitted {
         state::emitted(&self.world, query)
+    }
+
+    /// The newest requests to Discord's routes, in the order of their answers.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.world.rest().tally.requests(0)
+    }
+
+    /// Ids of a guild's channels.
+    #[must_use]
+    pub fn channel_ids(&self, guild_id: u64) -> Vec<u64> {
+        let guilds = self.world.guilds();
+        let guild = guilds.iter().find(|guild| guild.id == guild_id);
+        guild
+            .into_iter()
+            .flat_map(|guild| guild.channel_ids())
+            .collect()
     }
 
     /// Ids of the guilds.

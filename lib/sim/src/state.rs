@@ -11,6 +11,7 @@ use crate::{
     faults::Faults,
     gateway::{connections::Connection, session::Link, sessions::Handle},
     generator::Progress,
+    rest::RestState,
     violations::{Kind, Violation},
     world::{Urls, World},
 };
@@ -39,6 +40,8 @@ pub struct State {
     pub run: Progress,
     /// What is left of the identify budget.
     pub session_start_limit: SessionStartLimit,
+    /// Requests to Discord's routes.
+    pub rest: RestState,
     /// Ended sessions, then living ones.
     pub sessions: Vec<SessionState>,
     /// Open and closed connections.
@@ -200,11 +203,21 @@ pub(crate) fn state(world: &World) -> State {
         generated: world.emission.total(),
         run: world.emission.progress(),
         session_start_limit: session_start_limit(world),
+        rest: rest_state(world),
         sessions,
         connection_log: world.connections.list(),
         violations: world.violations.list(),
         violation_counts: world.violations.counts(),
         faults: world.faults.borrow().clone(),
+    }
+}
+
+fn rest_state(world: &World) -> RestState {
+    let rest = world.rest();
+    RestState {
+        invalid: rest.limits.invalid(),
+        counters: rest.limits.counters(),
+        ..rest.tally.state.clone()
     }
 }
 

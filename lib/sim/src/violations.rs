@@ -48,6 +48,18 @@ pub enum Kind {
     PayloadUnexpected,
     /// More than 5 presence updates within 20 s.
     PresenceRate,
+    /// A REST request came while the client could know that its bucket was empty.
+    RestBucketEmpty,
+    /// More REST requests than the global limit allows.
+    RestGlobal,
+    /// So many 401, 403 and 429 that Cloudflare bans the address.
+    RestInvalid,
+    /// A REST request came before the time that a 429 had asked to wait was over.
+    RestRetryAfter,
+    /// A REST request with a nonce was carried out a second time.
+    RestTwice,
+    /// A webhook was used again after it had been answered by 404.
+    RestWebhookGone,
     /// A resume with other query parameters than the session's first connection.
     ResumeParameters,
     /// A resume at the plain gateway URL, without having tried the resume URL.

@@ -22,6 +22,7 @@ use crate::{
     guilds::{self, Guilds},
     ledger::Ledger,
     names::Names,
+    rest::Rest,
     sync::lock,
     violations::Violations,
 };
@@ -51,6 +52,7 @@ pub(crate) struct World {
     pub(crate) names: Names,
     pub(crate) emission: Emission,
     settings: Mutex<Settings>,
+    rest: Mutex<Rest>,
     ledger: Mutex<Ledger>,
     identifies: Mutex<BTreeMap<[u32; 2], u64>>,
     resumes: AtomicU64,
@@ -85,6 +87,7 @@ impl World {
                 config: Arc::new(config),
                 guilds,
             }),
+            rest: Mutex::default(),
             ledger: Mutex::new(ledger),
             identifies: Mutex::default(),
             resumes: AtomicU64::new(0),
@@ -123,6 +126,10 @@ impl World {
 
     pub(crate) fn identify_ledger(&self) -> MutexGuard<'_, Ledger> {
         lock(&self.ledger)
+    }
+
+    pub(crate) fn rest(&self) -> MutexGuard<'_, Rest> {
+        lock(&self.rest)
     }
 
     /// Whether the fault happens now.

@@ -21,4 +21,8 @@ mod requests;
 #[cfg(test)]
 mod rest;
 #[cfg(test)]
+mod rest_limits;
+#[cfg(test)]
+mod rest_routes;
+#[cfg(test)]
 mod resume;

@@ -63,7 +63,7 @@ async fn all_members_come_in_chunks_and_not_too_often() {
         limited["d"]["meta"],
         json!({"guild_id": guild, "nonce": "abc"})
     );
-    assert!(limited["d"]["retry_after"].as_f64().unwrap() > 25.0);
+    assert!((0.0..=30.0).contains(&limited["d"]["retry_after"].as_f64().unwrap()));
     wait_for_kinds(&sim, &[Kind::MembersRequest]).await;
 }
 

@@ -19,6 +19,7 @@ use crate::{
     faults::Faults,
     generator::{EmitRequest, Progress},
     orders::{self, Dispatch},
+    rest::Request,
     state::{self, Emitted, EmittedQuery},
     world::World,
 };
@@ -52,6 +53,7 @@ pub(super) fn routes() -> Router<Arc<World>> {
             get(faults).post(change_faults).delete(clear_faults),
         )
         .route("/settings", get(settings).post(change_settings))
+        .route("/requests", get(requests))
         .route("/violations", get(violations).delete(clear_violations))
         .fallback(async || Failure(StatusCode::NOT_FOUND, "no such control route".to_owned()))
 }
@@ -202,6 +204,17 @@ async fn settings(State(world): Shared) -> Json<Config> {
 async fn change_settings(State(world): Shared, bytes: Bytes) -> Answer<Config> {
     let patch: Map<String, Value> = body(&bytes)?;
     Ok(Json(world.change_settings(&patch)?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Since {
+    #[serde(default)]
+    from: u64,
+}
+
+async fn requests(State(world): Shared, Query(since): Query<Since>) -> Json<Vec<Request>> {
+    Json(world.rest().tally.requests(since.from))
 }
 
 async fn violations(State(world): Shared) -> Json<Value> {

@@ -1,230 +1,213 @@
-//! The REST routes that a gateway client needs, with Discord's answers to everything else.
+//! The edge of the REST half: faults before a request is carried out, the record after it.
+
+mod carry_out;
+mod known;
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Json,
+    Extension,
+    body::{Body, Bytes},
     extract::State,
     response::{IntoResponse, Response},
 };
+use futures_util::{StreamExt, stream};
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode, Uri,
-    header::{AUTHORIZATION, USER_AGENT},
+    header::{CONTENT_LENGTH, USER_AGENT},
 };
-use serde_json::{Value, json};
-use tokio::time::sleep;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::Config,
-    guilds, intents, state,
+    faults::RestFailure,
+    rest::{Limited, Reply, Request, Scope, cloudflare, failure, limited},
     violations::{Breach, Culprit, Kind},
     world::World,
 };
 
-/// Answers any request outside of the control interface.
-pub(super) async fn answer(
-    State(world): State<Arc<World>>,
+/// How long half an answer stands before its connection ends.
+const HALFWAY: Duration = Duration::from_millis(20);
+
+/// One request, as it came.
+struct Incoming {
     method: Method,
     uri: Uri,
     headers: HeaderMap,
-) -> Response {
-    let delay_ms = world.faults.borrow().rest_delay_ms;
-    if delay_ms > 0 {
-        sleep(Duration::from_millis(delay_ms)).await;
-    }
-    check_user_agent(&world, &method, &uri, &headers);
-    if let Some((status, html)) = failing(&world) {
-        return if html { page(status) } else { fault(status) };
-    }
-    let (status, body) = route(&world, &method, &uri, &headers);
-    (status, Json(body)).into_response()
+    body: Bytes,
+    number: u64,
 }
 
-/// Whether this request is to fail, and whether with a page.
-fn failing(world: &World) -> Option<(StatusCode, bool)> {
+/// What becomes of a request, before it is written down.
+struct Answered {
+    response: Response,
+    scope: Option<Scope>,
+    bucket: Option<String>,
+    nonce: Option<String>,
+}
+
+impl From<Response> for Answered {
+    fn from(response: Response) -> Self {
+        Self {
+            response,
+            scope: None,
+            bucket: None,
+            nonce: None,
+        }
+    }
+}
+
+impl From<Reply> for Answered {
+    fn from(reply: Reply) -> Self {
+        reply.into_response().into()
+    }
+}
+
+/// Answers any request outside of the control interface.
+pub(super) async fn answer(
+    State(world): State<Arc<World>>,
+    Extension(shutdown): Extension<CancellationToken>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let number = world.rest().tally.arrived();
+    let incoming = Incoming {
+        method,
+        uri,
+        headers,
+        body,
+        number,
+    };
+    let delay_ms = world.faults.borrow().rest_delay_ms;
+    if delay_ms > 0 {
+        let delay = sleep(Duration::from_millis(delay_ms));
+        shutdown.run_until_cancelled(delay).await;
+    }
+    check_user_agent(&world, &incoming);
+    let failing = failing(&world, incoming.uri.path());
+    let Some(failing) = failing else {
+        let answered = carry_out::carry_out(&world, &incoming);
+        return written(&world, &incoming, answered);
+    };
+    let executes = world.faults.borrow().rest_executes;
+    let executed = executes.then(|| carry_out::carry_out(&world, &incoming));
+    if failing == RestFailure::Hang {
+        shutdown.cancelled().await;
+    }
+    let response = failed(&world, failing, executed);
+    written(&world, &incoming, response)
+}
+
+/// How this request is to fail, if it is.
+fn failing(world: &World, path: &str) -> Option<RestFailure> {
     let mut failure = None;
     world.faults.send_if_modified(|faults| {
-        failure = faults.take_rest_failure();
+        failure = faults.take_rest_failure(path);
         // Nobody waits for a count to go down.
         false
     });
-    let (status, html) = failure?;
-    Some((StatusCode::from_u16(status).ok()?, html))
+    failure
 }
 
-type Answer = (StatusCode, Value);
-
-fn route(world: &World, method: &Method, uri: &Uri, headers: &HeaderMap) -> Answer {
-    let Some(path) = uri.path().strip_prefix("/api/") else {
-        return failure(StatusCode::NOT_FOUND);
+/// The answer of a request that fails.
+fn failed(world: &World, failing: RestFailure, executed: Option<Answered>) -> Answered {
+    let milliseconds = match world.faults.borrow().rest_retry_after_ms {
+        0 => 1000,
+        milliseconds => milliseconds,
     };
-    let path = match path.split_once('/') {
-        Some((version, rest)) if is_version(version) => {
-            if !["v9", "v10"].contains(&version) {
-                let body = json!({"message": "Invalid API version", "code": 50041});
-                return (StatusCode::BAD_REQUEST, body);
-            }
-            rest
+    let retry_after = Duration::from_millis(milliseconds);
+    match failing {
+        RestFailure::Hang => failure(StatusCode::SERVICE_UNAVAILABLE).into(),
+        RestFailure::Reset => {
+            let former = executed.map(|executed| executed.response);
+            cut(former.unwrap_or_else(|| Reply::ok(json!({"cut": true})).into_response())).into()
         }
-        _ => path,
+        RestFailure::Limited(scope) => too_many(scope, retry_after),
+        RestFailure::Status(429, false) => too_many(Scope::Global, retry_after),
+        RestFailure::Status(status, page) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+            if page {
+                cloudflare(status, retry_after).into()
+            } else {
+                failure(status).into()
+            }
+        }
+    }
+}
+
+fn too_many(scope: Scope, retry_after: Duration) -> Answered {
+    Answered {
+        response: limited(&Limited { scope, retry_after }),
+        scope: Some(scope),
+        bucket: None,
+        nonce: None,
+    }
+}
+
+/// The same answer, whose connection ends in the middle of the body.
+fn cut(response: Response) -> Response {
+    let (mut parts, _) = response.into_parts();
+    parts
+        .headers
+        .insert(CONTENT_LENGTH, HeaderValue::from(4096_u16));
+    let half = Bytes::from_static(b"{\"id\":\"");
+    let broken = async {
+        // The first half goes out while the second is waited for.
+        sleep(HALFWAY).await;
+        Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
     };
-    let path = path.trim_end_matches('/');
-    let known = [
-        "gateway",
-        "gateway/bot",
-        "users/@me",
-        "applications/@me",
-        "oauth2/applications/@me",
-    ];
-    if !known.contains(&path) {
-        return failure(StatusCode::NOT_FOUND);
-    }
-    if method != Method::GET {
-        return failure(StatusCode::METHOD_NOT_ALLOWED);
-    }
+    let body = Body::from_stream(stream::once(async { Ok(half) }).chain(stream::once(broken)));
+    Response::from_parts(parts, body)
+}
+
+/// Counts the request and its answer.
+fn written(world: &World, incoming: &Incoming, answered: Answered) -> Response {
+    let status = answered.response.status().as_u16();
+    let now = Instant::now();
     let config = world.config();
-    if path == "gateway" {
-        return (StatusCode::OK, json!({"url": world.urls.gateway}));
-    }
-    if !authorized(world, &config, headers) {
-        let text = format!("{path} was asked for without the bot's token");
-        world
-            .violations
-            .record(Culprit::default(), Breach::new(Kind::Authorization, text));
-        return failure(StatusCode::UNAUTHORIZED);
-    }
-    let body = match path {
-        "gateway/bot" => json!({
-            "url": world.urls.gateway, "shards": config.shards,
-            "session_start_limit": state::session_start_limit(world),
-        }),
-        "users/@me" => user(&config),
-        _ => application(&config),
+    let raw = incoming.uri.path();
+    let request = Request {
+        number: incoming.number,
+        at_ms: u64::try_from(now.duration_since(world.started).as_millis()).unwrap_or(u64::MAX),
+        method: incoming.method.to_string(),
+        path: carry_out::below(raw).unwrap_or(raw).to_owned(),
+        status,
+        scope: answered.scope,
+        bucket: answered.bucket,
+        nonce: answered.nonce,
     };
-    (StatusCode::OK, body)
+    let innocent = matches!(answered.scope, Some(Scope::Shared | Scope::Cloudflare));
+    let over = {
+        let mut rest = world.rest();
+        rest.tally.answered(request, config.rest.kept_requests);
+        let invalid = matches!(status, 401 | 403 | 429) && !innocent;
+        invalid && rest.limits.count_invalid(now, &config.rest)
+    };
+    if over {
+        let text = format!("{} invalid requests", config.rest.invalid_limit);
+        breach(world, Kind::RestInvalid, text);
+    }
+    answered.response
 }
 
-fn is_version(segment: &str) -> bool {
-    segment.strip_prefix('v').is_some_and(|digits| {
-        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
-    })
-}
-
-fn authorized(world: &World, config: &Config, headers: &HeaderMap) -> bool {
-    let token = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let token = token.and_then(|value| value.strip_prefix("Bot "));
-    token == Some(config.token.as_str()) && !world.identify_ledger().token_reset()
+fn breach(world: &World, kind: Kind, text: String) {
+    let breach = Breach::new(kind, text);
+    world.violations.record(Culprit::default(), breach);
 }
 
 /// Discord wants `DiscordBot (url, version)`, with anything behind it.
-fn check_user_agent(world: &World, method: &Method, uri: &Uri, headers: &HeaderMap) {
-    let agent = headers
-        .get(USER_AGENT)
-        .and_then(|value| value.to_str().ok());
+fn check_user_agent(world: &World, incoming: &Incoming) {
+    let agent = incoming.headers.get(USER_AGENT);
+    let agent = agent.and_then(|value| value.to_str().ok());
     let inner = agent.and_then(|agent| agent.strip_prefix("DiscordBot ("));
-    let inner = inner
-        .and_then(|rest| rest.split_once(')'))
-        .map(|(inner, _)| inner);
-    let parts = inner.and_then(|inner| inner.split_once(','));
+    let inner = inner.and_then(|rest| rest.split_once(')'));
+    let parts = inner.and_then(|(inner, _)| inner.split_once(','));
     if !parts.is_some_and(|(url, version)| !url.trim().is_empty() && !version.trim().is_empty()) {
-        let text = format!("{method} {} with the User-Agent {agent:?}", uri.path());
-        world
-            .violations
-            .record(Culprit::default(), Breach::new(Kind::UserAgent, text));
+        let (method, path) = (&incoming.method, incoming.uri.path());
+        let text = format!("{method} {path} with the User-Agent {agent:?}");
+        breach(world, Kind::UserAgent, text);
     }
-}
-
-/// Discord's body for a status: its text again.
-fn failure(status: StatusCode) -> Answer {
-    let reason = status.canonical_reason().unwrap_or_default();
-    let message = format!("{}: {reason}", status.as_u16());
-    (status, json!({"message": message, "code": 0}))
-}
-
-fn fault(status: StatusCode) -> Response {
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        let body = json!({
-            "message": "You are being rate limited.", "retry_after": 0.5, "global": true,
-        });
-        let headers = [
-            ("retry-after", "1"),
-            ("x-ratelimit-global", "true"),
-            ("x-ratelimit-scope", "global"),
-        ];
-        return (status, headers, Json(body)).into_response();
-    }
-    let (status, body) = failure(status);
-    (status, Json(body)).into_response()
-}
-
-/// What Cloudflare, in front of Discord, answers in its own name: error 1015 for too many requests, else one of
-/// its pages about a server that does not answer.
-fn page(status: StatusCode) -> Response {
-    let limited = status == StatusCode::TOO_MANY_REQUESTS;
-    let title = if limited {
-        "Access denied | discord.com used Cloudflare to restrict access".to_owned()
-    } else {
-        let reason = status
-            .canonical_reason()
-            .unwrap_or("Web server is returning an unknown error");
-        format!("discord.com | {}: {reason}", status.as_u16())
-    };
-    let code = if limited { 1015 } else { status.as_u16() };
-    let body = format!(
-        "<!DOCTYPE html>\n<html lang=\"en-US\">\n<head><title>{title}</title></head>\n<body>\n\
-         <h1>Error {code}</h1>\n<p>Cloudflare Ray ID: 0123456789abcdef</p>\n</body>\n</html>\n"
-    );
-    let mut headers = HeaderMap::new();
-    for (name, value) in [
-        ("content-type", "text/html; charset=UTF-8"),
-        ("server", "cloudflare"),
-        ("cf-ray", "0123456789abcdef-FRA"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    if limited {
-        headers.insert("retry-after", HeaderValue::from_static("1"));
-    }
-    (status, headers, body).into_response()
-}
-
-fn user(config: &Config) -> Value {
-    let mut user = guilds::bot_user(config);
-    if let Value::Object(fields) = &mut user {
-        for (key, value) in [
-            ("verified", json!(true)),
-            ("mfa_enabled", json!(true)),
-            ("locale", json!("en-US")),
-            ("flags", json!(0)),
-            ("email", Value::Null),
-            ("bio", json!("")),
-            ("banner", Value::Null),
-            ("accent_color", Value::Null),
-        ] {
-            fields.insert(key.to_owned(), value);
-        }
-    }
-    user
-}
-
-fn application(config: &Config) -> Value {
-    let flags = intents::application_flags(config.allowed_intents);
-    json!({
-        "id": config.application_id.to_string(), "name": config.username, "icon": null,
-        "description": "A simulated application.", "summary": "", "type": null,
-        "bot": guilds::bot_user(config), "bot_public": true, "bot_require_code_grant": false,
-        "is_monetized": false, "is_verified": false, "is_discoverable": false, "hook": true,
-        "verify_key": "0".repeat(64), "flags": flags, "flags_new": flags.to_string(),
-        "approximate_guild_count": config.guilds, "approximate_user_install_count": 0,
-        "redirect_uris": [], "interactions_endpoint_url": null, "team": null,
-        "role_connections_verification_url": null, "event_webhooks_url": null,
-        "event_webhooks_status": 1, "event_webhooks_types": [], "tags": [],
-        "integration_types_config": {"0": {}},
-        "owner": {
-            "id": "1", "username": "owner", "avatar": null, "discriminator": "0",
-            "public_flags": 0, "flags": 0, "global_name": null,
-        },
-    })
 }

@@ -1,0 +1,32 @@
+//! Who asks, and whose turn it is.
+
+use std::{collections::HashMap, sync::Arc};
+
+/// From how many callers on those that wait for nothing are forgotten.
+const MANY: usize = 1024;
+
+/// Shares turns between callers: each turn costs one unit of the caller's time, and the caller with the least time
+/// behind it is next. Who comes back after a pause starts at the present, so that nobody saves turns up.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    present: u64,
+    spent: HashMap<Arc<str>, u64>,
+}
+
+impl Turns {
+    /// How much the caller has had; less is sooner.
+    pub(super) fn spent(&self, caller: &str) -> u64 {
+        let spent = self.spent.get(caller).copied().unwrap_or_default();
+        spent.max(self.present)
+    }
+
+    /// The caller has had a turn.
+    pub(super) fn take(&mut self, caller: &Arc<str>) {
+        let spent = self.spent(caller);
+        self.present = spent;
+        self.spent.insert(Arc::clone(caller), spent + 1);
+        if self.spent.len() > MANY {
+            self.spent.retain(|_, had| *had > spent);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Which lane a request belongs to, and when lanes are looked at.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{LaneId, Scheduler, Status};
+use crate::{
+    limit::{
+        Bucket, Quota,
+        lane::{Lane, Limit},
+    },
+    route::Route,
+};
+
+/// How many routes and buckets are remembered.
+const ROUTES: usize = 10_000;
+/// The shortest wait, so that rounding never makes a wait of none.
+const MOMENT: Duration = Duration::from_millis(1);
+
+impl Scheduler {
+    /// The lane for the route's bucket, if that is known, or else for the route; made if there is none.
+    pub(super) fn lane_of(&mut self, now: Duration, route: &Route) -> LaneId {
+        let name = self.buckets.get(&route.key).unwrap_or(&route.key);
+        let key = (Arc::clone(name), Arc::clone(&route.major));
+        if let Some(lane_id) = self.index.get(&key) {
+            return *lane_id;
+        }
+        self.sweep(now);
+        let mut lane = Lane::new(Arc::clone(&key.0), route);
+        if let Some((limit, length)) = self.shapes.get(&key.0) {
+            lane.limit = Limit::Known(Bucket::new(*limit, *length));
+        }
+        let lane_id = self.next_lane;
+        self.next_lane += 1;
+        self.lanes.insert(lane_id, lane);
+        self.index.insert(key, lane_id);
+        lane_id
+    }
+
+    /// The lane that a lane has become part of, or itself.
+    pub(super) fn lane_now(&self, lane_id: LaneId) -> LaneId {
+        let mut lane_id = lane_id;
+        while let Some(next) = self.forwards.get(&lane_id) {
+            lane_id = *next;
+        }
+        lane_id
+    }
+
+    /// Puts the lane where it belongs: among the ready ones, on the timer, or nowhere.
+    pub(super) fn refresh(&mut self, now: Duration, lane_id: LaneId) {
+        let Some(lane) = self.lanes.get(&lane_id) else {
+            if let Some(Status::At(time)) = self.states.remove(&lane_id) {
+                self.timers.remove(&(time, lane_id));
+            }
+            return;
+        };
+        let permit = lane.permit;
+        let status = match lane.status(now) {
+            Status::At(time) => Status::At(time.max(now + MOMENT)),
+            status => status,
+        };
+        let former = self.states.insert(lane_id, status);
+        if former == Some(status) {
+            return;
+        }
+        match former {
+            Some(Status::At(time)) => drop(self.timers.remove(&(time, lane_id))),
+            Some(Status::Ready) => drop(self.ready.remove(&(permit, lane_id))),
+            Some(Status::Blocked | Status::Idle) | None => {}
+        }
+        match status {
+            Status::At(time) => drop(self.timers.insert((time, lane_id))),
+            Status::Ready => drop(self.ready.insert((permit, lane_id))),
+            Status::Blocked | Status::Idle => {}
+        }
+    }
+
+    /// Learns which bucket the route belongs to, and brings together what belongs together.
+    pub(super) fn learn(&mut self, now: Duration, route: &Route, quota: &Quota) {
+        let length = match self.shapes.get(&quota.bucket) {
+            Some((limit, length)) if *limit == quota.limit => (*length).max(quota.reset_after),
+            _ => quota.reset_after,
+        };
+        if self.shapes.len() >= ROUTES || self.buckets.len() >= ROUTES {
+            self.shapes.clear();
+            self.buckets.clear();
+        }
+        self.shapes
+            .insert(Arc::clone(&quota.bucket), (quota.limit, length));
+        let bucket = Arc::clone(&quota.bucket);
+        if self.buckets.get(&route.key) == Some(&bucket) {
+            return;
+        }
+        let former = self
+            .buckets
+            .insert(Arc::clone(&route.key), Arc::clone(&bucket));
+        if former.is_some() {
+            // The former bucket may be other routes' still: only what comes from now on goes to the new one.
+            return;
+        }
+        let lanes = self.lanes.iter().filter(|(_, lane)| lane.name == route.key);
+        let mut found: Vec<LaneId> = lanes.map(|(lane_id, _)| *lane_id).collect();
+        found.sort_unstable();
+        for lane_id in found {
+            self.rename(now, lane_id, &bucket);
+        }
+    }
+
+    /// The lane of a route becomes that of its bucket, or part of it.
+    fn rename(&mut self, now: Duration, lane_id: LaneId, bucket: &Arc<str>) {
+        let shape = self.shapes.get(bucket).copied();
+        let Some(mut lane) = self.lanes.remove(&lane_id) else {
+            return;
+        };
+        self.index
+            .remove(&(Arc::clone(&lane.name), Arc::clone(&lane.major)));
+        if let (Limit::Unknown, Some((limit, length))) = (&lane.limit, shape) {
+            let mut known = Bucket::new(limit, length);
+            known.expect(lane.in_flight);
+            lane.limit = Limit::Known(known);
+        }
+        let key = (Arc::clone(bucket), Arc::clone(&lane.major));
+        let Some(target) = self.index.get(&key).copied() else {
+            lane.name = Arc::clone(bucket);
+            self.lanes.insert(lane_id, lane);
+            self.index.insert(key, lane_id);
+            self.refresh(now, lane_id);
+            return;
+        };
+        if let Some(Status::At(time)) = self.states.remove(&lane_id) {
+            self.timers.remove(&(time, lane_id));
+        }
+        self.ready.remove(&(lane.permit, lane_id));
+        if lane.in_flight > 0 {
+            self.forwards.insert(lane_id, target);
+        }
+        if let Some(to) = self.lanes.get_mut(&target) {
+            for (id, class) in to.absorb(&mut lane) {
+                if let Some(place) = self.waiting.get_mut(&id) {
+                    (place.0, place.1) = (target, class);
+                }
+            }
+        }
+        self.refresh(now, target);
+    }
+
+    /// Forgets lanes in which nothing counts any more, once there are many.
+    fn sweep(&mut self, now: Duration) {
+        if self.lanes.len() < self.sweep_at {
+            return;
+        }
+        let idle = self.lanes.iter().filter(|(_, lane)| lane.is_idle(now));
+        let idle: Vec<LaneId> = idle.map(|(lane_id, _)| *lane_id).collect();
+        for lane_id in idle {
+            if let Some(lane) = self.lanes.remove(&lane_id) {
+                self.index.remove(&(lane.name, lane.major));
+            }
+            self.states.remove(&lane_id);
+        }
+        let flying: Vec<LaneId> = self.flights.values().map(|(lane_id, _)| *lane_id).collect();
+        self.forwards.retain(|from, _| flying.contains(from));
+        // If most are busy, looking again at each new one would help nobody.
+        self.sweep_at = self.settings.buckets.max(self.lanes.len() * 2);
+    }
+}

@@ -1,0 +1,213 @@
+//! Whose turn it is.
+
+use std::{cmp::Reverse, time::Duration};
+
+use super::{Id, LaneId, Refusal, Scheduler, Step};
+use crate::{
+    limit::{
+        Address,
+        lane::{Head, Lane},
+    },
+    route::Permit,
+};
+
+/// What the caller has had, priority, the lane's last turn, age: the least is next.
+type Rank = (u64, Reverse<u64>, Duration, Id);
+
+/// Whose turn it is.
+enum Turn {
+    None,
+    Send(LaneId, Head),
+    /// The guard of invalid requests does not let this one go.
+    Stopped(Id),
+}
+
+impl Scheduler {
+    /// What to do at this moment. It is asked again until it says to wait.
+    pub fn next(&mut self, now: Duration, address: &mut Address) -> Step {
+        if let Some(step) = self.refuse(now, address) {
+            return step;
+        }
+        while let Some((time, lane_id)) = self.timers.first().copied()
+            && time <= now
+        {
+            self.refresh(now, lane_id);
+        }
+        let mut wake = self.timers.first().map(|(time, _)| *time);
+        let mut sooner = |time: Duration| wake = Some(wake.map_or(time, |wake| wake.min(time)));
+        if let Some((deadline, _)) = self.deadlines.first() {
+            sooner(*deadline);
+        }
+        if self.flights.len() >= self.settings.in_flight || self.ready.is_empty() {
+            return Step::Wait(wake);
+        }
+        if let Some(until) = address.banned(now) {
+            sooner(until);
+            return Step::Wait(wake);
+        }
+        let mut open = [true; 3];
+        for (place, permit) in PERMITS.into_iter().enumerate() {
+            let (free, when) = self.permits(now, permit, address);
+            open[place] = free;
+            if !free
+                && let Some(when) = when
+                && self.any_ready(permit)
+            {
+                sooner(when);
+            }
+        }
+        match self.best(now, address, open, &mut sooner) {
+            Turn::None => Step::Wait(wake),
+            Turn::Send(lane_id, head) => match self.send(now, (lane_id, head), address) {
+                Some(id) => Step::Send(id),
+                None => Step::Wait(wake),
+            },
+            Turn::Stopped(id) => {
+                let retry_after = address.relief(now).saturating_sub(now);
+                self.cancel(now, id);
+                Step::Refuse(id, Refusal::Invalid { retry_after })
+            }
+        }
+    }
+
+    /// The next request that cannot be sent any more.
+    fn refuse(&mut self, now: Duration, address: &Address) -> Option<Step> {
+        let (deadline, id) = self.deadlines.first().copied()?;
+        if let Some(until) = address.banned(now)
+            && deadline <= until
+        {
+            let retry_after = until - now;
+            self.cancel(now, id);
+            return Some(Step::Refuse(id, Refusal::Banned { retry_after }));
+        }
+        if deadline <= now {
+            let retry_after = self.expected(now, id);
+            self.cancel(now, id);
+            return Some(Step::Refuse(id, Refusal::Deadline { retry_after }));
+        }
+        if self.revoked {
+            let lanes = &self.lanes;
+            let mut waiting = self.waiting.iter();
+            let needs_token = |lane_id: &LaneId| {
+                lanes
+                    .get(lane_id)
+                    .is_some_and(|lane: &Lane| lane.permit == Permit::Application)
+            };
+            let (id, _) = waiting.find(|(_, (lane_id, ..))| needs_token(lane_id))?;
+            let id = *id;
+            self.cancel(now, id);
+            return Some(Step::Refuse(id, Refusal::Unauthorized));
+        }
+        None
+    }
+
+    fn expected(&self, now: Duration, id: Id) -> Duration {
+        let lane = self
+            .waiting
+            .get(&id)
+            .and_then(|(lane_id, ..)| self.lanes.get(lane_id));
+        let when = lane.and_then(|lane| lane.when(now, 1)).unwrap_or(now);
+        when.max(self.global_until).saturating_sub(now)
+    }
+
+    fn any_ready(&self, permit: Permit) -> bool {
+        self.ready
+            .range((permit, 0)..=(permit, LaneId::MAX))
+            .next()
+            .is_some()
+    }
+
+    /// Whether there are permits of that kind, and if not, when.
+    fn permits(
+        &self,
+        now: Duration,
+        permit: Permit,
+        address: &Address,
+    ) -> (bool, Option<Duration>) {
+        let window = match permit {
+            Permit::Exempt => return (true, None),
+            Permit::Application if now < self.global_until => {
+                return (false, Some(self.global_until));
+            }
+            Permit::Application => &self.global,
+            Permit::Address => &address.anonymous,
+        };
+        (window.free(now) > 0, window.when(now, 1))
+    }
+
+    /// The lane whose turn it is, and its head.
+    fn best(
+        &self,
+        now: Duration,
+        address: &Address,
+        open: [bool; 3],
+        sooner: &mut impl FnMut(Duration),
+    ) -> Turn {
+        let mut best: Option<(Rank, LaneId, Head)> = None;
+        let mut stopped = None;
+        for (place, permit) in PERMITS.into_iter().enumerate() {
+            if !open[place] {
+                continue;
+            }
+            for (_, lane_id) in self.ready.range((permit, 0)..=(permit, LaneId::MAX)) {
+                let Some(lane) = self.lanes.get(lane_id) else {
+                    continue;
+                };
+                let Some(head) = lane.head(now) else { continue };
+                match address.admit(now, lane.proven) {
+                    Some(time) if time <= now => {}
+                    Some(time) => {
+                        sooner(time);
+                        continue;
+                    }
+                    None => {
+                        stopped = Some(head.id);
+                        continue;
+                    }
+                }
+                let spent = self.turns.spent(&head.class.1);
+                let rank = (spent, Reverse(head.level), lane.sent_at, head.id);
+                if best.as_ref().is_none_or(|(former, ..)| rank < *former) {
+                    best = Some((rank, *lane_id, head));
+                }
+            }
+        }
+        match (best, stopped) {
+            (Some((_, lane_id, head)), _) => Turn::Send(lane_id, head),
+            (None, Some(id)) => Turn::Stopped(id),
+            (None, None) => Turn::None,
+        }
+    }
+
+    fn send(
+        &mut self,
+        now: Duration,
+        (lane_id, head): (LaneId, Head),
+        address: &mut Address,
+    ) -> Option<Id> {
+        let lane = self.lanes.get_mut(&lane_id)?;
+        let (permit, proven) = (lane.permit, lane.proven);
+        let sent = lane.send(now, &head);
+        let Some(request) = sent else {
+            self.refresh(now, lane_id);
+            return None;
+        };
+        let taken = match permit {
+            Permit::Application => self.global.take(now, 1),
+            Permit::Address => address.anonymous.take(now, 1),
+            Permit::Exempt => 1,
+        };
+        debug_assert_eq!(taken, 1, "permits were looked at before");
+        if !proven {
+            address.risked(now);
+        }
+        self.turns.take(&head.class.1);
+        self.waiting.remove(&head.id);
+        self.deadlines.remove(&(request.deadline, head.id));
+        self.flights.insert(head.id, (lane_id, request));
+        self.refresh(now, lane_id);
+        Some(head.id)
+    }
+}
+
+const PERMITS: [Permit; 3] = [Permit::Address, Permit::Application, Permit::Exempt];
