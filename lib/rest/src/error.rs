@@ -22,8 +22,11 @@ pub enum RequestError {
     /// A part of the path has a value that would be another path.
     #[error("`{0}`: a part of a path cannot be `.` or `..`")]
     Path(String),
-    /// A parameter of the query has a value that is none.
-    #[error("`{0}`: a parameter of the query is a text, a number, yes or no, or a list of these")]
+    /// A parameter of the query, or a field of a form, has a value that is none.
+    #[error(
+        "`{0}`: a parameter of the query is a text, a number, `true` or `false`, or a list of \
+         these, and a field of a form is one of them"
+    )]
     Query(String),
 }
 

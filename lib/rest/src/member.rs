@@ -3,9 +3,18 @@
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
+use transcode::{Mistake, RenderError};
 
 /// The members of a JSON object, each with its value as JSON.
 pub(crate) type Members<'a> = BTreeMap<String, &'a RawValue>;
+
+/// The members of the object `json`.
+pub(crate) fn members(json: &str) -> Result<Members<'_>, RenderError> {
+    serde_json::from_str(json).map_err(|error| RenderError {
+        path: String::new(),
+        mistake: Mistake::Malformed(error.to_string()),
+    })
+}
 
 /// The text of a string, a number or a boolean. `None` for anything else.
 pub(crate) fn scalar(value: &RawValue) -> Option<String> {

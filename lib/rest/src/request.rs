@@ -5,7 +5,7 @@ use transcode::Scratch;
 
 use crate::error::RequestError;
 use crate::file::{self, Part};
-use crate::member::{Members, scalar, scalars};
+use crate::member::{Members, members, scalar, scalars};
 use crate::operation::{Operation, Place, Segment};
 use crate::operations::Operations;
 use crate::percent;
@@ -77,8 +77,7 @@ impl Operation {
     ) -> Result<Request, RequestError> {
         let (parts, message) = file::split(&self.files, message)?;
         let json = operations.schema.render(self.request, &message, scratch)?;
-        // What was just rendered is JSON: that it cannot be read is no mistake of the caller's.
-        let members: Members<'_> = serde_json::from_str(json).unwrap_or_default();
+        let members = members(json)?;
         Ok(Request {
             method: self.method,
             path: self.path(&members, application)?,
@@ -186,7 +185,7 @@ impl Operation {
 
     /// The members of the body as fields of a form.
     fn form(&self, json: &str) -> Result<Vec<(String, String)>, RequestError> {
-        let members: Members<'_> = serde_json::from_str(json).unwrap_or_default();
+        let members = members(json)?;
         let text = |(name, value): (String, &RawValue)| match scalar(value) {
             Some(value) => Ok((name, value)),
             None => Err(RequestError::Query(name)),
