@@ -11,8 +11,8 @@ use wire::discord::v1::Message;
 /// Messages of `discord.v1` that are neither objects nor params.
 const OURS: [&str; 3] = ["EventOptions", "FileUpload", "ParameterOptions"];
 
-/// Objects of Discord's own that are named like params.
-const OBJECTS: [&str; 1] = ["InstallParams"];
+/// Objects of Discord's own that are named like what workers write.
+const OBJECTS: [&str; 2] = ["GuildJoinRequest", "InstallParams"];
 
 /// The messages that stand for what Discord sends, or takes.
 fn messages() -> impl Iterator<Item = MessageDescriptor> {
