@@ -99,11 +99,14 @@ impl Differences<'_> {
         let name = text(rule.as_ref(), "response_body");
         let mut left = own(&self.method.output());
         let mut fields = BTreeMap::new();
-        for (status, kind) in &self.operation.answers {
+        let operation = self.operation;
+        for (status, kind) in &operation.answers {
             let special = left
                 .iter()
                 .find(|(_, field)| self::status(field) == *status);
-            let name = special.map_or(name.as_str(), |(name, _)| name).to_owned();
+            let name = special
+                .map_or(name.as_str(), |(name, _)| name.as_str())
+                .to_owned();
             let field = left.remove(&name).or_else(|| fields.get(&name).cloned());
             fields.extend(field.clone().map(|field| (name, field)));
             self.fits(status, field, kind);

@@ -82,7 +82,7 @@ impl Surface {
             if let Some(head) = line.strip_prefix("operation ") {
                 let (name, route) = head.split_once(' ').expect("an operation has a route");
                 operations.insert(name.to_owned(), Operation::new(route));
-                operation = Some(name.to_owned());
+                (object, operation) = (None, Some(name.to_owned()));
             } else if let (Some(more), None, Some(name)) =
                 (line.strip_prefix("  "), &object, &operation)
             {

@@ -70,15 +70,14 @@ impl Operation {
     pub(crate) fn read(method: &MethodDescriptor, schema: &Schema) -> Option<Self> {
         let rule = option(method.options(), "google.api.http")?;
         let rule = rule.as_message()?;
-        let (method_name, path) = METHODS.into_iter().find_map(|(field, name)| {
-            let set = rule.has_field_by_name(field);
-            set.then(|| Some((name, text(rule, field)))).flatten()
+        let (verb, path) = METHODS.into_iter().find_map(|(field, verb)| {
+            let is_set = rule.has_field_by_name(field);
+            is_set.then(|| (verb, text(rule, field)))
         })?;
         let (request, response) = (method.input(), method.output());
-        let path = segments(&path);
         let mut operation = Self {
             name: method.name().to_owned(),
-            method: method_name,
+            method: verb,
             places: BTreeMap::new(),
             body: None,
             files: Vec::new(),
@@ -87,7 +86,7 @@ impl Operation {
             response: schema.shape(response.full_name())?,
             answer: None,
             statuses: Vec::new(),
-            path,
+            path: segments(&path),
         };
         let body = text(rule, "body");
         for field in request.fields() {

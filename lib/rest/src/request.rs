@@ -157,10 +157,9 @@ impl Operation {
 
     fn body(&self, members: &Members<'_>, parts: Vec<Part>) -> Result<Body, RequestError> {
         let json = self.content(members)?;
-        if let (Some(field), true) = (self.files.first(), parts.is_empty()) {
-            if self.is_form || self.body.is_none() {
-                return Err(RequestError::Missing(field.name.clone()));
-            }
+        let needs_file = self.is_form || self.body.is_none();
+        if let (Some(field), true, true) = (self.files.first(), needs_file, parts.is_empty()) {
+            return Err(RequestError::Missing(field.name.clone()));
         }
         Ok(match json {
             Some(json) if self.is_form => Body::Form(self.form(json)?, parts),

@@ -61,8 +61,7 @@ fn a_message_becomes_a_request() {
         (made.method, made.path.as_str()),
         ("POST", "/channels/41/messages")
     );
-    assert_eq!(made.query, []);
-    assert_eq!(made.headers, []);
+    assert!(made.query.is_empty() && made.headers.is_empty());
     let body: serde_json::Value = serde_json::from_str(json(&made.body)).unwrap();
     let expected = serde_json::json!({"content": "hi", "flags": null, "embeds": []});
     assert_eq!(body, expected);
