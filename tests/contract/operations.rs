@@ -58,7 +58,7 @@ struct Differences<'a> {
 
 impl Differences<'_> {
     fn request(&mut self) {
-        let rule = option(self.method.options(), "google.api.http");
+        let rule = option(&self.method.options(), "google.api.http");
         let route = ["get", "put", "post", "delete", "patch"]
             .map(|verb| format!("{} {}", verb.to_uppercase(), text(rule.as_ref(), verb)));
         if !route.contains(&self.operation.route) {
@@ -87,7 +87,7 @@ impl Differences<'_> {
             }
         }
         for (name, field) in left {
-            let parameter = option(field.options(), "discord.v1.parameter");
+            let parameter = option(&field.options(), "discord.v1.parameter");
             if text(parameter.as_ref(), "header").is_empty() {
                 self.add(&name, "Discord takes no such thing");
             }
@@ -95,7 +95,7 @@ impl Differences<'_> {
     }
 
     fn response(&mut self) {
-        let rule = option(self.method.options(), "google.api.http");
+        let rule = option(&self.method.options(), "google.api.http");
         let name = text(rule.as_ref(), "response_body");
         let mut left = own(&self.method.output());
         let mut fields = BTreeMap::new();
@@ -182,7 +182,7 @@ fn camel(name: &str) -> String {
     words.collect()
 }
 
-fn option(options: DynamicMessage, name: &str) -> Option<DynamicMessage> {
+fn option(options: &DynamicMessage, name: &str) -> Option<DynamicMessage> {
     let extension = wire::rest::descriptors().get_extension_by_name(name)?;
     if !options.has_extension(&extension) {
         return None;
@@ -202,14 +202,14 @@ fn text(option: Option<&DynamicMessage>, field: &str) -> String {
 
 /// The name of the part that holds a field's files, without their places.
 fn part(field: &FieldDescriptor) -> Option<String> {
-    let parameter = option(field.options(), "discord.v1.parameter")?;
+    let parameter = option(&field.options(), "discord.v1.parameter")?;
     let part = text(Some(&parameter), "part");
     (!part.is_empty()).then(|| part.replace("[n]", ""))
 }
 
 /// The status that a field of a response is for. Empty: no particular one.
 fn status(field: &FieldDescriptor) -> String {
-    let parameter = option(field.options(), "discord.v1.parameter");
+    let parameter = option(&field.options(), "discord.v1.parameter");
     let status = parameter.and_then(|it| it.get_field_by_name("status")?.as_u32());
     status
         .filter(|it| *it > 0)

@@ -68,7 +68,7 @@ pub(crate) struct Answer {
 impl Operation {
     /// What stands in the descriptors. `None`: the method is no operation of Discord's.
     pub(crate) fn read(method: &MethodDescriptor, schema: &Schema) -> Option<Self> {
-        let rule = option(method.options(), "google.api.http")?;
+        let rule = option(&method.options(), "google.api.http")?;
         let rule = rule.as_message()?;
         let (verb, path) = METHODS.into_iter().find_map(|(field, verb)| {
             let is_set = rule.has_field_by_name(field);
@@ -81,7 +81,7 @@ impl Operation {
             places: BTreeMap::new(),
             body: None,
             files: Vec::new(),
-            is_form: option(method.options(), "discord.v1.form").is_some(),
+            is_form: option(&method.options(), "discord.v1.form").is_some(),
             request: schema.shape(request.full_name())?,
             response: schema.shape(response.full_name())?,
             answer: None,
@@ -139,7 +139,7 @@ impl Operation {
             self.body = Some(content);
             return;
         }
-        let Some(parameter) = option(field.options(), "discord.v1.parameter") else {
+        let Some(parameter) = option(&field.options(), "discord.v1.parameter") else {
             return;
         };
         let Some(parameter) = parameter.as_message() else {
@@ -173,7 +173,7 @@ impl Operation {
             number: field.number(),
             is_raw: field.kind() == Kind::Bytes,
         };
-        let parameter = option(field.options(), "discord.v1.parameter");
+        let parameter = option(&field.options(), "discord.v1.parameter");
         let status = parameter.as_ref().and_then(|it| it.as_message()).map(|it| {
             let status = it.get_field_by_name("status");
             status.and_then(|it| it.as_u32()).unwrap_or_default()
@@ -209,7 +209,7 @@ fn segments(path: &str) -> Vec<Segment> {
 }
 
 /// An option by its full name, if it is set.
-fn option(options: DynamicMessage, name: &str) -> Option<prost_reflect::Value> {
+fn option(options: &DynamicMessage, name: &str) -> Option<prost_reflect::Value> {
     let extension = wire::rest::descriptors().get_extension_by_name(name)?;
     let is_set = options.has_extension(&extension);
     is_set.then(|| options.get_extension(&extension).into_owned())
