@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes Discord's HTTP API as a table of its objects and enums: facts alone, no prose.
+"""Writes Discord's HTTP API as a table of its operations, objects and enums: facts alone, no prose.
 
 usage: scripts/surface.py OPENAPI.json > tests/discord/surface.txt
 
@@ -13,6 +13,12 @@ import sys
 HEAD = """\
 # What Discord's HTTP API sends and takes. Written by scripts/surface.py; do not edit.
 #
+#   operation NAME METHOD PATH
+#     path NAME TYPE
+#     query NAME TYPE
+#     body TYPE
+#     files NAME [NAME]      parts of multipart/form-data that are files; `form`: it takes nothing else
+#     answer STATUS [TYPE]   a status of success, with the type of its body
 #   object NAME [body]       body: it is what a request has as its body, or an element of that
 #     MEMBER[?] [?]TYPE      ? after the name: may be absent; ? before the type: may be null
 #   enum NAME integer: NAME=VALUE ...
@@ -34,28 +40,42 @@ class Surface:
         self.objects = {}
         self.enums = {}
         self.bodies = set()
+        self.operations = {}
 
     def walk(self):
         """Collects every schema, and what operations have without a name."""
         for name, schema in self.document["components"]["schemas"].items():
             if name not in PLAIN:
                 self.schema(name, schema)
-        for item in self.document["paths"].values():
-            for operation in item.values():
+        for path, item in self.document["paths"].items():
+            for method, operation in item.items():
                 if isinstance(operation, dict):
-                    self.operation(operation)
+                    lines = [f"{operation['operationId']} {method.upper()} {path}"]
+                    lines += self.parameters(item.get("parameters", []))
+                    lines += self.operation(operation)
+                    self.operations[operation["operationId"]] = lines
+
+    def parameters(self, parameters):
+        return [
+            f"{it['in']} {it['name']} {self.type(it['schema'], it['name'])}" for it in parameters
+        ]
 
     def operation(self, operation):
-        """The body of a request, and of its successful answers."""
+        """Parameters, the body of a request, and of its successful answers."""
         name = operation["operationId"]
+        lines = self.parameters(operation.get("parameters", []))
         body = content(operation.get("requestBody", {}))
         if body is not None:
-            self.type(body, f"{name}.body")
+            lines.append(f"body {self.type(body, f'{name}.body')}")
             self.mark(body, f"{name}.body")
+        lines += files(operation.get("requestBody", {}))
         for status, response in operation["responses"].items():
-            answer = content(response) if status.startswith("2") else None
-            if answer is not None:
-                self.type(answer, f"{name}.response")
+            if not status.startswith("2"):
+                continue
+            answer = content(response)
+            kind = "" if answer is None else f" {self.type(answer, f'{name}.response')}"
+            lines.append(f"answer {status}{kind or raw(response)}")
+        return lines
 
     def mark(self, schema, name):
         """Remembers the objects that `schema`, a body, consists of."""
@@ -134,6 +154,10 @@ class Surface:
         return FORMATS.get(schema.get("format"), kind)
 
     def lines(self):
+        for name in sorted(self.operations):
+            head, *lines = self.operations[name]
+            yield f"operation {head}"
+            yield from (f"  {line}" for line in lines)
         for name in sorted(self.objects):
             yield f"object {name}{' body' if name in self.bodies else ''}"
             yield from (f"  {line}" for line in self.objects[name])
@@ -148,6 +172,25 @@ def content(holder):
         if kind in kinds:
             return kinds[kind]["schema"]
     return None
+
+
+def files(body):
+    """The line about the files that a request can have."""
+    kinds = body.get("content", {})
+    form = kinds.get("multipart/form-data", {}).get("schema", {})
+    properties = {}
+    for part in [form, *form.get("allOf", [])]:
+        properties |= part.get("properties", {})
+    names = [n for n, kind in properties.items() if kind.get("contentEncoding") == "binary"]
+    if not names:
+        return []
+    names = sorted({name.split("[")[0] for name in names})
+    return [f"files {' '.join(names)}{'' if 'application/json' in kinds else ' form'}"]
+
+
+def raw(response):
+    """What the table writes for a body that is no JSON."""
+    return " bytes" if response.get("content") else ""
 
 
 def alternatives(schema):

@@ -13,6 +13,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     // Of ours it uses nothing: else our mistakes would agree with themselves.
     ("sim", &[]),
     ("transcode", &["wire"]),
+    ("rest", &["transcode", "wire"]),
     ("rabbitmq", &[]),
     ("store", &["backoff", "boot"]),
     ("broker", &["boot", "rabbitmq", "wire"]),
@@ -25,7 +26,15 @@ const CLIENTS: &[(&str, &[&str])] = &[(
 )];
 
 /// What a service stands on. Services meet in the contract alone, and have the simulator in tests.
-const UNDER_SERVICES: &[&str] = &["boot", "broker", "discord", "store", "transcode", "wire"];
+const UNDER_SERVICES: &[&str] = &[
+    "boot",
+    "broker",
+    "discord",
+    "rest",
+    "store",
+    "transcode",
+    "wire",
+];
 
 /// What stands on top of everything.
 const TOP: &[&str] = &["bench", "fuzz", "tests"];

@@ -17,13 +17,7 @@ pub(super) fn compare(
     mapping: &Mapping,
     contract: &DescriptorPool,
 ) -> BTreeMap<String, String> {
-    let mut comparison = Comparison {
-        surface,
-        mapping,
-        contract,
-        wanted: BTreeMap::new(),
-        gaps: BTreeMap::new(),
-    };
+    let mut comparison = Comparison::new(surface, mapping, contract);
     for schema in surface.schemas() {
         comparison.schema(schema);
     }
@@ -31,7 +25,7 @@ pub(super) fn compare(
     comparison.gaps
 }
 
-struct Comparison<'a> {
+pub(super) struct Comparison<'a> {
     surface: &'a Surface,
     mapping: &'a Mapping,
     contract: &'a DescriptorPool,
@@ -41,6 +35,20 @@ struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
+    pub(super) fn new(
+        surface: &'a Surface,
+        mapping: &'a Mapping,
+        contract: &'a DescriptorPool,
+    ) -> Self {
+        Self {
+            surface,
+            mapping,
+            contract,
+            wanted: BTreeMap::new(),
+            gaps: BTreeMap::new(),
+        }
+    }
+
     /// Compares an enum at once, and takes down what an object wants.
     fn schema(&mut self, schema: &'a str) {
         let values = self.surface.enums.get(schema);
@@ -118,9 +126,17 @@ impl<'a> Comparison<'a> {
     }
 
     /// Whether a field can hold all of `types`.
-    fn fits(&self, field: &FieldDescriptor, types: &BTreeSet<&Type>) -> Result<(), String> {
+    pub(super) fn fits(
+        &self,
+        field: &FieldDescriptor,
+        types: &BTreeSet<&Type>,
+    ) -> Result<(), String> {
+        // What Discord takes as a text with commas as well.
+        let listed = types.iter().any(|kind| matches!(kind, Type::Array(_)));
+        let is_text = |kind: &Type| matches!(kind, Type::Named(name) if name == "string");
         let inner: Option<Vec<BTreeSet<&Type>>> = types
             .iter()
+            .filter(|kind| !(field.is_list() && listed && is_text(kind)))
             .map(|kind| match kind {
                 Type::Array(inner) if field.is_list() => Some(inner.alternatives()),
                 Type::Map(inner) if field.is_map() => Some(inner.alternatives()),

@@ -7,6 +7,47 @@ use std::fmt;
 pub(super) struct Surface {
     pub(super) objects: BTreeMap<String, Object>,
     pub(super) enums: BTreeMap<String, Enum>,
+    pub(super) operations: BTreeMap<String, Operation>,
+}
+
+/// An operation of Discord's HTTP API.
+#[derive(Default)]
+pub(super) struct Operation {
+    /// `GET /users/@me`
+    pub(super) route: String,
+    /// Names and types of what stands in the path, and in the query.
+    pub(super) path: Vec<(String, Type)>,
+    pub(super) query: Vec<(String, Type)>,
+    pub(super) body: Option<Type>,
+    /// Names of the parts that are files.
+    pub(super) files: Vec<String>,
+    /// Statuses of success, with the types of their bodies.
+    pub(super) answers: Vec<(String, Type)>,
+}
+
+impl Operation {
+    fn new(route: &str) -> Self {
+        Self {
+            route: route.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes a line that stands below the operation's own.
+    fn line(&mut self, line: &str) {
+        let (what, rest) = line.split_once(' ').expect("a line says more than a word");
+        let (name, kind) = rest.split_once(' ').unwrap_or((rest, ""));
+        let named = || (name.to_owned(), Type::parse(kind));
+        match what {
+            "path" => self.path.push(named()),
+            "query" => self.query.push(named()),
+            "body" => self.body = Some(Type::parse(rest)),
+            "files" => self.files.push(name.to_owned()),
+            "answer" if kind.is_empty() => {}
+            "answer" => self.answers.push(named()),
+            _ => panic!("not known: {line}"),
+        }
+    }
 }
 
 /// An object with its members. One that is a union of others has none.
@@ -35,9 +76,19 @@ pub(super) enum Type {
 impl Surface {
     pub(super) fn parse(text: &str) -> Self {
         let (mut objects, mut enums) = (BTreeMap::new(), BTreeMap::new());
-        let mut object = None;
+        let mut operations: BTreeMap<String, Operation> = BTreeMap::new();
+        let (mut object, mut operation) = (None, None);
         for line in text.lines().filter(|line| !line.starts_with('#')) {
-            if let Some(member) = line.strip_prefix("  ") {
+            if let Some(head) = line.strip_prefix("operation ") {
+                let (name, route) = head.split_once(' ').expect("an operation has a route");
+                operations.insert(name.to_owned(), Operation::new(route));
+                (object, operation) = (None, Some(name.to_owned()));
+            } else if let (Some(more), None, Some(name)) =
+                (line.strip_prefix("  "), &object, &operation)
+            {
+                let operation: Option<&mut Operation> = operations.get_mut(name);
+                operation.expect("it was just inserted").line(more);
+            } else if let Some(member) = line.strip_prefix("  ") {
                 let name: &String = object.as_ref().expect("members stand below their object");
                 let object: &mut Object = objects.get_mut(name).expect("it was just inserted");
                 object.members.extend(parse_member(member));
@@ -54,7 +105,11 @@ impl Surface {
                 enums.insert(name.to_owned(), Enum::parse(kind));
             }
         }
-        Self { objects, enums }
+        Self {
+            objects,
+            enums,
+            operations,
+        }
     }
 
     /// The names of all that has a name of its own, and of bodies.

@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod intent;
+pub mod rest;
 pub mod routing;
 
 use std::sync::LazyLock;
@@ -29,7 +30,8 @@ pub mod gateway {
     }
 }
 
-/// The compiled `.proto` files with all that they import: an encoded `FileDescriptorSet`.
+/// The compiled `.proto` files with all that they import, but for those of the service `rest`: an
+/// encoded `FileDescriptorSet`.
 pub const DESCRIPTORS: &[u8] = include_bytes!("gen/descriptors.bin");
 
 /// The contract's descriptors, options included. They are parsed once.

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use prost_reflect::DescriptorPool;
 use prost_types::field_descriptor_proto::Label;
 use prost_types::{FieldDescriptorProto, FileDescriptorSet};
 use protox::Compiler;
@@ -24,6 +25,9 @@ const LARGE: [&str; 11] = [
     "ThreadMember",
 ];
 
+/// The service `rest`, below the contract's folder.
+const REST: &str = "discord/v1/rest.proto";
+
 #[test]
 fn generated_code_is_current() {
     let stale = regenerate(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
@@ -42,7 +46,7 @@ fn regenerate(root: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
 
 /// Writes the code and the descriptors of the contract in `proto` to `out`.
 fn generate(proto: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
-    let files = packed(compile(proto, true)?.file_descriptor_set());
+    let files = packed(compile(&contract(proto)?, proto, true)?.file_descriptor_set());
     let mut config = prost_build::Config::new();
     config
         .out_dir(out)
@@ -53,9 +57,43 @@ fn generate(proto: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
         config.boxed(field);
     }
     config.compile_fds(files)?;
-    let descriptors = compile(proto, false)?.encode_file_descriptor_set();
+    let descriptors = compile(&contract(proto)?, proto, false)?.encode_file_descriptor_set();
+    let rest = compile(&[proto.join(REST)], proto, false)?.encode_file_descriptor_set();
+    let known = DescriptorPool::decode(&*descriptors)?;
+    let rest = without(&DescriptorPool::decode(&*rest)?, &known)?;
     fs::write(out.join("descriptors.bin"), descriptors)?;
+    fs::write(out.join("rest.bin"), rest)?;
     Ok(())
+}
+
+/// The files of the contract but for those of the service `rest`, which has no generated code: its
+/// messages are twice as many as all others, and are carried out by their descriptors.
+fn contract(proto: &Path) -> Result<Vec<PathBuf>, io::Error> {
+    let mut files = Vec::new();
+    for package in ["discord/v1", "gateway/v1"] {
+        files.extend(list(&proto.join(package))?);
+    }
+    let name = |file: &Path| file.file_name().map(|it| it.to_string_lossy().into_owned());
+    files.retain(|file| {
+        let name = name(file).unwrap_or_default();
+        name.ends_with(".proto") && !name.starts_with("rest")
+    });
+    Ok(files)
+}
+
+/// The files of `all` that `known` does not have: an encoded `FileDescriptorSet`.
+fn without(all: &DescriptorPool, known: &DescriptorPool) -> Result<Vec<u8>, prost::EncodeError> {
+    let files = all
+        .files()
+        .filter(|file| known.get_file_by_name(file.name()).is_none());
+    let mut set = Vec::new();
+    for file in files.map(|file| file.encode_to_vec()) {
+        // The tag of `FileDescriptorSet.file`.
+        set.push(0x0a);
+        prost::encode_length_delimiter(file.len(), &mut set)?;
+        set.extend(file);
+    }
+    Ok(set)
 }
 
 /// The paths of the fields that hold one of the [`LARGE`] objects.
@@ -83,18 +121,10 @@ fn is_large(field: &FieldDescriptorProto) -> bool {
     field.label() != Label::Repeated && object.is_some_and(|name| LARGE.contains(&name))
 }
 
-/// The contract with all that it imports; with comments for code, and without for descriptors.
-fn compile(proto: &Path, comments: bool) -> Result<Compiler, Box<dyn Error>> {
+/// Files with all that they import; with comments for code, and without for descriptors.
+fn compile(files: &[PathBuf], proto: &Path, comments: bool) -> Result<Compiler, Box<dyn Error>> {
     let mut compiler = Compiler::new([proto])?;
     compiler.include_imports(true).include_source_info(comments);
-    let mut files = Vec::new();
-    for package in ["discord/v1", "gateway/v1"] {
-        files.extend(list(&proto.join(package))?);
-    }
-    files.retain(|file| {
-        file.extension()
-            .is_some_and(|extension| extension == "proto")
-    });
     compiler.open_files(files)?;
     Ok(compiler)
 }

@@ -31,7 +31,7 @@ impl Comments {
     pub(super) fn read(proto: &Path) -> Result<Self, Box<dyn Error>> {
         let mut compiler = Compiler::new([proto])?;
         compiler.include_imports(true).include_source_info(true);
-        compiler.open_files(wire::descriptors().files().filter_map(|file| {
+        compiler.open_files(wire::rest::descriptors().files().filter_map(|file| {
             let name = file.name().to_owned();
             (!name.starts_with("google/")).then_some(name)
         }))?;

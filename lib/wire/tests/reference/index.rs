@@ -2,7 +2,7 @@
 
 use crate::markdown::{anchor, link, table};
 use crate::pages::{GATEWAY, files, link_to, page_of, title};
-use crate::services::services;
+use crate::services::{page_of as page_of_service, services};
 
 const PAGE: &str = "README.md";
 
@@ -42,7 +42,7 @@ every object has:
 | 1001 | `nulls` | numbers of the fields that came as null |
 | 1002 | `empties` | numbers of the fields that came as an empty array or map |
 
-Messages that end in `Params` are written by workers, for Discord. They have the same three fields, and
+Messages that end in `Params` or `Request` are written by workers, for Discord. They have the same three fields, and
 `nulls` and `empties` are a `google.protobuf.FieldMask` of names there: a name in `nulls` sets that member to
 null, where leaving the field out would leave it alone.
 
@@ -83,7 +83,7 @@ pub(super) fn page() -> String {
 
 fn services_list() -> String {
     let links = services().into_iter().map(|service| {
-        let target = format!("services.md#{}", anchor(service.name()));
+        let target = format!("{}#{}", page_of_service(&service), anchor(service.name()));
         link(&format!("`{}`", service.name()), &target)
     });
     links.collect::<Vec<_>>().join(", ")

@@ -66,7 +66,7 @@ fn headings_are_unique() {
 #[test]
 fn everything_has_its_place() {
     let pages = reference();
-    let contract = wire::descriptors();
+    let contract = wire::rest::descriptors();
     let messages = contract.all_messages().filter(|it| !it.is_map_entry());
     let messages = messages.map(|it| (it.parent_file(), it.name().to_owned()));
     let enums = contract
@@ -94,6 +94,7 @@ fn reference() -> Pages {
     let mut pages = objects::pages(&comments);
     pages.insert("events.md".into(), events::page(&comments));
     pages.insert("services.md".into(), services::page(&comments));
+    pages.insert("rest.md".into(), services::rest_page(&comments));
     pages.insert("README.md".into(), index::page());
     pages
 }

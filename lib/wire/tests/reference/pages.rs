@@ -11,7 +11,7 @@ pub(super) const GATEWAY: &str = "gateway.md";
 
 /// The files of a package that have something to describe, by name.
 pub(super) fn files(package: &str) -> Vec<FileDescriptor> {
-    let mut files: Vec<FileDescriptor> = wire::descriptors()
+    let mut files: Vec<FileDescriptor> = wire::rest::descriptors()
         .files()
         .filter(|file| file.package_name() == package)
         .filter(|file| file.messages().len() + file.enums().len() > 0)

@@ -5,9 +5,20 @@ use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 use crate::comments::Comments;
 use crate::markdown::{anchor, link, table};
 use crate::objects::prose;
-use crate::pages::link_to;
+use crate::pages::{link_to, relative};
 
 const PAGE: &str = "services.md";
+
+const REST_PAGE: &str = "rest.md";
+
+const REST_HEAD: &str = "# Discord's HTTP API
+
+The operations of Discord's HTTP API, each as a method of one service. What holds for all services stands in
+[Services](services.md).
+
+**No service carries these out yet**: `gateway-api` is not a part of this version. The contract is what
+it will be, so that workers can be written against it.
+";
 
 const HEAD: &str = "# Services
 
@@ -45,32 +56,50 @@ pub(super) fn page(comments: &Comments) -> String {
     let rows: Vec<[String; 2]> = services
         .iter()
         .map(|service| {
-            let methods: Vec<String> = service
-                .methods()
-                .map(|it| {
-                    link(
-                        &format!("`{}`", it.name()),
-                        &format!("#{}", anchor(&heading(&it))),
-                    )
-                })
-                .collect();
+            let methods: Vec<String> = service.methods().map(|it| method_link(&it)).collect();
+            let methods = match is_rest(service) {
+                true => link(
+                    &format!("{} operations of Discord's", methods.len()),
+                    REST_PAGE,
+                ),
+                false => methods.join(", "),
+            };
             let name = link(
                 &format!("`{}`", service.name()),
-                &format!("#{}", anchor(service.name())),
+                &format!(
+                    "{}#{}",
+                    relative(PAGE, page_of(service)),
+                    anchor(service.name())
+                ),
             );
-            [name, methods.join(", ")]
+            [name, methods]
         })
         .collect();
     page += &table(["service", "methods"], &rows);
-    for service in &services {
+    for service in services.iter().filter(|it| !is_rest(it)) {
         page += &service_section(service, comments);
     }
     page
 }
 
+/// The page of the service that has all operations of Discord's.
+pub(super) fn rest_page(comments: &Comments) -> String {
+    let rest = wire::rest::service();
+    format!("{REST_HEAD}{}", service_section(&rest, comments))
+}
+
+/// The page that describes a service.
+pub(super) fn page_of(service: &ServiceDescriptor) -> &'static str {
+    if is_rest(service) { REST_PAGE } else { PAGE }
+}
+
+fn is_rest(service: &ServiceDescriptor) -> bool {
+    *service == wire::rest::service()
+}
+
 /// All services, by name.
 pub(super) fn services() -> Vec<ServiceDescriptor> {
-    let mut services: Vec<ServiceDescriptor> = wire::descriptors().services().collect();
+    let mut services: Vec<ServiceDescriptor> = wire::rest::descriptors().services().collect();
     services.sort_by(|a, b| a.name().cmp(b.name()));
     services
 }
@@ -101,26 +130,44 @@ fn method_section(method: &MethodDescriptor, key: &str, comments: &Comments) -> 
     };
     let row = |name: &str, value: String| [name.to_owned(), value];
     let service = method.parent_service();
+    let key = format!("`{}`", key.replace("<Method>", method.name()));
+    let mut rows = vec![
+        row("routing key", key),
+        row(
+            "`type`",
+            format!("`{}/{}`", service.full_name(), method.name()),
+        ),
+        row("request", message(&method.input())),
+        row("reply", reply),
+    ];
+    rows.extend(operation(method).map(|it| row("at Discord", it)));
     format!(
         "\n### {}\n\n{}\n{}",
         heading(method),
         prose(comments.of(method.full_name())),
-        table(
-            ["", ""],
-            &[
-                row(
-                    "routing key",
-                    format!("`{}`", key.replace("<Method>", method.name()))
-                ),
-                row(
-                    "`type`",
-                    format!("`{}/{}`", service.full_name(), method.name())
-                ),
-                row("request", message(&method.input())),
-                row("reply", reply),
-            ]
-        )
+        table(["", ""], &rows)
     )
+}
+
+/// A link to a method on the page at hand.
+fn method_link(method: &MethodDescriptor) -> String {
+    let target = format!("#{}", anchor(&heading(method)));
+    link(&format!("`{}`", method.name()), &target)
+}
+
+/// What a method is at Discord: `GET /users/@me`. Nothing, if it is none of Discord's operations.
+fn operation(method: &MethodDescriptor) -> Option<String> {
+    let option = wire::rest::descriptors().get_extension_by_name("google.api.http")?;
+    let options = method.options();
+    let rule = options
+        .has_extension(&option)
+        .then(|| options.get_extension(&option))?;
+    let rule = rule.as_message()?;
+    let verb = ["get", "put", "post", "delete", "patch"]
+        .into_iter()
+        .find(|verb| rule.has_field_by_name(verb))?;
+    let path = rule.get_field_by_name(verb)?;
+    Some(format!("`{} {}`", verb.to_uppercase(), path.as_str()?))
 }
 
 /// A method's heading: those of two services may have the same name.
