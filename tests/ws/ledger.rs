@@ -22,7 +22,7 @@ impl Page {
             let rest = line.strip_prefix(name)?;
             let (labels, value) = rest.rsplit_once(' ')?;
             let fits = labels.is_empty() || labels.starts_with('{');
-            (fits && labels.contains(label)).then(|| value.parse().ok())?
+            (fits && labels.contains(label)).then(|| value.parse::<u64>().ok())?
         });
         values.sum()
     }

@@ -7,7 +7,7 @@ use crate::{
     command::Commands,
     config,
     connection::{Dialer, is_gateway_url},
-    identify::{Issuer, Permits},
+    identify::{Issuer, Permits, limit},
     keeper::Keeper,
     metrics::Metrics,
     once::Once,
@@ -158,16 +158,7 @@ impl Application {
         let store = self.common.store.application(id);
         let me = self.replica(gateway);
         let shared = Arc::new(self.shared(rest.clone(), gateway, &me.id, id));
-        let issuer = Issuer::new(
-            shared.permits.clone(),
-            store.clone(),
-            rest,
-            &gateway.session_start_limit,
-            self.common.config.identify_reserve,
-            shared.pulse.clone(),
-            Arc::clone(&shared.metrics),
-            Arc::clone(&shared.rest_outage),
-        );
+        let issuer = self.issuer(rest, gateway, &store, &shared);
         context.tasks.spawn("identify", issuer.run(stop.clone()));
         let (commands, door) = Commands::open(
             &self.common.broker,
@@ -225,6 +216,28 @@ impl Application {
             reserve: self.common.config.identify_reserve,
             adviser,
         }
+    }
+
+    /// What gives out permits to identify.
+    fn issuer(
+        &self,
+        rest: Rest,
+        gateway: &GatewayBot,
+        store: &store::Application,
+        shared: &Shared,
+    ) -> Issuer {
+        Issuer::new(
+            shared.permits.clone(),
+            store.clone(),
+            rest,
+            limit(
+                &gateway.session_start_limit,
+                self.common.config.identify_reserve,
+            ),
+            shared.pulse.clone(),
+            Arc::clone(&shared.metrics),
+            Arc::clone(&shared.rest_outage),
+        )
     }
 
     /// What all shards share. Starts the task that tells workers of them.

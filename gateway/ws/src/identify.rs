@@ -163,8 +163,7 @@ impl Issuer {
         permits: Permits,
         store: store::Application,
         rest: Rest,
-        told: &SessionStartLimit,
-        reserve: u32,
+        limit: Limit,
         pulse: Pulse,
         metrics: Arc<Metrics>,
         outage: Arc<Outage>,
@@ -174,7 +173,7 @@ impl Issuer {
             store,
             rest,
             known: AsyncMutex::new(Known {
-                limit: limit(told, reserve),
+                limit,
                 asked_at: Instant::now(),
             }),
             pulse,
@@ -302,7 +301,7 @@ impl Issuer {
 }
 
 /// What Discord said of the budget, and what we keep back of it.
-fn limit(told: &SessionStartLimit, reserve: u32) -> Limit {
+pub(crate) fn limit(told: &SessionStartLimit, reserve: u32) -> Limit {
     Limit {
         total: told.total.max(told.remaining),
         remaining: told.remaining,

@@ -32,16 +32,8 @@ pub(crate) struct Metrics {
     connects: Family<ByWord, Counter>,
     /// Sessions that were begun or taken up.
     sessions: Family<ByWord, Counter>,
-    /// Whether a shard is connected.
-    connected: Family<ByShard, Gauge>,
-    /// How long a heartbeat's answer took.
-    latency: Family<ByShard, Gauge>,
-    /// The number of a shard's state in the contract.
-    state: Family<ByShard, Gauge>,
-    /// How long an event waited for its confirm.
-    lag: Family<ByShard, Gauge<f64, AtomicU64>>,
-    /// What became of a shard's events.
-    steps: ledger::Steps,
+    /// What is shown of each shard.
+    shards: Shards,
     /// What became of all events.
     pub(crate) ledger: Ledger,
     /// What Discord refused for good.
@@ -80,13 +72,24 @@ pub(crate) struct Metrics {
     status_dropped: Family<ByApplication, Counter>,
 }
 
-impl Metrics {
-    /// Registers everything.
-    pub(crate) fn new(metrics: &boot::Metrics) -> Self {
+/// The families of which a shard has a series while it is here.
+#[derive(Clone, Debug)]
+struct Shards {
+    /// Whether it is connected.
+    connected: Family<ByShard, Gauge>,
+    /// How long a heartbeat's answer took.
+    latency: Family<ByShard, Gauge>,
+    /// The number of its state in the contract.
+    state: Family<ByShard, Gauge>,
+    /// How long an event waited for its confirm.
+    lag: Family<ByShard, Gauge<f64, AtomicU64>>,
+    /// What became of its events.
+    steps: ledger::Steps,
+}
+
+impl Shards {
+    fn new(metrics: &boot::Metrics) -> Self {
         Self {
-            application: 0,
-            connects: metrics.counters("ws_connects", "Connections begun, by how they would begin"),
-            sessions: metrics.counters("ws_sessions", "Sessions identified and resumed"),
             connected: metrics.gauges("ws_connected", "Whether the shard has a session: 1 or 0"),
             latency: metrics.gauges(
                 "ws_heartbeat_latency_milliseconds",
@@ -105,6 +108,18 @@ impl Metrics {
                 "ws_shard_events",
                 "Events of the shard: received, filtered, published, and confirmed",
             ),
+        }
+    }
+}
+
+impl Metrics {
+    /// Registers everything.
+    pub(crate) fn new(metrics: &boot::Metrics) -> Self {
+        Self {
+            application: 0,
+            connects: metrics.counters("ws_connects", "Connections begun, by how they would begin"),
+            sessions: metrics.counters("ws_sessions", "Sessions identified and resumed"),
+            shards: Shards::new(metrics),
             ledger: Ledger::new(metrics),
             refused: metrics.counters(
                 "ws_refused",
@@ -195,19 +210,26 @@ impl Metrics {
     /// A session was identified or resumed.
     pub(crate) fn connected(&self, shard: Shard, how: &'static str) {
         self.sessions.get_or_create(&self.by_word("how", how)).inc();
-        self.connected.get_or_create(&self.by_shard(shard)).set(1);
+        self.shards
+            .connected
+            .get_or_create(&self.by_shard(shard))
+            .set(1);
     }
 
     /// A connection is over.
     pub(crate) fn disconnected(&self, shard: Shard) {
-        self.connected.get_or_create(&self.by_shard(shard)).set(0);
+        self.shards
+            .connected
+            .get_or_create(&self.by_shard(shard))
+            .set(0);
     }
 
     /// What the last heartbeat took.
     pub(crate) fn latency(&self, shard: Shard, latency: Option<Duration>) {
         let millis = latency.and_then(|latency| i64::try_from(latency.as_millis()).ok());
         if let Some(millis) = millis {
-            self.latency
+            self.shards
+                .latency
                 .get_or_create(&self.by_shard(shard))
                 .set(millis);
         }
@@ -215,19 +237,21 @@ impl Metrics {
 
     /// What is counted for each event of a shard.
     pub(crate) fn shard(&self, shard: Shard) -> OfShard {
-        OfShard::new(&self.steps, self.application, shard)
+        OfShard::new(&self.shards.steps, self.application, shard)
     }
 
     /// The shard is in the state with this number.
     pub(crate) fn state(&self, shard: Shard, state: i32) {
-        self.state
+        self.shards
+            .state
             .get_or_create(&self.by_shard(shard))
             .set(state.into());
     }
 
     /// How long an event has waited for its confirm.
     pub(crate) fn lag(&self, shard: Shard, lag: Duration) {
-        self.lag
+        self.shards
+            .lag
             .get_or_create(&self.by_shard(shard))
             .set(lag.as_secs_f64());
     }
@@ -235,11 +259,15 @@ impl Metrics {
     /// The shard is not here any more, and neither are its series.
     pub(crate) fn forget(&self, shard: Shard) {
         let labels = self.by_shard(shard);
-        for gauges in [&self.connected, &self.latency, &self.state] {
+        for gauges in [
+            &self.shards.connected,
+            &self.shards.latency,
+            &self.shards.state,
+        ] {
             gauges.remove(&labels);
         }
-        self.lag.remove(&labels);
-        ledger::forget(&self.steps, self.application, shard);
+        self.shards.lag.remove(&labels);
+        ledger::forget(&self.shards.steps, self.application, shard);
     }
 
     /// Discord refused for good.

@@ -323,10 +323,7 @@ impl Shard {
                 Taken::Over(over) => Some(over),
                 Taken::Event(sequence, message, event) => {
                     let over = self.publish(sequence, message, event, stop).await?;
-                    match over {
-                        None => self.account.published(),
-                        Some(_) => self.account.returned(),
-                    }
+                    self.account.offered(over.is_none());
                     over
                 }
                 Taken::Nothing => None,

@@ -60,11 +60,12 @@ struct Timing {
 
 impl Confirmed {
     /// The lane with this number; nothing was published on it yet.
+    #[cfg(test)]
     pub(crate) fn new(number: u64) -> Self {
         Self::counting(number, Counter::default())
     }
 
-    /// Like [`Confirmed::new`]; counts what is confirmed.
+    /// The same, and what counts what is confirmed of it.
     fn counting(number: u64, counter: Counter) -> Self {
         Self {
             number,

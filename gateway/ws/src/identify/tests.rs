@@ -1,6 +1,6 @@
 //! Permits out of a store in memory, in paused time.
 
-use super::{Issuer, LOOK, Permits, READY, Ticket};
+use super::{Issuer, LOOK, Permits, READY, Ticket, limit};
 use crate::{metrics::Metrics, outage::Outage, pulse::Pulse};
 use discord::rest::{Rest, SessionStartLimit};
 use std::{sync::Arc, time::Duration};
@@ -44,13 +44,15 @@ fn office(store: &Store, total: u32, remaining: u32) -> Office {
         permits.clone(),
         store.application(1),
         Rest::new("http://127.0.0.1:9", &"none".into()).unwrap(),
-        &SessionStartLimit {
-            total,
-            remaining,
-            reset_after: 3_600_000,
-            max_concurrency: 1,
-        },
-        10,
+        limit(
+            &SessionStartLimit {
+                total,
+                remaining,
+                reset_after: 3_600_000,
+                max_concurrency: 1,
+            },
+            10,
+        ),
         pulse.clone(),
         Arc::clone(&metrics),
         Arc::new(Outage::of_rest(metrics)),

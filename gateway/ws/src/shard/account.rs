@@ -46,14 +46,19 @@ impl Account {
     }
 
     /// The broker has it.
-    pub(super) fn published(&self) {
+    fn published(&self) {
         self.metrics.ledger.published.inc();
         self.of_shard.count(Step::Published);
     }
 
-    /// The connection is given up before anybody took it.
-    pub(super) fn returned(&self) {
-        self.metrics.ledger.returned.inc();
+    /// The broker was offered it, and has it; if not, the connection is given up.
+    pub(super) fn offered(&self, is_taken: bool) {
+        match is_taken {
+            true => self.published(),
+            false => {
+                self.metrics.ledger.returned.inc();
+            }
+        }
     }
 
     /// It is held back.

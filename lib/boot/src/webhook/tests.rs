@@ -233,31 +233,3 @@ async fn a_webhook_that_is_gone_is_left_alone() {
     stage.log("nobody is");
     assert_eq!(stage.end().await.contents().len(), 1);
 }
-
-#[tokio::test]
-async fn only_what_matters_is_posted_and_never_what_comes_of_posting() {
-    use tracing::{error, info, warn};
-    use tracing_subscriber::{Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _};
-
-    let (mut stage, webhook) = Stage::idle(&[]).await;
-    let (lines, writer) = (stage.lines.clone(), stage.lines.clone());
-    let layer = fmt::layer()
-        .without_time()
-        .with_ansi(false)
-        .with_writer(writer);
-    let layer = layer.with_filter(filter_fn(move |metadata| lines.wants(metadata)));
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-        info!(target: "gateway_ws", "too quiet");
-        warn!(target: "gateway_ws", shard = 3, "worth a look");
-        warn!(target: "boot::webhook", "posting failed");
-        error!(target: "rustls::conn", "its connection broke");
-        error!(target: "hyper_util::client", "so did this one");
-    });
-    stage.run(webhook);
-    stage.posts(1).await;
-    let contents = stage.end().await.contents();
-    assert_eq!(
-        contents,
-        ["```\n WARN gateway_ws: worth a look shard=3\n```"].map(str::to_owned)
-    );
-}

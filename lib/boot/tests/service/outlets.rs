@@ -80,6 +80,32 @@ async fn the_last_lines_and_spans_go_out_before_the_end() {
     }
 }
 
+// In a process of its own: what `tracing` remembers of a line's place in the code belongs to all
+// subscribers of a process, so that tests beside each other can take lines from one another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn only_what_matters_is_posted_and_never_what_comes_of_posting() {
+    let server = Server::default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = Router::new()
+        .route("/api/webhooks/1/webhook-secret", post(webhook))
+        .with_state(server.clone());
+    let mut task = JoinSet::new();
+    task.spawn(async move { axum::serve(listener, router).await.unwrap() });
+
+    let url = format!("http://{address}/api/webhooks/1/{WEBHOOK_TOKEN}");
+    let mut command = probe("log");
+    command.env("LOG_WEBHOOK_URL", url).env("LOG", "info");
+    let (status, _, stderr) = output(command);
+    assert_eq!(status, Some(0), "{stderr}");
+    let posts = server.posts.lock().unwrap();
+    assert!(posts.contains("WARN gateway_ws: worth a look"), "{posts}");
+    for line in ["too quiet", "posting failed", "its connection", "so did"] {
+        assert!(stderr.contains(line), "{line} is not in the log:\n{stderr}");
+        assert!(!posts.contains(line), "{line} was posted:\n{posts}");
+    }
+}
+
 #[test]
 fn a_collector_that_does_not_answer_does_not_hold_up_the_end() {
     let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

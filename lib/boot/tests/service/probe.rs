@@ -8,7 +8,10 @@ use std::{
 
 use boot::{Context, ExposeSecret as _, Key, Reader, SecretString};
 
-const MODE: Key = Key::new("PROBE_MODE", "serve, fail, panic, finish, ignore or block");
+const MODE: Key = Key::new(
+    "PROBE_MODE",
+    "serve, fail, panic, finish, log, ignore or block",
+);
 const TOKEN: Key = Key::new("PROBE_TOKEN", "A secret").secret();
 const KEYS: &[Key] = &[MODE, TOKEN];
 
@@ -50,6 +53,14 @@ async fn run(config: Config, context: Context) -> Result<(), io::Error> {
             context.tasks.spawn("helper", async { fall_over() });
         }
         "finish" => return Ok(()),
+        "log" => {
+            tracing::info!(target: "gateway_ws", "too quiet");
+            tracing::warn!(target: "gateway_ws", shard = 3, "worth a look");
+            tracing::warn!(target: "boot::webhook", "posting failed");
+            tracing::error!(target: "rustls::conn", "its connection broke");
+            tracing::error!(target: "hyper_util::client", "so did this one");
+            return Ok(());
+        }
         "ignore" => {
             context.tasks.spawn("deaf", std::future::pending::<()>());
         }
