@@ -63,8 +63,6 @@ async fn main() -> Result<()> {
         amqp: amqp.clone(),
         gateway_ws: env::current_dir()?.join(gateway_ws),
     };
-    let wanted = arguments.get(given.unwrap_or(0) + 2..).unwrap_or_default();
-    let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|each| each == part);
     let parts = arguments.get(given.unwrap_or(0) + 2..).unwrap_or_default();
     let sink = Sink::open(&place.amqp).await?;
     let summary = measure(&place, parts).await?;

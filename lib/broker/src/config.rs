@@ -171,7 +171,7 @@ mod tests {
         let config = read(&[]).unwrap();
         assert_eq!(config.kind, Kind::Amqp);
         assert_eq!(config.prefix, "discord");
-        assert_eq!(config.window, 16 * 1024 * 1024);
+        assert_eq!(config.window, 8 * 1024 * 1024);
         assert!(config.persistent);
     }
 
