@@ -32,7 +32,7 @@ fn row(line: &str) -> Option<[&str; 2]> {
     let [_, file, test, ""] = cells[..] else {
         panic!("a row with other columns: {line}");
     };
-    (file.contains('/')).then_some([file, test])
+    file.contains('/').then_some([file, test])
 }
 
 /// Whether a source has a test of this name: a function with the attribute, or a line of a macro that makes one.

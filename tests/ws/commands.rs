@@ -203,8 +203,9 @@ async fn no_more_payloads_go_in_a_minute_than_discord_takes() -> Result<()> {
             break answer;
         }
         sent += 1;
+        ensure!(sent < 120, "more than Discord takes were sent");
     };
-    ensure!((100..120).contains(&sent), "{sent} were sent");
+    ensure!(sent >= 100, "only {sent} were sent");
     let code = &refused["body"]["code"];
     ensure!(code == "CODE_DEADLINE_EXCEEDED", "{refused}");
     service.terminate()?;
