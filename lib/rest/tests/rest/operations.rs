@@ -222,7 +222,7 @@ fn a_message_that_is_none_is_refused() {
     let (path, mistake) = refusal("CreateMessage", &wrong);
     assert_eq!(
         (path.as_str(), mistake),
-        ("message", Mistake::NoField("nope".to_owned()))
+        ("message.nulls", Mistake::NoField("nope".to_owned()))
     );
 }
 
@@ -250,7 +250,7 @@ fn answers_become_messages() {
 #[test]
 fn another_status_has_another_body() {
     let found = response("GuildSearch", 200, r#"{"total_results":1}"#).unwrap();
-    assert_eq!(found["result"]["total_results"], 1);
+    assert_eq!(found["message_search"]["total_results"], 1);
     let wait = response("GuildSearch", 202, r#"{"retry_after":2}"#).unwrap();
     assert_eq!(wait, serde_json::json!({"not_ready": {"retry_after": 2}}));
 }
