@@ -180,7 +180,7 @@ impl Run {
 
     /// Order holds for each caller in each bucket.
     pub(super) fn assert_order(&self) {
-        let mut last: HashMap<(Arc<str>, Arc<str>, Arc<str>), Id> = HashMap::new();
+        let mut last = HashMap::new();
         for (id, request) in self
             .answered
             .iter()
