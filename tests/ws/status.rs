@@ -90,7 +90,7 @@ async fn a_worker_sees_a_shard_come_and_go_in_order() -> Result<()> {
     };
     let stage = system::stage(rabbit, config, "status").await?;
     let service = start(&stage, rabbit, "status").await?;
-    stage.sim.drop_connections(None)?;
+    stage.sim.close(None, 4000)?;
     let resumed = |state: &State| state.resumes == 1 && state.is_ready();
     stage.sim.wait_for("a resume", PATIENCE, resumed).await?;
     stage.sim.close(None, 4009)?;
@@ -108,7 +108,7 @@ async fn a_worker_sees_a_shard_come_and_go_in_order() -> Result<()> {
     let expected = [
         (ShardState::Connecting, ShardReason::Taken, none),
         (ShardState::Live, ShardReason::Connected, identified),
-        (ShardState::Away, ShardReason::ConnectionLost, none),
+        (ShardState::Away, ShardReason::Closed, none),
         (ShardState::Connecting, ShardReason::Unspecified, none),
         (ShardState::Live, ShardReason::Connected, resumed),
         (ShardState::Away, ShardReason::SessionLost, none),
@@ -117,6 +117,7 @@ async fn a_worker_sees_a_shard_come_and_go_in_order() -> Result<()> {
         (ShardState::Stopped, ShardReason::Shutdown, none),
     ];
     ensure!(told == expected, "{all:#?}");
+    ensure!(all[2].close_code == Some(4000), "{:?}", all[2]);
     ensure!(all[5].close_code == Some(4009), "{:?}", all[5]);
     ensure!(all[2].sequence.is_some(), "{:?}", all[2]);
     ensure!(all[5].sequence.is_none(), "{:?}", all[5]);
