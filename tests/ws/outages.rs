@@ -89,7 +89,13 @@ fn said_once(log: &str, what: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_waits_while_cloudflare_answers_for_discord() -> Result<()> {
-    let stage = Stage::small().await?;
+    // Without a store each process believes that nobody has identified before.
+    let stage = Stage::new(Config {
+        guilds: 3,
+        identify_window_ms: 100,
+        ..Config::default()
+    })
+    .await?;
     for status in [502, 429, 403] {
         let before = stage.sim.state().connections;
         stage.sim.change_faults(|faults| {
