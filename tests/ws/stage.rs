@@ -169,7 +169,7 @@ impl Stage {
 }
 
 /// Whether this is an event that the service makes itself.
-fn is_own(message: &Value) -> bool {
+pub(crate) fn is_own(message: &Value) -> bool {
     message["body"]["source"] == "SOURCE_GATEWAY"
 }
 
