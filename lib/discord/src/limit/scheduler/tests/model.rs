@@ -180,18 +180,18 @@ impl Run {
 
     /// Order holds for each caller in each bucket.
     pub(super) fn assert_order(&self) {
-        let mut last = HashMap::new();
+        let mut last: HashMap<[Arc<str>; 3], Id> = HashMap::new();
         for (id, request) in self
             .answered
             .iter()
             .filter(|(_, request)| request.route.ordered)
         {
             let route = &request.route;
-            let key = (
+            let key = [
                 route.key.clone(),
                 route.major.clone(),
                 request.caller.clone(),
-            );
+            ];
             let former = last.insert(key, *id);
             assert!(
                 former.is_none_or(|former| former < *id),
