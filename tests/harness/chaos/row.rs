@@ -36,6 +36,17 @@ pub struct Row {
     pub broken: Vec<String>,
 }
 
+/// Whose events come in order, once those that come twice are left out.
+#[derive(Clone, Copy, Debug)]
+pub enum Order {
+    /// A guild's, as with batches.
+    Guild,
+    /// A shard's.
+    Shard,
+    /// Nobody's: a message that RabbitMQ refuses is published again behind those that followed it.
+    Refused,
+}
+
 /// What a scenario promises beyond what all do: nothing lost, order, no needless identify, no rule broken.
 #[derive(Clone, Copy, Debug)]
 pub struct Promise {
@@ -45,8 +56,8 @@ pub struct Promise {
     pub gap: Option<Duration>,
     /// How much memory a replica may take.
     pub memory: u64,
-    /// Whether only the events of a guild are in order, as with batches.
-    pub order_in_guilds: bool,
+    /// Whose events come in order.
+    pub order: Order,
     /// Whether there have to be batches.
     pub batches: bool,
     /// Rules that cannot be kept here.
@@ -59,7 +70,7 @@ impl Default for Promise {
             duplicates: None,
             gap: None,
             memory: 256 * MIB,
-            order_in_guilds: false,
+            order: Order::Shard,
             batches: false,
             tolerated: &[],
         }
@@ -83,9 +94,10 @@ impl Row {
             lost == 0,
             format!("{lost} events lost, such as {missing:?}"),
         );
-        let disorder = match promise.order_in_guilds {
-            true => account.out_of_order_in_guild,
-            false => account.out_of_order,
+        let disorder = match promise.order {
+            Order::Guild => account.out_of_order_in_guild,
+            Order::Shard => account.out_of_order,
+            Order::Refused => 0,
         };
         expect(disorder == 0, format!("{disorder} events out of order"));
         let twins = account.twins;

@@ -80,8 +80,8 @@ async fn the_last_lines_and_spans_go_out_before_the_end() {
     }
 }
 
-// In a process of its own: what `tracing` remembers of a line's place in the code belongs to all
-// subscribers of a process, so that tests beside each other can take lines from one another.
+// In a process of its own, with the one subscriber that a service has: what `tracing` remembers of a
+// line's place in the code is shared by all tests of a process.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn only_what_matters_is_posted_and_never_what_comes_of_posting() {
     let server = Server::default();

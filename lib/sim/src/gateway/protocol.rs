@@ -27,7 +27,11 @@ pub(crate) struct Protocol {
     grace: Duration,
     /// When HELLO was sent or the last heartbeat came.
     last_beat: Instant,
-    beats: u64,
+    /// When the next heartbeat is due, if every one so far came at its time. One that was held up on
+    /// its way does not make the next one early.
+    due: Option<Instant>,
+    /// When HELLO was sent.
+    began: Instant,
     sends: VecDeque<Instant>,
     presences: VecDeque<Instant>,
 }
@@ -61,7 +65,8 @@ impl Protocol {
             interval,
             grace: grace.unwrap_or_else(|| (interval / 2).max(LEAST_GRACE)),
             last_beat: now,
-            beats: 0,
+            due: None,
+            began: now,
             sends: VecDeque::new(),
             presences: VecDeque::new(),
         }
@@ -135,11 +140,17 @@ impl Protocol {
         outgoing: Outgoing,
         breaches: &mut Vec<Breach>,
     ) -> Step {
-        let passed = now.saturating_duration_since(self.last_beat);
         // The first one is spread over the whole interval, and one on demand may come at any time.
-        if self.beats > 0 && !outgoing.beat_requested && passed < self.interval * 3 / 4 {
-            let (passed, interval) = (passed.as_millis(), self.interval.as_millis());
-            let text = format!("a heartbeat after {passed} ms; the interval is {interval} ms");
+        let due = self.due.get_or_insert(self.began);
+        if now + self.interval / 4 >= *due {
+            *due = (*due + self.interval).max(now);
+        } else if !outgoing.beat_requested {
+            let (early, interval) = (*due - now, self.interval);
+            let text = format!(
+                "a heartbeat {} ms too early; the interval is {} ms",
+                early.as_millis(),
+                interval.as_millis()
+            );
             breaches.push(Breach::new(Kind::HeartbeatEarly, text));
         }
         if let Some(seq) = seq.filter(|seq| *seq > outgoing.sent) {
@@ -149,7 +160,6 @@ impl Protocol {
             );
             breaches.push(Breach::new(Kind::HeartbeatSequence, text));
         }
-        self.beats += 1;
         self.last_beat = now;
         Step::Acknowledge
     }

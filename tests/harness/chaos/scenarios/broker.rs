@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::{
     chaos::{
         Row, Stage,
-        row::Promise,
+        row::{Order, Promise},
         trial::{Bus, Setup, Trial},
     },
     cluster::Cluster,
@@ -73,7 +73,7 @@ pub(super) async fn restarted(stage: Stage) -> Result<Row> {
     trial.finish(Promise::default()).await
 }
 
-/// Each node of a cluster once.
+/// Each node of a cluster once. What a queue's node had not yet confirmed is refused as it dies.
 pub(super) async fn node_killed(stage: Stage) -> Result<Row> {
     let setup = Setup {
         bus: Bus::Cluster(Cluster::start().await?),
@@ -92,7 +92,11 @@ pub(super) async fn node_killed(stage: Stage) -> Result<Row> {
         cluster(&mut trial)?.restart(node)?;
     }
     trial.wait_for_the_end().await?;
-    trial.finish(Promise::default()).await
+    let promise = Promise {
+        order: Order::Refused,
+        ..Promise::default()
+    };
+    trial.finish(promise).await
 }
 
 fn rabbit(trial: &mut Trial) -> Result<&mut Rabbit> {

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::chaos::{
     Row, Stage,
-    row::Promise,
+    row::{Order, Promise},
     trial::{LEASE, Setup, Trial},
 };
 
@@ -26,7 +26,7 @@ pub(super) async fn batches(stage: Stage) -> Result<Row> {
         trial.fleet.start(slot)?;
     }
     let promise = Promise {
-        order_in_guilds: true,
+        order: Order::Guild,
         batches: true,
         ..Promise::default()
     };

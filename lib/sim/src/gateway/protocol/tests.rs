@@ -69,6 +69,17 @@ fn heartbeats_are_due_once_per_interval() {
 }
 
 #[test]
+fn a_heartbeat_that_was_held_up_does_not_make_the_next_one_early() {
+    let mut peer = Peer::new();
+    for second in [3, 43, 110, 123] {
+        peer.send(second, BEAT);
+    }
+    assert!(peer.breaches.is_empty());
+    peer.send(140, BEAT);
+    assert_eq!(peer.kinds(), [Kind::HeartbeatEarly]);
+}
+
+#[test]
 fn a_requested_heartbeat_may_come_at_any_time() {
     let mut peer = Peer::new();
     peer.send(3, BEAT);
