@@ -104,7 +104,7 @@ impl Stage {
             let metrics = reqwest::get(&url).await?.text().await?;
             let heard = metrics
                 .lines()
-                .filter(|line| line.starts_with("gateway_ws_events_total{"))
+                .filter(|line| line.starts_with("gateway_ws_received_total{"))
                 .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
             if heard.sum::<f64>() >= told {
                 return Ok(());
