@@ -154,9 +154,30 @@ impl Scene {
         Ok(())
     }
 
-    /// Ends the load and judges: every event came, under one id; the sets of these sizes are closed for good; so
+    /// Ends the load and judges: every event came, under one id; the set of this size is closed for good; so
     /// many sessions were begun; no rule was broken.
-    async fn finish(mut self, closed: u32, identifies: u64) -> Result<()> {
+    async fn finish(self, closed: u32, identifies: u64) -> Result<()> {
+        let scene = self.judged(closed, identifies).await?;
+        let is_over = |state: &State| {
+            let mut of_set = state.sessions.iter().filter(|it| it.shard[1] == closed);
+            of_set.all(|session| session.ended.is_some())
+        };
+        let state = scene
+            .sim
+            .wait_for("the end of a set", PATIENCE, is_over)
+            .await?;
+        let log = state.connection_log.iter();
+        let last_ends = log.filter(|it| it.shard.is_some_and(|shard| shard[1] == closed));
+        let normal = last_ends.filter(|it| it.end.is_some_and(|end| end.code == Some(1000)));
+        let normal: BTreeSet<_> = normal.map(|it| it.shard).collect();
+        ensure!(
+            normal.len() == closed as usize,
+            "closed with 1000: {normal:?}"
+        );
+        scene.end().await
+    }
+
+    async fn judged(mut self, closed: u32, identifies: u64) -> Result<Self> {
         self.events().await?;
         self.sim.stop_emission().await;
         let last = self.sim.state().generated;
@@ -171,9 +192,10 @@ impl Scene {
         let sim = &self.sim;
         let is_over = |state: &State| {
             let mut of_set = state.sessions.iter().filter(|it| it.shard[1] == closed);
-            of_set.all(|session| session.ended.is_some())
+            of_set.all(|session| !session.connected)
         };
-        sim.wait_for("the end of a set", PATIENCE, is_over).await?;
+        sim.wait_for("the last connection of a set", PATIENCE, is_over)
+            .await?;
         let twins = self.counter.tally().marked(last).1;
         let logs = self.logs();
         let count = twins.len();
@@ -184,16 +206,12 @@ impl Scene {
             "{} identifies\n{logs}",
             state.identifies
         );
-        let log = state.connection_log.iter();
-        let last_ends = log.filter(|it| it.shard.is_some_and(|shard| shard[1] == closed));
-        let normal = last_ends.filter(|it| it.end.is_some_and(|end| end.code == Some(1000)));
-        let normal: BTreeSet<_> = normal.map(|it| it.shard).collect();
-        ensure!(
-            normal.len() == closed as usize,
-            "closed with 1000: {normal:?}"
-        );
         let violations = self.sim.violations();
         ensure!(violations.is_empty(), "{violations:#?}");
+        Ok(self)
+    }
+
+    async fn end(mut self) -> Result<()> {
         self.fleet.terminate_all().await?;
         ensure!(self.fleet.count_in_logs("panicked") == 0);
         Ok(())
@@ -258,7 +276,8 @@ async fn a_replica_dies_while_the_next_set_takes_over() -> Result<()> {
     scene.until_said(SWITCHING).await?;
     scene.fleet.kill(1)?;
     scene.until_said(DONE).await?;
-    scene.finish(2, 6).await
+    // A shard may have left its tail, and died before it could close: nobody takes it up, and its session expires.
+    scene.judged(2, 6).await?.end().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
