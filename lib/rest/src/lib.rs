@@ -13,4 +13,5 @@ pub use error::{RequestError, ResponseError};
 pub use file::Part;
 pub use operation::Operation;
 pub use operations::Operations;
+pub use percent::encode;
 pub use request::{Body, Request};

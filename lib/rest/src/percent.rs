@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// `text` with everything encoded but letters, digits and `-._~`.
-pub(crate) fn encode(text: &str) -> String {
+pub fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
