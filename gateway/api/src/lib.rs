@@ -10,6 +10,7 @@ mod gateway;
 mod metrics;
 mod operations;
 mod repeat;
+mod requests;
 mod start;
 
 pub use call::{Answer, Call, Token};
