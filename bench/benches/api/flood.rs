@@ -1,10 +1,6 @@
 //! As many requests as are answered.
 
-use std::{
-    net::SocketAddr,
-    path::Path,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Result;
 use tokio::{
@@ -52,7 +48,10 @@ impl Sum {
 pub(crate) async fn compare(program: &Path, upstream: &Upstream) -> Result<[Sum; 2]> {
     let mut sums = [Sum::default(); 2];
     let direct = turn(upstream.address(), None).await?;
-    println!("\n{:<32} {:>12} {:>12}", "at full speed", "requests/s", "CPU µs each");
+    println!(
+        "\n{:<32} {:>12} {:>12}",
+        "at full speed", "requests/s", "CPU µs each"
+    );
     println!("{:<32} {:>12.0}", "nothing between", direct.rate());
     for _ in 0..ROUNDS {
         for (sum, way) in sums.iter_mut().zip([Way::Ours, Way::Reference]) {
@@ -62,7 +61,12 @@ pub(crate) async fn compare(program: &Path, upstream: &Upstream) -> Result<[Sum;
             sum.requests += turn.requests;
             sum.wall += turn.wall;
             sum.used += turn.used;
-            println!("{:<32} {:>12.0} {:>12.1}", way.describe(), turn.rate(), turn.cpu());
+            println!(
+                "{:<32} {:>12.0} {:>12.1}",
+                way.describe(),
+                turn.rate(),
+                turn.cpu()
+            );
         }
     }
     Ok(sums)
@@ -84,7 +88,11 @@ async fn turn(address: SocketAddr, process: Option<&Process>) -> Result<Sum> {
     let requests = ask(address, TURN).await?;
     let wall = start.elapsed();
     let used = used()?.saturating_sub(before);
-    Ok(Sum { requests, wall, used })
+    Ok(Sum {
+        requests,
+        wall,
+        used,
+    })
 }
 
 /// All callers ask for so long; how many answers they got.

@@ -1,10 +1,6 @@
 //! How much later answers come at a rate that leaves the machine idle.
 
-use std::{
-    net::SocketAddr,
-    path::Path,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Result;
 use tokio::{
@@ -28,7 +24,10 @@ const CHANNEL: u64 = 849_074_769_100_800_001;
 
 /// Milliseconds that the gateway adds to an answer: to half of them, and to 99 of 100.
 pub(crate) async fn measure(program: &Path, upstream: &Upstream) -> Result<[f64; 2]> {
-    println!("\n{:<32} {:>12} {:>12}", "at 400 a second", "p50 ms", "p99 ms");
+    println!(
+        "\n{:<32} {:>12} {:>12}",
+        "at 400 a second", "p50 ms", "p99 ms"
+    );
     let direct = turn(upstream.address()).await?;
     show("nothing between", direct);
     let mut of = [direct; 2];

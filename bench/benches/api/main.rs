@@ -37,10 +37,16 @@ fn main() -> Result<()> {
         && word == reference::WORD
     {
         // One thread does the work, as in our services.
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
         return runtime.block_on(reference::run(address, upstream));
     }
-    let Some((program, parts)) = arguments.split_first().filter(|(first, _)| first.contains("gateway-api")) else {
+    let Some((program, parts)) = arguments
+        .split_first()
+        .filter(|(first, _)| first.contains("gateway-api"))
+    else {
         println!("api: no program given, nothing measured (make bench does)");
         return Ok(());
     };

@@ -65,7 +65,11 @@ impl Process {
         let process = Self { child, address };
         let deadline = Instant::now() + START;
         while process.ask().await.is_err() {
-            ensure!(Instant::now() < deadline, "{} does not answer", way.describe());
+            ensure!(
+                Instant::now() < deadline,
+                "{} does not answer",
+                way.describe()
+            );
             time::sleep(Duration::from_millis(20)).await;
         }
         Ok(process)

@@ -36,10 +36,17 @@ pub(crate) async fn run(address: &str, upstream: &str) -> Result<()> {
     }
 }
 
-async fn serve(stream: TcpStream, client: Client<HttpConnector, Incoming>, base: &str) -> Result<()> {
+async fn serve(
+    stream: TcpStream,
+    client: Client<HttpConnector, Incoming>,
+    base: &str,
+) -> Result<()> {
     stream.set_nodelay(true)?;
     let service = service_fn(|mut request: Request<Incoming>| {
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let path = request
+            .uri()
+            .path_and_query()
+            .map_or("/", |path| path.as_str());
         let uri = format!("{base}{path}").parse();
         let client = &client;
         async move {

@@ -9,13 +9,19 @@ mod headers;
 mod reply;
 mod request;
 mod target;
-#[cfg(test)]
-mod tests;
 mod tls;
 
 pub(crate) use config::{Config, KEYS};
 
-use std::{convert::Infallible, io, net::SocketAddr, panic, pin::pin, sync::{Arc, OnceLock}, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::SocketAddr,
+    panic,
+    pin::pin,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use boot::Context;
 use hyper::{server::conn::http1, service::service_fn};
@@ -47,6 +53,7 @@ const HEADERS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: TcpListener,
+    address: SocketAddr,
     tls: Option<tls::Tls>,
     slots: Arc<Semaphore>,
     front: Arc<Front>,
@@ -65,8 +72,12 @@ impl Listener {
         context: &Context,
     ) -> Result<Self, Error> {
         let asked = config.address;
-        let refused = |source: io::Error| Error::Listen { address: asked, source };
+        let refused = |source: io::Error| Error::Listen {
+            address: asked,
+            source,
+        };
         let socket = TcpListener::bind(asked).await.map_err(refused)?;
+        let address = socket.local_addr().map_err(refused)?;
         let version = common.api_url.trim_end_matches('/').rsplit('/').next();
         let version = version.filter(|last| target::is_version(last));
         let front = Front {
@@ -85,6 +96,7 @@ impl Listener {
         };
         Ok(Self {
             socket,
+            address,
             tls: config.tls.clone(),
             slots: Arc::new(Semaphore::new(config.connections)),
             front: Arc::new(front),
@@ -92,17 +104,19 @@ impl Listener {
     }
 
     /// The address, with the port that the system chose if 0 was asked for.
-    ///
-    /// # Errors
-    ///
-    /// When the system does not know it any more.
-    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Answers requests until the shutdown, and then those that it has already.
     pub(crate) async fn run(self) {
-        let Self { socket, tls, slots, front } = self;
+        let Self {
+            socket,
+            tls,
+            slots,
+            front,
+            ..
+        } = self;
         let shutdown = front.shutdown.clone();
         let acceptor = tls.as_ref().map(tls::Tls::acceptor);
         let mut connections = JoinSet::new();
@@ -137,7 +151,10 @@ fn reap(ended: Result<(), JoinError>) {
 }
 
 /// The next connection, when there may be one more.
-async fn accept(socket: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+async fn accept(
+    socket: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> (TcpStream, Option<OwnedSemaphorePermit>) {
     // It fails when the semaphore is closed, and nobody does that.
     let slot = Arc::clone(slots).acquire_owned().await.ok();
     loop {
@@ -155,7 +172,10 @@ async fn accept(socket: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, Opt
 /// Whether only this one caller is gone.
 fn is_of_caller(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
 }
 
 async fn serve(stream: TcpStream, acceptor: Option<TlsAcceptor>, front: Arc<Front>) {
@@ -168,7 +188,9 @@ async fn serve(stream: TcpStream, acceptor: Option<TlsAcceptor>, front: Arc<Fron
     let handshake = timeout(HANDSHAKE, acceptor.accept(stream));
     match shutdown.run_until_cancelled(handshake).await {
         Some(Ok(Ok(stream))) => speak(stream, front).await,
-        Some(Ok(Err(error))) => tracing::debug!(%error, "a caller over HTTP has not come through TLS"),
+        Some(Ok(Err(error))) => {
+            tracing::debug!(%error, "a caller over HTTP has not come through TLS")
+        }
         Some(Err(_)) | None => {}
     }
 }

@@ -48,10 +48,15 @@ impl Bodies {
     /// The answer for a body that is too long, too slow or broken, and when there is no room.
     pub(super) async fn read(&self, mut body: Incoming, deadline: Instant) -> Result<Body, Reply> {
         if body.is_end_stream() {
-            return Ok(Body { bytes: Bytes::new(), _room: None });
+            return Ok(Body {
+                bytes: Bytes::new(),
+                _room: None,
+            });
         }
         let named = body.size_hint().exact();
-        let length = named.map_or(self.longest, |length| usize::try_from(length).unwrap_or(usize::MAX));
+        let length = named.map_or(self.longest, |length| {
+            usize::try_from(length).unwrap_or(usize::MAX)
+        });
         if length > self.longest {
             // Who has not sent all of it would not look at an answer.
             self.waste(body, deadline).await;
@@ -75,7 +80,10 @@ impl Bodies {
         };
         let unused = blocks as usize - bytes.len().div_ceil(BLOCK);
         drop(room.split(unused));
-        Ok(Body { bytes, _room: Some(room) })
+        Ok(Body {
+            bytes,
+            _room: Some(room),
+        })
     }
 
     /// Reads and forgets a body, or a good deal of it.

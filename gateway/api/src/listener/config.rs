@@ -108,7 +108,10 @@ fn read_tls(reader: &mut Reader) -> Option<Tls> {
         }
         (None, None) => {
             if client_ca.is_some() {
-                reader.mistake(&TLS_CLIENT_CA, "needs HTTP_TLS_CERT and HTTP_TLS_KEY beside it");
+                reader.mistake(
+                    &TLS_CLIENT_CA,
+                    "needs HTTP_TLS_CERT and HTTP_TLS_KEY beside it",
+                );
             }
             return None;
         }

@@ -84,7 +84,12 @@ mod tests {
     fn map(headers: &[(&'static str, &'static str)]) -> HeaderMap {
         headers
             .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
             .collect()
     }
 
@@ -94,18 +99,40 @@ mod tests {
         for (headers, in_path, admitted) in [
             (map(&[("x-gateway-secret", "correct-horse")]), None, true),
             (map(&[("authorization", "Bot correct-horse")]), None, true),
-            (map(&[("authorization", "Bearer correct-horse")]), None, true),
+            (
+                map(&[("authorization", "Bearer correct-horse")]),
+                None,
+                true,
+            ),
             (map(&[]), Some("correct-horse"), true),
             // Libraries send their token along.
-            (map(&[("authorization", "Bot MTA.x.y")]), Some("correct-horse"), true),
+            (
+                map(&[("authorization", "Bot MTA.x.y")]),
+                Some("correct-horse"),
+                true,
+            ),
             (map(&[]), None, false),
             (map(&[("x-gateway-secret", "correct-hors")]), None, false),
-            (map(&[("authorization", "Bot Bot correct-horse")]), None, false),
-            (map(&[("x-gateway-secret", "correct-horse")]), Some("wrong"), false),
+            (
+                map(&[("authorization", "Bot Bot correct-horse")]),
+                None,
+                false,
+            ),
+            (
+                map(&[("x-gateway-secret", "correct-horse")]),
+                Some("wrong"),
+                false,
+            ),
             (map(&[]), Some("correct-horse2"), false),
         ] {
-            let answer = door.admit(&headers, in_path).map_err(|reply| reply.status());
-            let expected = if admitted { Ok(()) } else { Err(StatusCode::UNAUTHORIZED) };
+            let answer = door
+                .admit(&headers, in_path)
+                .map_err(|reply| reply.status());
+            let expected = if admitted {
+                Ok(())
+            } else {
+                Err(StatusCode::UNAUTHORIZED)
+            };
             assert_eq!(answer, expected, "{headers:?} {in_path:?}");
         }
         let debug = format!("{door:?}");
@@ -129,10 +156,17 @@ mod tests {
     fn pages_in_a_browser_stay_outside() {
         for secret in [None, Some("correct-horse".into())] {
             let door = Door::new(secret, Tokens::Ignore);
-            let page = map(&[("origin", "https://example.com"), ("x-gateway-secret", "correct-horse")]);
+            let page = map(&[
+                ("origin", "https://example.com"),
+                ("x-gateway-secret", "correct-horse"),
+            ]);
             let answer = door.admit(&page, None).map_err(|reply| reply.status());
             assert_eq!(answer, Err(StatusCode::FORBIDDEN));
         }
-        assert!(Door::new(None, Tokens::Ignore).admit(&map(&[]), None).is_ok());
+        assert!(
+            Door::new(None, Tokens::Ignore)
+                .admit(&map(&[]), None)
+                .is_ok()
+        );
     }
 }

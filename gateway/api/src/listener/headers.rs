@@ -2,9 +2,7 @@
 
 use http::{
     HeaderMap, HeaderName,
-    header::{
-        ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER,
-    },
+    header::{ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
 };
 
 /// Headers with `x-` that are about the way to us, and not for Discord.
@@ -40,7 +38,8 @@ fn is_for_call(name: &HeaderName) -> bool {
         return true;
     }
     let name = name.as_str();
-    TRACE.contains(&name) || name.starts_with("x-") && !OF_THE_WAY.iter().any(|start| name.starts_with(start))
+    TRACE.contains(&name)
+        || name.starts_with("x-") && !OF_THE_WAY.iter().any(|start| name.starts_with(start))
 }
 
 /// Takes Discord's limits out of an answer's headers, except for those of a 429, which the caller has to keep.

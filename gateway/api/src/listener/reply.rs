@@ -77,7 +77,12 @@ impl Reply {
         Self::new(status, 0, cause, format!("{}: {reason}", status.as_u16()))
     }
 
-    fn limited(scope: Scope, retry_after: Duration, cause: Code, message: impl Into<String>) -> Self {
+    fn limited(
+        scope: Scope,
+        retry_after: Duration,
+        cause: Code,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             limited: Some((retry_after, scope)),
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, 0, cause, message)
@@ -114,20 +119,35 @@ impl Reply {
     /// Another version of Discord's API is spoken here.
     pub(super) fn version() -> Self {
         let message = "Invalid API version";
-        Self::new(StatusCode::BAD_REQUEST, INVALID_VERSION, Code::InvalidArgument, message)
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            INVALID_VERSION,
+            Code::InvalidArgument,
+            message,
+        )
     }
 
     /// The base URL has to name one of several applications.
     pub(super) fn unnamed() -> Self {
         let message = "several applications are served here: the base URL has to name one, as in \
                        http://host:port/<application id>/api";
-        Self::new(StatusCode::NOT_FOUND, UNKNOWN_APPLICATION, Code::InvalidArgument, message)
+        Self::new(
+            StatusCode::NOT_FOUND,
+            UNKNOWN_APPLICATION,
+            Code::InvalidArgument,
+            message,
+        )
     }
 
     /// The application's id is not known yet.
     pub(super) fn starting() -> Self {
         let message = "Discord has not said yet which application this is: try again";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, 0, Code::Unavailable, message)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            0,
+            Code::Unavailable,
+            message,
+        )
     }
 
     /// A header of ours has a value that is none.
@@ -139,7 +159,12 @@ impl Reply {
     /// The body is longer than it may be.
     pub(super) fn too_large(longest: usize) -> Self {
         let message = format!("Request entity too large: at most {longest} bytes (API_MAX_BODY)");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, Code::OutOfRange, message)
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            TOO_LARGE,
+            Code::OutOfRange,
+            message,
+        )
     }
 
     /// All memory for bodies is taken.
@@ -157,7 +182,12 @@ impl Reply {
     /// The body did not come in time.
     pub(super) fn slow() -> Self {
         let message = "the body of the request did not come in time";
-        Self::new(StatusCode::REQUEST_TIMEOUT, 0, Code::DeadlineExceeded, message)
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            0,
+            Code::DeadlineExceeded,
+            message,
+        )
     }
 
     /// What it is, for the metrics.
@@ -215,21 +245,37 @@ impl From<Failure> for Reply {
         let (cause, message) = (failure.code(), failure.to_string());
         let failed = |status| Self::new(status, 0, cause, message.as_str());
         match failure {
-            Failure::Application(_) => Self::new(StatusCode::NOT_FOUND, UNKNOWN_APPLICATION, cause, message),
+            Failure::Application(_) => {
+                Self::new(StatusCode::NOT_FOUND, UNKNOWN_APPLICATION, cause, message)
+            }
             Failure::Invalid { field, why } if field == "path" => {
                 let not_found = Self::no_route();
-                Self::new(not_found.status, 0, cause, format!("{} ({why})", not_found.message))
+                Self::new(
+                    not_found.status,
+                    0,
+                    cause,
+                    format!("{} ({why})", not_found.message),
+                )
             }
             Failure::Invalid { field, why } => Self {
                 errors: Some(json!({field: {"_errors": [{"code": "INVALID", "message": why}]}})),
-                ..Self::new(StatusCode::BAD_REQUEST, INVALID_FORM, cause, "Invalid Form Body")
+                ..Self::new(
+                    StatusCode::BAD_REQUEST,
+                    INVALID_FORM,
+                    cause,
+                    "Invalid Form Body",
+                )
             },
             Failure::Refused(refusal) => Self::refused(&refusal, cause, message),
             Failure::Stopping => failed(StatusCode::SERVICE_UNAVAILABLE),
-            Failure::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, cause, message),
+            Failure::TooLarge { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, cause, message)
+            }
             Failure::Unimplemented(..) => failed(StatusCode::NOT_FOUND),
             Failure::Odd(_) | Failure::Unreachable(_) => failed(StatusCode::BAD_GATEWAY),
-            Failure::Late | Failure::Repeated | Failure::Unknown(_) => failed(StatusCode::GATEWAY_TIMEOUT),
+            Failure::Late | Failure::Repeated | Failure::Unknown(_) => {
+                failed(StatusCode::GATEWAY_TIMEOUT)
+            }
         }
     }
 }
@@ -237,7 +283,9 @@ impl From<Failure> for Reply {
 impl Reply {
     fn refused(refusal: &Refusal, cause: Code, message: String) -> Self {
         let (scope, retry_after) = match refusal {
-            Refusal::Banned { retry_after } | Refusal::Invalid { retry_after } => (Scope::Global, *retry_after),
+            Refusal::Banned { retry_after } | Refusal::Invalid { retry_after } => {
+                (Scope::Global, *retry_after)
+            }
             Refusal::Deadline { retry_after } => (Scope::User, *retry_after),
             Refusal::Full { retry_after } => (Scope::Shared, *retry_after),
             Refusal::Gone { code, .. } => {

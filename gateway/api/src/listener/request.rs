@@ -1,11 +1,19 @@
 //! One request: from HTTP to a call, and back.
 
-use std::{sync::{Arc, OnceLock}, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
-use boot::{CancellationToken, Parse, metrics::{Counter, Family}};
+use boot::{
+    CancellationToken, Parse,
+    metrics::{Counter, Family},
+};
 use bytes::Bytes;
 use discord::route::Method;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header::USER_AGENT, request::Parts};
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header::USER_AGENT, request::Parts,
+};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -78,7 +86,10 @@ impl Front {
             headers: headers::of_call(&head.headers),
             // Another owner of the same bytes: the room is given back when all is over.
             body: body.bytes.clone(),
-            token: self.door.own(&head.headers).map_or(Token::Application, Token::Own),
+            token: self
+                .door
+                .own(&head.headers)
+                .map_or(Token::Application, Token::Own),
             caller: caller(&head),
             priority,
             deadline,
@@ -98,7 +109,12 @@ impl Front {
         if let Some(id) = self.only.get() {
             return Ok(*id);
         }
-        let id = self.gateway.applications().first().copied().ok_or_else(Reply::starting)?;
+        let id = self
+            .gateway
+            .applications()
+            .first()
+            .copied()
+            .ok_or_else(Reply::starting)?;
         Ok(*self.only.get_or_init(|| id))
     }
 
@@ -106,9 +122,14 @@ impl Front {
         let Some(said) = headers.get(TIMEOUT) else {
             return Ok(self.timeout);
         };
-        let said = said.to_str().ok().and_then(|said| Duration::parse(said).ok());
+        let said = said
+            .to_str()
+            .ok()
+            .and_then(|said| Duration::parse(said).ok());
         let said = said.filter(|said| !said.is_zero() && *said <= LONGEST);
-        said.ok_or_else(|| Reply::header(TIMEOUT, "a duration such as 500ms or 20s, of at most 10m"))
+        said.ok_or_else(|| {
+            Reply::header(TIMEOUT, "a duration such as 500ms or 20s, of at most 10m")
+        })
     }
 }
 
@@ -132,13 +153,20 @@ fn priority(headers: &HeaderMap) -> Result<u8, Reply> {
 
 /// Turns are shared between programs, and a program is known by how it calls itself.
 fn caller(head: &Parts) -> Arc<str> {
-    let name = head.headers.get(USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
+    let name = head
+        .headers
+        .get(USER_AGENT)
+        .map_or(&b""[..], HeaderValue::as_bytes);
     let name = &name[..name.len().min(NAME)];
     String::from_utf8_lossy(name).into()
 }
 
 fn respond(answer: Answer) -> Response<Full<Bytes>> {
-    let Answer { status, mut headers, body } = answer;
+    let Answer {
+        status,
+        mut headers,
+        body,
+    } = answer;
     headers::of_answer(status == StatusCode::TOO_MANY_REQUESTS, &mut headers);
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;

@@ -26,7 +26,9 @@ impl<'a> Target<'a> {
             rest = after;
             match segment {
                 "api" => break,
-                id if application.is_none() && is_number(id) => application = Some(id.parse().ok()?),
+                id if application.is_none() && is_number(id) => {
+                    application = Some(id.parse().ok()?)
+                }
                 word if secret.is_none() && !word.is_empty() => secret = Some(word),
                 _ => return None,
             }
@@ -77,7 +79,13 @@ mod tests {
         for (path, target) in [
             ("/api/users/@me", PLAIN),
             ("/api/v10/users/@me", Target { version, ..PLAIN }),
-            ("/77/api/users/@me", Target { application, ..PLAIN }),
+            (
+                "/77/api/users/@me",
+                Target {
+                    application,
+                    ..PLAIN
+                },
+            ),
             ("/s-3/api/users/@me", Target { secret, ..PLAIN }),
             (
                 "/77/s-3/api/v10/users/@me",
@@ -120,8 +128,22 @@ mod tests {
     #[test]
     fn other_paths_lead_nowhere() {
         for path in [
-            "", "/", "*", "/api", "/api/", "/api/v10", "/api/v10/", "api/v10/x", "//api/x", "/v10/x", "/%61pi/x",
-            "/1/2/3/api/x", "/a/b/api/x", "/1/a/b/api/x", "/99999999999999999999/api/x", "/./../api",
+            "",
+            "/",
+            "*",
+            "/api",
+            "/api/",
+            "/api/v10",
+            "/api/v10/",
+            "api/v10/x",
+            "//api/x",
+            "/v10/x",
+            "/%61pi/x",
+            "/1/2/3/api/x",
+            "/a/b/api/x",
+            "/1/a/b/api/x",
+            "/99999999999999999999/api/x",
+            "/./../api",
         ] {
             assert_eq!(Target::read(path), None, "{path}");
         }

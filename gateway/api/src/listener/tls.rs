@@ -16,7 +16,11 @@ pub(super) struct Tls(Arc<ServerConfig>);
 
 impl Tls {
     /// Reads the files; says what is wrong with which.
-    pub(super) fn read(certificate: &Path, key: &Path, client_ca: Option<&Path>) -> Result<Self, String> {
+    pub(super) fn read(
+        certificate: &Path,
+        key: &Path,
+        client_ca: Option<&Path>,
+    ) -> Result<Self, String> {
         let provider = Arc::new(ring::default_provider());
         let chain = certificates(certificate)?;
         let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| about(key, &error))?;
@@ -30,7 +34,8 @@ impl Tls {
                 for root in certificates(path)? {
                     roots.add(root).map_err(|error| about(path, &error))?;
                 }
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build();
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build();
                 config.with_client_cert_verifier(verifier.map_err(|error| about(path, &error))?)
             }
         };

@@ -10,13 +10,17 @@ fn read(environment: &[(&str, &str)]) -> Result<Option<Config>, String> {
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     let mut reader = Reader::new(&[KEYS], pairs, None);
     let config = Config::read(&mut reader);
-    reader.finish(Some(config)).map_err(|error| error.to_string())
+    reader
+        .finish(Some(config))
+        .map_err(|error| error.to_string())
 }
 
 #[test]
 fn nothing_is_served_unless_it_is_asked_for() {
     assert!(read(&[]).unwrap().is_none());
-    let config = read(&[("HTTP_ADDRESS", "127.0.0.1:8080")]).unwrap().unwrap();
+    let config = read(&[("HTTP_ADDRESS", "127.0.0.1:8080")])
+        .unwrap()
+        .unwrap();
     assert_eq!(config.tokens, Tokens::Ignore);
     assert_eq!(config.connections, 10_000);
     assert!(config.secret.is_none() && config.tls.is_none());
@@ -30,7 +34,11 @@ fn strangers_are_kept_out_beyond_this_machine() {
         assert!(mistake.starts_with("HTTP_ADDRESS"), "{mistake}");
         assert!(mistake.contains("HTTP_SECRET"), "{mistake}");
         let secret = ("HTTP_SECRET", "0123456789abcdef");
-        assert!(read(&[("HTTP_ADDRESS", address), secret]).unwrap().is_some());
+        assert!(
+            read(&[("HTTP_ADDRESS", address), secret])
+                .unwrap()
+                .is_some()
+        );
     }
 }
 
