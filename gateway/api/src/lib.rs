@@ -7,6 +7,7 @@ mod desk;
 mod error;
 mod failure;
 mod gateway;
+mod listener;
 mod metrics;
 mod operations;
 mod repeat;
