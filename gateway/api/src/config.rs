@@ -1,5 +1,6 @@
 //! What an operator can set, and what the values have to be.
 
+use crate::listener;
 use boot::{Key, Reader, SecretString, Size};
 use discord::config::{API_URL, APPLICATION_ID, ApiUrl, Id, LIST, TOKEN, Token};
 use discord::limit::Settings;
@@ -64,7 +65,7 @@ const OWN: &[Key] = &[
 
 /// All keys of this service, in the order of the documentation; `boot` adds those of every
 /// service.
-pub const KEYS: &[&[Key]] = &[EACH, OWN, store::KEYS, broker::KEYS];
+pub const KEYS: &[&[Key]] = &[EACH, OWN, listener::KEYS, store::KEYS, broker::KEYS];
 
 /// The configuration of `gateway-api`.
 #[derive(Clone, Debug)]
@@ -87,6 +88,8 @@ pub struct Config {
     pub max_body: usize,
     /// Invalid requests that are allowed in ten minutes.
     pub invalid_limit: u32,
+    /// How Discord's HTTP API is served, if it is.
+    pub(crate) http: Option<listener::Config>,
     /// Where the state is that replicas share.
     pub(crate) store: store::Config,
     /// The broker.
@@ -118,6 +121,7 @@ impl Config {
         let waiting_size = reader.in_range(&WAITING_SIZE, Size(1 << 20)..=Size(1 << 40));
         let max_body = reader.in_range(&MAX_BODY, Size(1 << 10)..=Size(1 << 30));
         let invalid_limit = reader.in_range(&INVALID_LIMIT, 10..=1_000_000);
+        let http = listener::Config::read(reader);
         let store = store::Config::read(reader, None);
         let broker = broker::Config::read(reader);
         Some(Self {
@@ -130,6 +134,7 @@ impl Config {
             waiting_size: waiting_size?.bytes(),
             max_body: max_body?.bytes(),
             invalid_limit: invalid_limit?,
+            http,
             store: store?,
             broker: broker?,
         })

@@ -7,9 +7,11 @@ mod desk;
 mod error;
 mod failure;
 mod gateway;
+mod listener;
 mod metrics;
 mod operations;
 mod repeat;
+mod requests;
 mod start;
 
 pub use call::{Answer, Call, Token};

@@ -1,6 +1,6 @@
 //! From the configuration to applications that are served.
 
-use crate::{Config, Error, Gateway, config::Application};
+use crate::{Config, Error, Gateway, config::Application, listener::Listener, requests::Door};
 use boot::{Backoff, Check, Context, chain};
 use broker::Broker;
 use discord::Rest;
@@ -17,6 +17,11 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// What a person has to change: the token, the configuration.
 pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     let gateway = Gateway::start(&config, &context)?;
+    if let Some(http) = &config.http {
+        let listener = Listener::bind(http, &config, gateway.clone(), &context).await?;
+        tracing::info!(http = %listener.address(), "requests are taken over HTTP");
+        context.tasks.spawn("http", listener.run());
+    }
     let broker = Broker::start(config.broker.clone(), &context);
     let is_alone = config.applications.len() == 1;
     let mut running = JoinSet::new();
@@ -85,9 +90,10 @@ impl Service {
         if !self.gateway.serve(id, &application.token, settings, check) {
             return Err(Error::SameApplication { id });
         }
-        tracing::info!(application_id = id, "requests of an application are taken");
-        shutdown.cancelled().await;
+        let door = Door::open(&self.broker, self.gateway.clone(), id, self.config.waiting);
         drop(self.broker);
+        tracing::info!(application_id = id, "requests of an application are taken");
+        door.run(shutdown.clone()).await;
         Ok(())
     }
 

@@ -5,7 +5,7 @@ mod file;
 mod member;
 mod operation;
 mod operations;
-mod percent;
+pub mod percent;
 mod request;
 mod response;
 
@@ -13,5 +13,4 @@ pub use error::{RequestError, ResponseError};
 pub use file::Part;
 pub use operation::Operation;
 pub use operations::Operations;
-pub use percent::encode;
 pub use request::{Body, Request};

@@ -1,8 +1,9 @@
-//! Percent-encoding, as paths and one header want it.
+//! Percent-encoding, as paths, queries and one header want it.
 
 use std::fmt::Write as _;
 
 /// `text` with everything encoded but letters, digits and `-._~`.
+#[must_use]
 pub fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
