@@ -9,6 +9,8 @@ mod headers;
 mod reply;
 mod request;
 mod target;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub(crate) use config::{Config, KEYS};
