@@ -171,6 +171,11 @@ impl fmt::Debug for Client {
     }
 }
 
+/// Whether a header concerns the connection, or is set here.
+pub(crate) fn is_ours(name: &HeaderName) -> bool {
+    OURS.contains(name)
+}
+
 /// The headers that go to Discord.
 pub(crate) fn headers(mut headers: HeaderMap, authorization: Option<HeaderValue>) -> HeaderMap {
     // What the header `Connection` names is for the connection that it came by.

@@ -12,6 +12,9 @@ pub enum Failure {
     /// This process does not serve the application.
     #[error("the application {0} is not served here, or not yet: Discord has not said who it is")]
     Application(u64),
+    /// Discord answered, with a status that is neither 2xx nor 3xx.
+    #[error("Discord answered {}: {}", .0.status.as_u16(), reason(.0))]
+    Discord(Box<Answer>),
     /// The request is wrong in itself.
     #[error("`{field}`: {why}")]
     Invalid {
@@ -81,6 +84,7 @@ impl Failure {
                 | Refusal::Full { retry_after }
                 | Refusal::Invalid { retry_after },
             ) => Some(*retry_after),
+            Self::Discord(answer) => retry_after(answer),
             Self::Application(_) | Self::Stopping | Self::Unreachable(_) => {
                 Some(Duration::from_secs(1))
             }
@@ -92,6 +96,7 @@ impl Failure {
     pub fn code(&self) -> Code {
         match self {
             Self::Application(_) => Code::NotFound,
+            Self::Discord(answer) => code_of(answer.status.as_u16()),
             Self::Invalid { .. } => Code::InvalidArgument,
             Self::Late => Code::DeadlineExceeded,
             Self::Odd(_) => Code::Internal,
@@ -120,6 +125,11 @@ impl From<PathError> for Failure {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         let discord = match &failure {
+            Failure::Discord(answer) => Some(DiscordError {
+                status: answer.status.as_u16().into(),
+                code: Refused::read(&answer.body).code.unwrap_or_default(),
+                body: String::from_utf8_lossy(&answer.body).into_owned(),
+            }),
             Failure::Refused(Refusal::Gone { code, .. }) => Some(DiscordError {
                 status: 404,
                 code: *code,
@@ -155,26 +165,17 @@ impl Refused {
     }
 }
 
-/// What a caller over the bus is told of an answer that is neither 2xx nor 3xx.
-pub(crate) fn refused(answer: &Answer) -> Error {
-    let status = answer.status.as_u16();
-    let read = Refused::read(&answer.body);
-    let message = read.message.as_deref().unwrap_or("no reason in the answer");
+/// What Discord says for people.
+fn reason(answer: &Answer) -> String {
+    let message = Refused::read(&answer.body).message;
+    message.unwrap_or_else(|| "no reason given".to_owned())
+}
+
+/// How long Discord asks to wait.
+fn retry_after(answer: &Answer) -> Option<Duration> {
     let header = || answer.header("retry-after")?.trim().parse().ok();
-    let retry_after = (status == 429).then(|| read.retry_after.or_else(header));
-    let retry_after = retry_after
-        .flatten()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    Error {
-        code: code_of(status).into(),
-        message: format!("Discord answered {status}: {message}"),
-        retry_after: retry_after.and_then(|time| prost_types::Duration::try_from(time).ok()),
-        discord: Some(DiscordError {
-            status: u32::from(status),
-            code: read.code.unwrap_or_default(),
-            body: String::from_utf8_lossy(&answer.body).into_owned(),
-        }),
-    }
+    let told = Refused::read(&answer.body).retry_after;
+    Duration::try_from_secs_f64(told.or_else(header)?).ok()
 }
 
 /// The code for a status of Discord's, as `proto/gateway/v1/api.proto` has them.

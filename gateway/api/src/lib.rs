@@ -11,6 +11,7 @@ mod listener;
 mod metrics;
 mod operations;
 mod repeat;
+mod requests;
 mod start;
 
 pub use call::{Answer, Call, Token};

@@ -1,6 +1,6 @@
 //! From the configuration to applications that are served.
 
-use crate::{Config, Error, Gateway, config::Application, listener::Listener};
+use crate::{Config, Error, Gateway, config::Application, listener::Listener, requests::Door};
 use boot::{Backoff, Check, Context, chain};
 use broker::Broker;
 use discord::Rest;
@@ -90,9 +90,10 @@ impl Service {
         if !self.gateway.serve(id, &application.token, settings, check) {
             return Err(Error::SameApplication { id });
         }
-        tracing::info!(application_id = id, "requests of an application are taken");
-        shutdown.cancelled().await;
+        let door = Door::open(&self.broker, self.gateway.clone(), id, self.config.waiting);
         drop(self.broker);
+        tracing::info!(application_id = id, "requests of an application are taken");
+        door.run(shutdown.clone()).await;
         Ok(())
     }
 

@@ -272,7 +272,9 @@ impl From<Failure> for Reply {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, cause, message)
             }
             Failure::Unimplemented(..) => failed(StatusCode::NOT_FOUND),
-            Failure::Odd(_) | Failure::Unreachable(_) => failed(StatusCode::BAD_GATEWAY),
+            Failure::Discord(_) | Failure::Odd(_) | Failure::Unreachable(_) => {
+                failed(StatusCode::BAD_GATEWAY)
+            }
             Failure::Late | Failure::Repeated | Failure::Unknown(_) => {
                 failed(StatusCode::GATEWAY_TIMEOUT)
             }
