@@ -109,12 +109,7 @@ impl Front {
         if let Some(id) = self.only.get() {
             return Ok(*id);
         }
-        let id = self
-            .gateway
-            .applications()
-            .first()
-            .copied()
-            .ok_or_else(Reply::starting)?;
+        let id = self.gateway.only().ok_or_else(Reply::starting)?;
         Ok(*self.only.get_or_init(|| id))
     }
 
