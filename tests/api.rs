@@ -4,5 +4,6 @@ mod bad_input;
 mod calls;
 mod ends;
 mod every;
+mod helpers;
 mod limits;
 mod stage;
