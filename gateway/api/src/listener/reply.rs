@@ -266,6 +266,9 @@ impl From<Failure> for Reply {
                     "Invalid Form Body",
                 )
             },
+            // These are told to callers over the bus alone.
+            Failure::Acknowledged(answer) | Failure::Discord(answer) => failed(answer.status),
+            Failure::File { .. } => failed(StatusCode::BAD_REQUEST),
             Failure::Refused(refusal) => Self::refused(&refusal, cause, message),
             Failure::Stopping => failed(StatusCode::SERVICE_UNAVAILABLE),
             Failure::TooLarge { .. } => {
