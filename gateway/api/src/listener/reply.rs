@@ -302,7 +302,7 @@ impl Reply {
                 };
                 return Self::new(StatusCode::NOT_FOUND, *code, cause, message);
             }
-            Refusal::Unauthorized => return Self::stranger(),
+            Refusal::Unauthorized => return Self::new(StatusCode::UNAUTHORIZED, 0, cause, message),
         };
         Self::limited(scope, retry_after, cause, message)
     }

@@ -181,3 +181,22 @@ async fn who_says_nothing_is_sent_away() {
     }
     assert!(stage.sim.requests().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_end_waits_for_nobody_who_says_nothing() {
+    let stage = Stage::new(&[]).await;
+    let mut idle = Vec::new();
+    for said in [
+        "",
+        "GET /api/v10/users/@me HTTP/1.1\r\nhost:",
+        "POST /api/v10/channels/1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf",
+    ] {
+        let mut stream = TcpStream::connect(stage.address).await.unwrap();
+        stream.write_all(said.as_bytes()).await.unwrap();
+        idle.push(stream);
+    }
+    // It is answered by the same task, so the others have been read.
+    assert_eq!(taken(stage.get("/api/v10/users/@me")).await.0, 200);
+    stage.context.shutdown.cancel();
+    stage.context.tasks.join(PATIENCE).await.unwrap();
+}
