@@ -5,5 +5,6 @@ mod calls;
 mod ends;
 mod every;
 mod helpers;
+mod http;
 mod limits;
 mod stage;
