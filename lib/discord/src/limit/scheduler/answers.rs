@@ -25,7 +25,12 @@ impl Scheduler {
         };
         let lane_id = self.lane_now(lane_id);
         match request.route.permit {
-            Permit::Application => self.global.answered(now),
+            Permit::Application => {
+                self.global.answered(now);
+                if let Some(share) = self.share.as_mut().filter(|share| share.together) {
+                    share.global.answered.push(now);
+                }
+            }
             Permit::Address => address.anonymous.answered(now),
             Permit::Exempt => {}
         }
@@ -45,6 +50,9 @@ impl Scheduler {
         if let Some(quota) = quota {
             self.learn(now, &request.route, quota);
         }
+        let told = self.lane_now(lane_id);
+        let limited = answer.is_some_and(|answer| answer.limited.is_some());
+        self.tell(told, limited || self.revoked);
         let again = answer.and_then(|answer| answer.limited);
         let verdict = match again {
             Some((_, wait)) if now + wait < request.deadline => self.requeue(id, request, now),
@@ -67,6 +75,9 @@ impl Scheduler {
         self.gone.answered(now, route, answer);
         if answer.status == 401 && route.permit == Permit::Application {
             self.revoked = true;
+            if let Some(share) = &mut self.share {
+                share.revoked = true;
+            }
         }
         let Some(lane) = self.lanes.get_mut(&lane_id) else {
             return;

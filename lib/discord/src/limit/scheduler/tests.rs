@@ -1,6 +1,7 @@
 //! The scheduler against a model of Discord, on a clock that only the test moves.
 
 mod model;
+mod share;
 
 use std::{sync::Arc, time::Duration};
 
