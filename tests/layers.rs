@@ -9,7 +9,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("backoff", &[]),
     ("boot", &["backoff"]),
-    ("discord", &[]),
+    ("discord", &["boot"]),
     // Of ours it uses nothing: else our mistakes would agree with themselves.
     ("sim", &[]),
     ("transcode", &["wire"]),

@@ -30,10 +30,24 @@ pub fn programs() -> Result<PathBuf> {
     Ok(deps.unwrap_or(folder).to_owned())
 }
 
-/// The program `gateway-ws`. Cargo builds it for the tests of its own package, with the same
-/// dependencies as for these: so all tests are built, which there is nothing to do for when all run.
+/// The program `gateway-ws`.
 pub fn gateway_ws() -> Result<&'static Path> {
-    static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let folder = built()?;
+    Ok(PROGRAM.get_or_init(|| folder.join("gateway-ws")))
+}
+
+/// The program `gateway-api`.
+pub fn gateway_api() -> Result<&'static Path> {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let folder = built()?;
+    Ok(PROGRAM.get_or_init(|| folder.join("gateway-api")))
+}
+
+/// Where the services are. Cargo builds them for the tests of their own packages, with the same
+/// dependencies as for these: so all tests are built, which there is nothing to do for when all run.
+fn built() -> Result<&'static Path> {
+    static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let build = || -> Result<PathBuf> {
         let folder = programs()?;
         let mut command = Command::new(env!("CARGO"));
@@ -42,11 +56,11 @@ pub fn gateway_ws() -> Result<&'static Path> {
             command.arg("--release");
         }
         command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
-        ensure!(command.status()?.success(), "gateway-ws cannot be built");
-        Ok(folder.join("gateway-ws"))
+        ensure!(command.status()?.success(), "the services cannot be built");
+        Ok(folder)
     };
-    let program = PROGRAM.get_or_init(|| build().map_err(|error| error.to_string()));
-    program
+    let folder = FOLDER.get_or_init(|| build().map_err(|error| error.to_string()));
+    folder
         .as_deref()
         .map_err(|error| anyhow::anyhow!("{error}"))
 }

@@ -16,8 +16,7 @@ const REST_HEAD: &str = "# Discord's HTTP API
 The operations of Discord's HTTP API, each as a method of one service. What holds for all services stands in
 [Services](services.md).
 
-**No service carries these out yet**: `gateway-api` is not a part of this version. The contract is what
-it will be, so that workers can be written against it.
+`gateway-api` carries them out: its [README](../../gateway/api/README.md) says what becomes of a request.
 ";
 
 const HEAD: &str = "# Services

@@ -1,0 +1,8 @@
+//! `gateway-api` as a process, against the simulated Discord.
+
+mod bad_input;
+mod calls;
+mod ends;
+mod every;
+mod limits;
+mod stage;
