@@ -15,7 +15,8 @@ use super::stage::{Reply, Stage, Worker};
 
 /// A typed request from its JSON.
 fn request(operation: &str, json: &Value) -> Result<Vec<u8>> {
-    let mut methods = wire::rest::service().methods();
+    let service = wire::rest::service();
+    let mut methods = service.methods();
     let method = methods
         .find(|it| it.name() == operation)
         .context("it is there")?;
@@ -29,6 +30,29 @@ fn response(reply: &Reply) -> Result<Value> {
     let message = DynamicMessage::decode(message, reply.body.as_slice())?;
     let options = prost_reflect::SerializeOptions::new().use_proto_field_name(true);
     Ok(message.serialize_with_options(serde_json::value::Serializer, &options)?)
+}
+
+/// A request that the simulator has no route for: it answers what arrived.
+fn echo(file: File) -> CallRequest {
+    CallRequest {
+        method: "PATCH".to_owned(),
+        path: "/never/heard%20of".to_owned(),
+        query: vec![QueryParameter {
+            name: "a b".to_owned(),
+            value: "1&2=ü".to_owned(),
+        }],
+        audit_log_reason: "späm\n100%".to_owned(),
+        headers: [("X-Discord-Locale".to_owned(), "de".to_owned())].into(),
+        body: Some(Body::Form(Form {
+            fields: vec![FormField {
+                name: "name".to_owned(),
+                value: "s".to_owned(),
+            }],
+            file_parts: vec!["file".to_owned()],
+        })),
+        files: vec![file],
+        ..CallRequest::default()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,27 +87,7 @@ async fn a_worker_without_a_token_calls_discord() -> Result<()> {
         "{answer:?}"
     );
 
-    // What the simulator has no route for tells what arrived.
-    let echo = CallRequest {
-        method: "PATCH".to_owned(),
-        path: "/never/heard%20of".to_owned(),
-        query: vec![QueryParameter {
-            name: "a b".to_owned(),
-            value: "1&2=ü".to_owned(),
-        }],
-        audit_log_reason: "späm\n100%".to_owned(),
-        headers: [("X-Discord-Locale".to_owned(), "de".to_owned())].into(),
-        body: Some(Body::Form(Form {
-            fields: vec![FormField {
-                name: "name".to_owned(),
-                value: "s".to_owned(),
-            }],
-            file_parts: vec!["file".to_owned()],
-        })),
-        files: vec![file("c.png")],
-        ..CallRequest::default()
-    };
-    let answer = worker.call(&echo).await?;
+    let answer = worker.call(&echo(file("c.png"))).await?;
     let came: Value = serde_json::from_slice(&answer.body)?;
     ensure!(
         came["method"] == "PATCH" && came["query"] == json!([["a b", "1&2=ü"]]),

@@ -7,7 +7,7 @@ use crate::metrics::{Metrics, OfApplication};
 use boot::CancellationToken;
 use discord::limit::{Address, Answer, Id, Refusal, Request, Scheduler, Settings, Step, Verdict};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     future, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -188,7 +188,9 @@ impl Desk {
         state.is_closed = true;
         let now = self.0.now();
         for seat in state.seats.values_mut() {
-            for (id, waiting) in mem::take(&mut seat.waiting) {
+            // In their order, in which they go back to the queue.
+            let waiting: BTreeMap<Id, _> = mem::take(&mut seat.waiting).into_iter().collect();
+            for (id, waiting) in waiting {
                 seat.scheduler.cancel(now, id);
                 // Who has gone in the meantime need not be told.
                 waiting.send(Err(Left::Stopping)).ok();

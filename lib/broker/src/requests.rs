@@ -90,7 +90,8 @@ impl Requests {
             });
         }
         let back = stream::iter(left).map(Request::hand_back);
-        back.buffer_unordered(BACK).collect::<()>().await;
+        // They start in their order.
+        back.buffered(BACK).collect::<()>().await;
     }
 }
 

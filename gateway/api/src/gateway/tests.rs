@@ -4,8 +4,11 @@ use super::Gateway;
 use crate::{Answer, Call, Config, Failure, KEYS, Token};
 use boot::{Context, Reader, SecretString};
 use bytes::Bytes;
-use discord::{limit::Refusal, route::Method};
-use futures_util::future::join_all;
+use discord::{
+    limit::{Refusal, Settings},
+    route::Method,
+};
+use futures_util::future::{join, join_all};
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use sim::{Limit, RestConfig, Scope, Sim, Times, Window};
@@ -392,6 +395,11 @@ async fn a_refused_token_stops_the_application() {
         matches!(failure, Err(Failure::Refused(Refusal::Unauthorized))),
         "{failure:?}"
     );
+    // Other applications go on.
+    let check = stage.context.health.check("discord for application 9");
+    let (settings, token) = (Settings::default(), SecretString::from("sim.token"));
+    assert!(stage.gateway.serve(9, &token, settings, check));
+    assert_eq!(stage.gateway.call(9, get()).await.unwrap().status, 200);
     // A webhook needs no token of the bot's.
     let hook = stage.call(Method::Post, "/webhooks/1/token", &json!({"content": "x"}));
     assert_eq!(stage.send(hook).await.unwrap().status, 404);
@@ -435,4 +443,16 @@ async fn bodies_have_their_bounds() {
         "{failure:?}"
     );
     assert_eq!(stage.sim.state().rest.requests, 0);
+
+    let stage = Stage::with(RestConfig::default(), &[("API_WAITING_SIZE", "1MiB")]).await;
+    stage.sim.change_faults(|faults| faults.rest_delay_ms = 200);
+    let large = || stage.send(stage.post(&json!({"content": "x".repeat(700_000)})));
+    let (first, second) = join(large(), large()).await;
+    assert_eq!(first.unwrap().status, 400);
+    assert!(
+        matches!(second, Err(Failure::Refused(Refusal::Full { .. }))),
+        "{second:?}"
+    );
+    stage.sim.change_faults(|faults| faults.rest_delay_ms = 0);
+    assert_eq!(large().await.unwrap().status, 400, "there is room again");
 }
