@@ -21,5 +21,5 @@ pub use answer::{Answer, Quota, Scope};
 pub use bucket::Bucket;
 pub use ledger::Ledger;
 pub use scheduler::{Id, Refusal, Request, Scheduler, Settings, Step, Verdict};
-pub use share::{Learned, Line, Need, Outcome, Reply, Report, Shape, fingerprint};
+pub use share::{Learned, Line, Member, Need, Outcome, Reply, Report, Shape, fingerprint};
 pub use window::Window;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::share::{Line, Outcome, Reply, Report, Shape};
+use super::share::{Line, Member, Outcome, Reply, Report, Shape};
 
 /// How long a replica counts as alive after a report.
 const ALIVE: Duration = Duration::from_secs(5);
@@ -24,7 +24,8 @@ pub struct Ledger {
     windows: HashMap<String, Counted>,
     routes: HashMap<Arc<str>, Arc<str>>,
     shapes: HashMap<Arc<str>, (u32, Duration)>,
-    revoked: bool,
+    /// The token that Discord refuses.
+    revoked: Option<String>,
 }
 
 /// What counts for one window.
@@ -39,17 +40,14 @@ struct Counted {
 }
 
 impl Ledger {
-    /// Takes a report. A permit of which nothing more is heard counts as answered after the time `flight`.
-    pub fn report(
-        &mut self,
-        now: Duration,
-        replica: &str,
-        flight: Duration,
-        report: &Report,
-    ) -> Reply {
+    /// Takes a report.
+    pub fn report(&mut self, now: Duration, member: &Member, report: &Report) -> Reply {
+        let replica = member.replica.as_str();
         self.replicas.insert(replica.to_owned(), now + ALIVE);
         self.replicas.retain(|_, until| *until > now);
-        self.revoked |= report.revoked;
+        if report.revoked {
+            self.revoked = Some(member.token.clone());
+        }
         if self.routes.len() > MOST || self.shapes.len() > MOST {
             self.routes.clear();
             self.shapes.clear();
@@ -69,11 +67,11 @@ impl Ledger {
             self.windows.retain(|_, window| !window.is_idle(now));
         }
         let lines = report.lines.iter();
-        let outcomes = lines.map(|line| self.line(now, replica, now + flight, line));
+        let outcomes = lines.map(|line| self.line(now, replica, now + member.flight, line));
         Reply {
             outcomes: outcomes.collect(),
             replicas: u32::try_from(self.replicas.len()).unwrap_or(u32::MAX),
-            revoked: self.revoked,
+            revoked: self.revoked.as_ref() == Some(&member.token),
         }
     }
 

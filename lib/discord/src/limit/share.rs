@@ -14,6 +14,17 @@ pub(super) const GLOBAL: &str = "global";
 /// From this length on a window is known by a fingerprint.
 const LONG: usize = 200;
 
+/// Who reports.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// What no other process is called, not even this one after a restart.
+    pub replica: String,
+    /// What tells whether the bot token is the same, as [`fingerprint`] makes it.
+    pub token: String,
+    /// After so much time a permit of which nothing more is heard counts as answered: longer than a request can take.
+    pub flight: Duration,
+}
+
 /// What one replica has to say, and to ask for, in one round trip.
 #[derive(Clone, Debug, Default)]
 pub struct Report {

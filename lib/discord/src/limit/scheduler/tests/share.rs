@@ -12,12 +12,20 @@ use super::{
     ms, post, request,
 };
 use crate::{
-    limit::{Address, Answer, Ledger, Need, Refusal, Reply, Report, Scope},
+    limit::{Address, Answer, Ledger, Member, Need, Refusal, Reply, Report, Scope},
     route::Method,
 };
 
 /// Longer than the slowest answer of the model.
 const FLIGHT: Duration = ms(500);
+
+fn member(place: usize) -> Member {
+    Member {
+        replica: place.to_string(),
+        token: "token".to_owned(),
+        flight: FLIGHT,
+    }
+}
 
 /// What happens next.
 enum Arrival {
@@ -169,8 +177,7 @@ impl Fleet {
                 self.later(late, Arrival::Back(place, id, answer));
             }
             Arrival::AtStore(place, report) => {
-                let name = place.to_string();
-                let reply = self.ledger.report(self.now, &name, FLIGHT, &report);
+                let reply = self.ledger.report(self.now, &member(place), &report);
                 let reply = Some(reply).filter(|_| !self.away);
                 let late = ms(self.model.random(3));
                 self.later(late, Arrival::Heard(place, report, reply));
@@ -341,7 +348,7 @@ fn a_token_that_one_replica_found_revoked_stops_all() {
         revoked: true,
         ..Report::default()
     };
-    fleet.ledger.report(ms(0), "0", FLIGHT, &report);
+    fleet.ledger.report(ms(0), &member(0), &report);
     fleet.enqueue(1, request(Method::Post, "/webhooks/5/t"));
     fleet.until(ms(50));
     let scheduler = &mut fleet.replicas[1].scheduler;
