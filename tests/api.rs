@@ -4,5 +4,7 @@ mod bad_input;
 mod calls;
 mod ends;
 mod every;
+mod helpers;
+mod http;
 mod limits;
 mod stage;

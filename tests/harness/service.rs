@@ -172,19 +172,24 @@ impl Service {
 
     /// The base URL of its `/healthz`, `/readyz` and `/metrics`.
     pub async fn admin(&self) -> Result<String> {
-        self.until("the admin address", || Ok(self.admin_address().is_some()))
-            .await?;
-        Ok(format!(
-            "http://{}",
-            self.admin_address().context("it was there")?
-        ))
+        self.logged("admin=").await
     }
 
-    fn admin_address(&self) -> Option<String> {
-        let lines = self.log.all();
-        let line = lines.iter().find(|line| line.contains("admin="))?;
-        let address = line.split("admin=").nth(1)?;
-        Some(address.split_whitespace().next()?.to_owned())
+    /// The base URL of its HTTP listener.
+    pub async fn http(&self) -> Result<String> {
+        self.logged("http=").await
+    }
+
+    /// The URL of the address behind this word of its log.
+    async fn logged(&self, word: &str) -> Result<String> {
+        let address = || {
+            let lines = self.log.all();
+            let mut behind = lines.iter().filter_map(|line| line.split_once(word));
+            let address = behind.next()?.1.split_whitespace().next()?;
+            Some(format!("http://{address}"))
+        };
+        self.until(word, || Ok(address().is_some())).await?;
+        address().context("it was there")
     }
 
     /// Bytes of memory that it has resident.

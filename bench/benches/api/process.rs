@@ -116,7 +116,7 @@ fn service(program: &Path, here: &str, there: &str) -> Command {
     let mut command = Command::new(program);
     command.env_clear().envs([
         ("ADMIN_ADDRESS", "127.0.0.1:0"),
-        ("API_GLOBAL_LIMIT", "1000000"),
+        ("API_GLOBAL_LIMIT", "100000"),
         ("BROKER_TYPE", "stdio"),
         ("DISCORD_API_URL", &format!("http://{there}/api/v10")),
         ("DISCORD_APPLICATION_ID", "1100000000000000001"),

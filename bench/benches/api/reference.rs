@@ -54,7 +54,9 @@ async fn serve(
             anyhow::Ok(client.request(request).await?)
         }
     });
-    let connection = http1::Builder::new().timer(TokioTimer::new());
-    let connection = connection.serve_connection(TokioIo::new(stream), service);
+    let stream = TokioIo::new(stream);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(stream, service);
     Ok(connection.await?)
 }

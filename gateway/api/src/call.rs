@@ -1,5 +1,6 @@
 //! What every way in speaks: a request to Discord, and what Discord answered.
 
+use crate::failure::Refused;
 use boot::SecretString;
 use bytes::Bytes;
 use discord::route::Method;
@@ -60,6 +61,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Discord's own code of an error; 0 is none.
+    pub(crate) fn code(&self) -> u32 {
+        Refused::read(&self.body).code.unwrap_or_default()
+    }
+
     /// A header's text.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()

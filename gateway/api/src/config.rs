@@ -1,5 +1,6 @@
 //! What an operator can set, and what the values have to be.
 
+use crate::files::Places;
 use crate::listener;
 use boot::{Key, Reader, SecretString, Size};
 use discord::config::{API_URL, APPLICATION_ID, ApiUrl, Id, LIST, TOKEN, Token};
@@ -48,6 +49,18 @@ const MAX_BODY: Key = Key::new(
 )
 .with_default("32MiB");
 
+const FILE_URLS: Key = Key::new(
+    "API_FILE_URLS",
+    "From which addresses files are read that requests name by a `url`: from `public` ones, from `any`, those of this \
+     machine and network included, or from `none`.",
+)
+.with_default("public");
+const FILE_TIMEOUT: Key = Key::new(
+    "API_FILE_TIMEOUT",
+    "How long reading one such file may take.",
+)
+.with_default("10s");
+
 /// The keys of an application.
 const EACH: &[Key] = &[TOKEN, APPLICATION_ID, GLOBAL_LIMIT];
 
@@ -61,6 +74,8 @@ const OWN: &[Key] = &[
     WAITING_SIZE,
     MAX_BODY,
     INVALID_LIMIT,
+    FILE_URLS,
+    FILE_TIMEOUT,
 ];
 
 /// All keys of this service, in the order of the documentation; `boot` adds those of every
@@ -86,6 +101,10 @@ pub struct Config {
     pub waiting_size: usize,
     /// Bytes that one body may have.
     pub max_body: usize,
+    /// From where files are read.
+    pub(crate) file_urls: Places,
+    /// How long reading a file may take.
+    pub(crate) file_timeout: Duration,
     /// Invalid requests that are allowed in ten minutes.
     pub invalid_limit: u32,
     /// How Discord's HTTP API is served, if it is.
@@ -122,6 +141,9 @@ impl Config {
         let max_body = reader.in_range(&MAX_BODY, Size(1 << 10)..=Size(1 << 30));
         let invalid_limit = reader.in_range(&INVALID_LIMIT, 10..=1_000_000);
         let http = listener::Config::read(reader);
+        let file_urls = reader.or_default::<Places>(&FILE_URLS);
+        let file_timeout =
+            reader.in_range(&FILE_TIMEOUT, Duration::from_millis(100)..=600 * second);
         let store = store::Config::read(reader, None);
         let broker = broker::Config::read(reader);
         Some(Self {
@@ -134,6 +156,8 @@ impl Config {
             waiting_size: waiting_size?.bytes(),
             max_body: max_body?.bytes(),
             invalid_limit: invalid_limit?,
+            file_urls: file_urls?,
+            file_timeout: file_timeout?,
             http,
             store: store?,
             broker: broker?,

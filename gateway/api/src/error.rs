@@ -28,6 +28,9 @@ pub enum Error {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The client that reads files cannot be set up.
+    #[error("files cannot be read from addresses: {0}")]
+    Files(#[from] reqwest::Error),
     /// TLS cannot be set up.
     #[error("the certificates of this machine cannot be used: {0}")]
     Tls(String),

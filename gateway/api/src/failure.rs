@@ -1,6 +1,6 @@
 //! What kept a request from an answer, and how callers are told.
 
-use crate::Answer;
+use crate::{Answer, files::FileError};
 use discord::{limit::Refusal, route::PathError};
 use serde::Deserialize;
 use std::time::Duration;
@@ -15,6 +15,17 @@ pub enum Failure {
     /// Discord answered, with a status that is neither 2xx nor 3xx.
     #[error("Discord answered {}: {}", .0.status.as_u16(), reason(.0))]
     Discord(Box<Answer>),
+    /// The interaction has its first answer already.
+    #[error("the interaction has its first answer already: edit that one, or send a followup")]
+    Acknowledged(Box<Answer>),
+    /// A file cannot be read from where the request says.
+    #[error("`{field}`: {error}")]
+    File {
+        /// The member with the address.
+        field: String,
+        /// Why it cannot be read.
+        error: FileError,
+    },
     /// The request is wrong in itself.
     #[error("`{field}`: {why}")]
     Invalid {
@@ -34,6 +45,9 @@ pub enum Failure {
     /// Discord's limits, or our bounds, do not let it through.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A page of a list did not get through to RabbitMQ.
+    #[error("a reply did not get through: {0}")]
+    Reply(String),
     /// It was delivered before, perhaps to a process that then died, and may not be repeated.
     #[error(
         "it may have been carried out already, by a process that could not say so any more: it was not sent again. \
@@ -97,6 +111,8 @@ impl Failure {
         match self {
             Self::Application(_) => Code::NotFound,
             Self::Discord(answer) => code_of(answer.status.as_u16()),
+            Self::Acknowledged(_) => Code::AlreadyExists,
+            Self::File { error, .. } => error.code(),
             Self::Invalid { .. } => Code::InvalidArgument,
             Self::Late => Code::DeadlineExceeded,
             Self::Odd(_) => Code::Internal,
@@ -109,7 +125,7 @@ impl Failure {
                 Refusal::Unauthorized => Code::Unauthenticated,
             },
             Self::Repeated | Self::Unknown(_) => Code::Unknown,
-            Self::Stopping | Self::Unreachable(_) => Code::Unavailable,
+            Self::Reply(_) | Self::Stopping | Self::Unreachable(_) => Code::Unavailable,
             Self::TooLarge { .. } => Code::OutOfRange,
             Self::Unimplemented(..) => Code::Unimplemented,
         }
@@ -125,9 +141,9 @@ impl From<PathError> for Failure {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         let discord = match &failure {
-            Failure::Discord(answer) => Some(DiscordError {
+            Failure::Acknowledged(answer) | Failure::Discord(answer) => Some(DiscordError {
                 status: answer.status.as_u16().into(),
-                code: Refused::read(&answer.body).code.unwrap_or_default(),
+                code: answer.code(),
                 body: String::from_utf8_lossy(&answer.body).into_owned(),
             }),
             Failure::Refused(Refusal::Gone { code, .. }) => Some(DiscordError {

@@ -7,6 +7,7 @@ use crate::{
     Answer, Call, Config, Error, Failure, Token,
     client::Client,
     desk::Desk,
+    files::Files,
     metrics::{Metrics, OfApplication},
     operations::Names,
     repeat::may_repeat,
@@ -36,6 +37,7 @@ pub struct Gateway(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     client: Client,
+    files: Files,
     desk: Desk,
     metrics: Metrics,
     operations: Arc<Operations>,
@@ -76,6 +78,7 @@ impl Gateway {
         context.tasks.spawn("turns", timer);
         Ok(Self(Arc::new(Inner {
             client: Client::new(&config.api_url, config.request_timeout)?,
+            files: Files::new(config.file_urls, config.file_timeout)?,
             desk,
             metrics,
             names: Names::new(&operations),
@@ -140,6 +143,11 @@ impl Gateway {
     /// How large the body of a request may be.
     pub fn largest_body(&self) -> usize {
         self.0.largest_body
+    }
+
+    /// Reads the files that requests name by an address.
+    pub(crate) fn files(&self) -> &Files {
+        &self.0.files
     }
 
     /// All operations of Discord's API.

@@ -9,6 +9,8 @@ mod headers;
 mod reply;
 mod request;
 mod target;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 pub(crate) use config::{Config, KEYS};
@@ -19,7 +21,10 @@ use std::{
     net::SocketAddr,
     panic,
     pin::pin,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -44,6 +49,8 @@ const IDLE: Duration = Duration::from_secs(60);
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long to wait when the system gives no connection, such as when too many files are open.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long a connection without a request is kept at the end.
+const LINGER: Duration = Duration::from_secs(1);
 /// The largest head of a request, in bytes; no URL of Discord's comes near it.
 const HEAD: usize = 16 << 10;
 /// The most headers of a request.
@@ -201,9 +208,13 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let shutdown = front.shutdown.clone();
-    let service = service_fn(|request| {
-        let front = Arc::clone(&front);
-        async move { Ok::<_, Infallible>(front.answer(request).await) }
+    let busy = AtomicBool::new(false);
+    let (front, busy) = (&*front, &busy);
+    let service = service_fn(|request| async move {
+        busy.store(true, Ordering::Relaxed);
+        let answer = front.answer(request).await;
+        busy.store(false, Ordering::Relaxed);
+        Ok::<_, Infallible>(answer)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -212,13 +223,17 @@ where
         .max_headers(HEADERS)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        biased;
-        ended = connection.as_mut() => ended,
-        () = shutdown.cancelled() => {
+    let ended = match shutdown.run_until_cancelled(connection.as_mut()).await {
+        Some(ended) => ended,
+        None => loop {
+            // Who asks nothing, or does not read its answer, is not waited for.
             connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+            match timeout(LINGER, connection.as_mut()).await {
+                Ok(ended) => break ended,
+                Err(_) if busy.load(Ordering::Relaxed) => {}
+                Err(_) => return,
+            }
+        },
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection over HTTP broke");

@@ -19,8 +19,14 @@ pub(crate) fn may_repeat(call: &Call) -> bool {
     match call.method {
         Method::Delete | Method::Get | Method::Put => true,
         Method::Patch => false,
+        Method::Post if is_deletion(&call.path) => true,
         Method::Post => is_new_message(&call.path) && json(call).is_some_and(has_nonce),
     }
+}
+
+/// Whether it deletes several messages: of those that are gone Discord does not complain.
+fn is_deletion(path: &str) -> bool {
+    path.starts_with("/channels/") && path.ends_with("/messages/bulk-delete")
 }
 
 /// Whether Discord honours `enforce_nonce` there.
@@ -110,6 +116,8 @@ mod tests {
             ("PUT", "/channels/1/messages/2/reactions/x/@me", "", true),
             ("DELETE", "/channels/1", "", true),
             ("PATCH", "/channels/1", nonce, false),
+            ("POST", "/channels/1/messages/bulk-delete", "{}", true),
+            ("POST", "/guilds/1/bulk-ban", "{}", false),
             ("POST", "/channels/1/messages", "{}", false),
             ("POST", "/channels/1/messages", "{", false),
             ("POST", "/channels/1/messages", nonce, true),

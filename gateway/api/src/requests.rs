@@ -8,12 +8,15 @@ mod form;
 mod raw;
 mod typed;
 
+pub(crate) use raw::reason;
+
 use crate::{Answer, Call, Failure, Gateway, Token};
 use boot::CancellationToken;
 use broker::{Broker, Request, Requests};
 use bytes::Bytes;
 use discord::route::Method;
 use http::{HeaderMap, HeaderValue};
+use prost::{Message, Name};
 use std::{panic, sync::Arc};
 use tokio::{
     select,
@@ -22,7 +25,7 @@ use tokio::{
 };
 
 /// The services that are carried out here, by the first words of their routing keys.
-const SERVICES: &[&str] = &["api", "rest"];
+const SERVICES: &[&str] = &["api", "rest", "interactions"];
 
 /// Where the requests to one application come in.
 #[derive(Debug)]
@@ -37,11 +40,11 @@ pub(crate) struct Door {
 /// What a request says beside its body: in whose name things are done for it, and until when.
 #[derive(Clone, Debug)]
 pub(crate) struct Errand {
-    gateway: Gateway,
-    application_id: u64,
+    pub(crate) gateway: Gateway,
+    pub(crate) application_id: u64,
     caller: Arc<str>,
     priority: u8,
-    deadline: Instant,
+    pub(crate) deadline: Instant,
     once: bool,
     traceparent: Option<HeaderValue>,
 }
@@ -51,6 +54,28 @@ pub(crate) struct Errand {
 pub(crate) struct Response {
     pub(crate) type_name: String,
     pub(crate) body: Bytes,
+    /// Whether it is the last of a stream.
+    pub(crate) is_end: bool,
+}
+
+impl Response {
+    /// The one response of this kind.
+    pub(crate) fn new<M: Message + Name>(message: &M) -> Self {
+        Self {
+            type_name: M::full_name(),
+            body: message.encode_to_vec().into(),
+            is_end: false,
+        }
+    }
+
+    /// The last response of a stream.
+    pub(crate) fn end(type_name: &str, body: Bytes) -> Self {
+        Self {
+            type_name: type_name.to_owned(),
+            body,
+            is_end: true,
+        }
+    }
 }
 
 impl Door {
@@ -104,13 +129,14 @@ fn looked_at(ended: Result<(), JoinError>) {
 }
 
 /// Carries a request out, and says how that went.
-async fn answer(gateway: Gateway, application_id: u64, request: Request) {
+async fn answer(gateway: Gateway, application_id: u64, mut request: Request) {
     let errand = Errand::new(gateway, application_id, &request);
     let done = match errand {
-        Ok(errand) => errand.carry_out(&request).await,
+        Ok(errand) => errand.carry_out(&mut request).await,
         Err(failure) => Err(failure),
     };
     let answered = match done {
+        Ok(response) if response.is_end => request.end(&response.type_name, response.body).await,
         Ok(response) => request.reply(&response.type_name, response.body).await,
         Err(Failure::Stopping) => {
             request.hand_back().await;
@@ -148,14 +174,31 @@ impl Errand {
         })
     }
 
+    /// One of a caller who says nothing of himself.
+    #[cfg(test)]
+    pub(crate) fn of(gateway: Gateway, application_id: u64, deadline: Instant) -> Self {
+        Self {
+            gateway,
+            application_id,
+            caller: Arc::default(),
+            priority: 0,
+            deadline,
+            once: false,
+            traceparent: None,
+        }
+    }
+
     /// Does what the request's method says.
-    async fn carry_out(&self, request: &Request) -> Result<Response, Failure> {
-        let method = request.call.method.as_str();
+    async fn carry_out(&self, request: &mut Request) -> Result<Response, Failure> {
+        let method = request.call.method.clone();
         match method.split_once('/') {
             Some(("gateway.v1.Api", "Call")) => self.raw(request).await,
-            Some(("gateway.v1.Api", name)) => Err(Failure::Unimplemented("api", name.to_owned())),
+            Some(("gateway.v1.Api", name)) => self.help(name, request).await,
+            Some(("gateway.v1.Interactions", name)) => {
+                self.interact(name, &request.call.body).await
+            }
             Some(("discord.v1.Rest", name)) => self.typed(name, &request.call.body).await,
-            _ => Err(Failure::Unimplemented("api", method.to_owned())),
+            _ => Err(Failure::Unimplemented("api", method)),
         }
     }
 

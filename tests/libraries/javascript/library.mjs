@@ -22,7 +22,7 @@ const withFile = await channel.send({
 });
 const attachment = withFile.attachments.first();
 assert.equal(attachment.name, "data.bin");
-const file = await fetch(attachment.url);
+const file = await fetch(attachment.url, { headers: { "User-Agent": "DiscordBot (test, 1)" } });
 assert.deepEqual(Buffer.from(await file.arrayBuffer()), TEXT);
 
 await channel.messages.delete(message.id);

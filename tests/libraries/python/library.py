@@ -49,7 +49,8 @@ async def main() -> None:
 
 
 def download(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=10) as response:
+    request = urllib.request.Request(url, headers={"User-Agent": "DiscordBot (test, 1)"})
+    with urllib.request.urlopen(request, timeout=10) as response:
         return response.read()
 
 

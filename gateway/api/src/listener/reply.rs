@@ -266,18 +266,22 @@ impl From<Failure> for Reply {
                     "Invalid Form Body",
                 )
             },
+            // These are told to callers over the bus alone.
+            Failure::Acknowledged(answer) | Failure::Discord(answer) => failed(answer.status),
+            Failure::File { .. } => failed(StatusCode::BAD_REQUEST),
             Failure::Refused(refusal) => Self::refused(&refusal, cause, message),
             Failure::Stopping => failed(StatusCode::SERVICE_UNAVAILABLE),
             Failure::TooLarge { .. } => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, cause, message)
             }
             Failure::Unimplemented(..) => failed(StatusCode::NOT_FOUND),
-            Failure::Discord(_) | Failure::Odd(_) | Failure::Unreachable(_) => {
-                failed(StatusCode::BAD_GATEWAY)
-            }
-            Failure::Late | Failure::Repeated | Failure::Unknown(_) => {
-                failed(StatusCode::GATEWAY_TIMEOUT)
-            }
+            // Some of these are of requests over the bus alone.
+            Failure::Acknowledged(_)
+            | Failure::Discord(_)
+            | Failure::File { .. }
+            | Failure::Odd(_)
+            | Failure::Reply(_)
+            | Failure::Unreachable(_) => failed(StatusCode::GATEWAY_TIMEOUT),
         }
     }
 }
@@ -298,7 +302,7 @@ impl Reply {
                 };
                 return Self::new(StatusCode::NOT_FOUND, *code, cause, message);
             }
-            Refusal::Unauthorized => return Self::stranger(),
+            Refusal::Unauthorized => return Self::new(StatusCode::UNAUTHORIZED, 0, cause, message),
         };
         Self::limited(scope, retry_after, cause, message)
     }

@@ -78,7 +78,9 @@ impl Front {
         let application = self.application(target.application)?;
         let deadline = arrived + self.timeout(&head.headers)?;
         let priority = priority(&head.headers)?;
-        let body = self.bodies.read(body, deadline).await?;
+        let body = self.bodies.read(body, deadline);
+        let body = self.shutdown.run_until_cancelled(body).await;
+        let body = body.ok_or(Failure::Stopping)??;
         let call = Call {
             method,
             path: target.path.to_owned(),
@@ -109,12 +111,7 @@ impl Front {
         if let Some(id) = self.only.get() {
             return Ok(*id);
         }
-        let id = self
-            .gateway
-            .applications()
-            .first()
-            .copied()
-            .ok_or_else(Reply::starting)?;
+        let id = self.gateway.only().ok_or_else(Reply::starting)?;
         Ok(*self.only.get_or_init(|| id))
     }
 

@@ -2,9 +2,25 @@
 //!
 //! See [Discord Docs/Uploading Files](https://docs.discord.com/developers/reference#uploading-files).
 
+use super::Errand;
 use crate::{Call, Failure};
 use http::{HeaderValue, header::CONTENT_TYPE};
 use rest::Part;
+
+impl Errand {
+    /// Makes a form of these fields and files the body, with what the files' addresses hold.
+    pub(super) async fn form(
+        &self,
+        call: Call,
+        fields: &[(String, String)],
+        mut files: Vec<Part>,
+    ) -> Result<Call, Failure> {
+        let limit = self.gateway.largest_body();
+        let reader = self.gateway.files();
+        reader.fill(&mut files, limit, self.deadline).await?;
+        call.with_form(fields, &files, limit)
+    }
+}
 
 impl Call {
     /// Makes a form of these fields and files the body.

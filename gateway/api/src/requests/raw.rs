@@ -5,7 +5,6 @@ use crate::{Answer, Call, Failure, Token, client};
 use broker::Request;
 use discord::route::Method;
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
-use prost::Message as _;
 use rest::{Part, percent};
 use serde::de::IgnoredAny;
 use std::collections::HashMap;
@@ -22,14 +21,11 @@ impl Errand {
     pub(super) async fn raw(&self, request: &Request) -> Result<Response, Failure> {
         let read = request.decode::<CallRequest>();
         let read = read.map_err(|failure| Failure::invalid("body", failure.message))?;
-        let answer = self.send(self.read(read)?).await?;
-        Ok(Response {
-            type_name: "gateway.v1.CallResponse".to_owned(),
-            body: response(&answer).encode_to_vec().into(),
-        })
+        let answer = self.send(self.read(read).await?).await?;
+        Ok(Response::new(&response(&answer)))
     }
 
-    fn read(&self, request: CallRequest) -> Result<Call, Failure> {
+    async fn read(&self, request: CallRequest) -> Result<Call, Failure> {
         let method = Method::parse(&request.method).ok_or_else(|| {
             let why = format!(
                 "{:?} is none of DELETE, GET, PATCH, POST and PUT",
@@ -49,11 +45,15 @@ impl Errand {
         headers(&mut call.headers, &request.headers)?;
         reason(&mut call.headers, &request.audit_log_reason)?;
         call.token = token(request.bearer_token)?;
-        self.body(call, request.body, request.files)
+        self.body(call, request.body, request.files).await
     }
 
-    fn body(&self, mut call: Call, body: Option<Body>, files: Vec<File>) -> Result<Call, Failure> {
-        let limit = self.gateway.largest_body();
+    async fn body(
+        &self,
+        mut call: Call,
+        body: Option<Body>,
+        files: Vec<File>,
+    ) -> Result<Call, Failure> {
         match body {
             Some(Body::Json(json)) => {
                 serde_json::from_str::<IgnoredAny>(&json)
@@ -65,7 +65,7 @@ impl Errand {
                     return Ok(call);
                 }
                 let fields = [("payload_json".to_owned(), json)];
-                call.with_form(&fields, &parts(files, &[])?, limit)
+                self.form(call, &fields, parts(files, &[])?).await
             }
             Some(Body::Form(Form { fields, file_parts })) => {
                 let fields = fields.into_iter().map(|it| (it.name, it.value));
@@ -74,7 +74,7 @@ impl Errand {
                     let field = format!("form.fields[{place}].name");
                     return Err(Failure::invalid(field, "it is empty"));
                 }
-                call.with_form(&fields, &parts(files, &file_parts)?, limit)
+                self.form(call, &fields, parts(files, &file_parts)?).await
             }
             Some(Body::Raw(_)) if !files.is_empty() => {
                 let why = "a raw body has no place for files: use json or form";
@@ -90,7 +90,7 @@ impl Errand {
                 Ok(call)
             }
             None if files.is_empty() => Ok(call),
-            None => call.with_form(&[], &parts(files, &[])?, limit),
+            None => self.form(call, &[], parts(files, &[])?).await,
         }
     }
 }
@@ -109,6 +109,7 @@ fn parts(files: Vec<File>, names: &[String]) -> Result<Vec<Part>, Failure> {
         filename: file.filename,
         content_type: file.content_type,
         data: file.data,
+        url: file.url,
     });
     Ok(parts.collect())
 }
@@ -139,7 +140,7 @@ fn headers(headers: &mut HeaderMap, own: &HashMap<String, String>) -> Result<(),
 /// The reason for the audit log, as the header that Discord wants.
 ///
 /// See [Discord Docs/Audit Log](https://docs.discord.com/developers/resources/audit-log).
-fn reason(headers: &mut HeaderMap, reason: &str) -> Result<(), Failure> {
+pub(crate) fn reason(headers: &mut HeaderMap, reason: &str) -> Result<(), Failure> {
     if reason.is_empty() {
         return Ok(());
     }

@@ -18,7 +18,7 @@ impl Errand {
         let operation = operations
             .find(name)
             .ok_or_else(|| Failure::Unimplemented("rest", name.to_owned()))?;
-        let call = self.render(&operations, name, message)?;
+        let call = self.render(&operations, name, message).await?;
         let answer = self.send(call).await?;
         let status = answer.status.as_u16();
         let mut scratch = Scratch::default();
@@ -27,11 +27,17 @@ impl Errand {
         Ok(Response {
             type_name: operation.response_name().to_owned(),
             body: body.into(),
+            is_end: false,
         })
     }
 
     /// What is sent to Discord for it.
-    fn render(&self, operations: &Operations, name: &str, message: &[u8]) -> Result<Call, Failure> {
+    async fn render(
+        &self,
+        operations: &Operations,
+        name: &str,
+        message: &[u8],
+    ) -> Result<Call, Failure> {
         let unknown = || Failure::Unimplemented("rest", name.to_owned());
         let operation = operations.find(name).ok_or_else(unknown)?;
         let mut scratch = Scratch::default();
@@ -60,9 +66,7 @@ impl Errand {
                 call.body = json.into();
                 Ok(call)
             }
-            Body::Form(fields, files) => {
-                call.with_form(&fields, &files, self.gateway.largest_body())
-            }
+            Body::Form(fields, files) => self.form(call, &fields, files).await,
         }
     }
 }
