@@ -1,10 +1,17 @@
 //! From the configuration to applications that are served.
 
-use crate::{Config, Error, Gateway, config::Application, listener::Listener, requests::Door};
-use boot::{Backoff, Check, Context, chain};
+use crate::{
+    Config, Error, Gateway,
+    config::Application,
+    listener::Listener,
+    requests::Door,
+    sharing::{Guard, Sharing, member},
+};
+use boot::{Backoff, Check, Context, ExposeSecret as _, chain};
 use broker::Broker;
 use discord::Rest;
 use std::{panic, time::Duration};
+use store::Store;
 use tokio::{task::JoinSet, time};
 
 /// The waits between two tries of something that the start needs.
@@ -16,7 +23,19 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 ///
 /// What a person has to change: the token, the configuration.
 pub async fn run(config: Config, context: Context) -> Result<(), Error> {
+    let store = Store::open(&config.store)?;
     let gateway = Gateway::start(&config, &context)?;
+    let guard = Guard {
+        desk: gateway.desk().clone(),
+        store: store
+            .is_shared()
+            .then(|| (store.clone(), config.egress.clone())),
+        metrics: gateway.metrics().clone(),
+        check: context.health.check("invalid requests"),
+    };
+    context
+        .tasks
+        .spawn("guard", guard.run(context.shutdown.clone()));
     if let Some(http) = &config.http {
         let listener = Listener::bind(http, &config, gateway.clone(), &context).await?;
         tracing::info!(http = %listener.address(), "requests are taken over HTTP");
@@ -39,6 +58,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
         let service = Service {
             config: config.clone(),
             gateway: gateway.clone(),
+            store: store.clone(),
             broker: broker.clone(),
             context: context.clone(),
             check,
@@ -70,6 +90,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
 struct Service {
     config: Config,
     gateway: Gateway,
+    store: Store,
     broker: Broker,
     context: Context,
     /// Whether Discord knows the application.
@@ -90,11 +111,33 @@ impl Service {
         if !self.gateway.serve(id, &application.token, settings, check) {
             return Err(Error::SameApplication { id });
         }
+        if self.store.is_shared() {
+            self.share(id, &application);
+        }
         let door = Door::open(&self.broker, self.gateway.clone(), id, self.config.waiting);
         drop(self.broker);
         tracing::info!(application_id = id, "requests of an application are taken");
         door.run(shutdown.clone()).await;
         Ok(())
+    }
+
+    /// Keeps the limits together with the other replicas.
+    fn share(&self, id: u64, application: &Application) {
+        self.gateway.desk().share(id, true);
+        let token = application.token.expose_secret();
+        let sharing = Sharing {
+            application_id: id,
+            gateway: self.gateway.clone(),
+            desk: self.gateway.desk().clone(),
+            store: self.store.application(id),
+            member: member(token, self.config.request_timeout),
+            metrics: self.gateway.metrics().of(id),
+            check: self.context.health.check(format!("limits of {id}")),
+            shutdown: self.context.shutdown.clone(),
+        };
+        self.context
+            .tasks
+            .spawn(format!("limits of {id}"), sharing.run());
     }
 
     /// The application's id, from Discord if it is not configured.

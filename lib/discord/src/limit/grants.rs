@@ -61,8 +61,11 @@ impl Lane {
 
     /// Whether the store thinks of this lane something else than is so.
     pub(super) fn has_to_tell(&self) -> bool {
-        let tells = |grants: &Grants| grants.have > 0 || !grants.answered.is_empty();
-        self.grants.as_ref().is_some_and(tells) || (self.grants.is_some() && self.in_flight > 0)
+        let Some(grants) = &self.grants else {
+            return false;
+        };
+        let counts = !matches!(self.limit, Limit::Free) && self.in_flight > 0;
+        grants.have > 0 || !grants.answered.is_empty() || counts
     }
 
     /// Whether it has permits that nothing waits for.

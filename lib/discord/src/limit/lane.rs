@@ -151,6 +151,22 @@ impl Lane {
         }
     }
 
+    /// Until when hidden limits let no request of this route through, as far as that is known.
+    pub(super) fn held(&self, now: Duration, route: &Route) -> Duration {
+        if self.holds.is_empty() {
+            return now;
+        }
+        let whens = keys(route).filter_map(|key| self.holds.get(&*key)?.when(now));
+        whens.max().unwrap_or(now)
+    }
+
+    /// A request that waits.
+    pub(super) fn find(&self, id: Id, class: &Class) -> Option<&Request> {
+        let waiting = &self.classes.get(class)?.waiting;
+        let place = waiting.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        waiting.get(place).map(|(_, request)| request)
+    }
+
     /// When the next can go.
     pub(super) fn status(&self, now: Duration) -> Status {
         if self.waiting == 0 {
@@ -238,7 +254,9 @@ impl Lane {
         self.in_flight = self.in_flight.saturating_sub(1);
         let ordered = u32::from(route.ordered);
         self.ordered_in_flight = self.ordered_in_flight.saturating_sub(ordered);
-        if let Some(grants) = &mut self.grants {
+        if let Some(grants) = &mut self.grants
+            && !matches!(self.limit, Limit::Free)
+        {
             grants.answered.push(now);
         }
         match (&mut self.limit, quota) {

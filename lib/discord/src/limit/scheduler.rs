@@ -258,7 +258,11 @@ impl Scheduler {
             let retry_after = after(1).max(Duration::from_secs(1));
             return Err(Refusal::Full { retry_after });
         }
-        let retry_after = after(lane.ahead(request) + 1);
+        let held = lane.held(now, &request.route).saturating_sub(now);
+        let mut retry_after = after(lane.ahead(request) + 1).max(held);
+        if request.route.permit == Permit::Application {
+            retry_after = retry_after.max(self.global_until.saturating_sub(now));
+        }
         if now + retry_after >= request.deadline {
             return Err(Refusal::Deadline { retry_after });
         }

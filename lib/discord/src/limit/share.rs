@@ -53,7 +53,6 @@ pub struct Line {
     pub blocked: Duration,
     /// The same for limits within the bucket that no header shows.
     pub holds: Vec<(Arc<str>, Duration)>,
-    pub(super) of: Of,
 }
 
 /// What is known of a window's limit.
@@ -117,15 +116,6 @@ pub enum Need {
     Now,
 }
 
-/// What a line is about.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Of {
-    /// A window that is not used any more.
-    Former,
-    Global,
-    Lane(u64),
-}
-
 impl Line {
     /// A line that says nothing yet.
     pub const fn new(window: String, shape: Shape) -> Self {
@@ -137,7 +127,6 @@ impl Line {
             answered: Vec::new(),
             blocked: Duration::ZERO,
             holds: Vec::new(),
-            of: Of::Former,
         }
     }
 }

@@ -61,7 +61,10 @@ async fn all_together_get_no_more_than_the_limit(bench: Bench) {
     assert_eq!(report(&a, &member("a"), line(0, 3)).await.granted, 3);
     let rest = report(&b, &member("b"), line(0, 3)).await;
     assert_eq!(rest.granted, 2);
-    assert!(!rest.wait.is_zero() && rest.wait <= Duration::from_millis(250), "{rest:?}");
+    assert!(
+        !rest.wait.is_zero() && rest.wait <= Duration::from_millis(250),
+        "{rest:?}"
+    );
     assert_eq!(report(&a, &member("a"), line(3, 1)).await.granted, 0);
     // Another channel has permits of its own, and so has another application.
     let other = Line {
@@ -88,7 +91,10 @@ async fn a_permit_comes_back_one_window_after_its_answer(bench: Bench) {
     let mut refused = report(&a, &member("a"), told).await;
     while refused.granted == 0 {
         let left = SHORT.saturating_sub(answered.elapsed());
-        assert!(refused.wait <= SHORT + Duration::from_millis(2), "{refused:?} {left:?}");
+        assert!(
+            refused.wait <= SHORT + Duration::from_millis(2),
+            "{refused:?} {left:?}"
+        );
         sleep(refused.wait).await;
         refused = report(&a, &member("a"), of(line(0, 1))).await;
     }
@@ -166,7 +172,9 @@ async fn the_longest_window_holds_and_another_limit_is_believed(bench: Bench) {
         (5, SHORT, (5, LONG)),
         (6, SHORT, (6, SHORT)),
     ] {
-        a.limits(&member("a"), &learned(limit, length)).await.unwrap();
+        a.limits(&member("a"), &learned(limit, length))
+            .await
+            .unwrap();
         let outcome = report(&a, &member("a"), line(0, 0)).await;
         assert_eq!(outcome.bucket, Some(("b".into(), known.0, known.1)));
     }
@@ -226,7 +234,10 @@ async fn a_refused_token_stops_those_that_have_it(bench: Bench) {
 async fn those_that_are_alive_are_counted(bench: Bench) {
     let a = bench.application();
     for (replica, count) in [("a", 1), ("b", 2), ("a", 2), ("c", 3)] {
-        let reply = a.limits(&member(replica), &Report::default()).await.unwrap();
+        let reply = a
+            .limits(&member(replica), &Report::default())
+            .await
+            .unwrap();
         assert_eq!(reply.replicas, count, "{replica}");
     }
 }
@@ -245,7 +256,11 @@ async fn invalid_requests_of_an_address_add_up(bench: Bench) {
 
 async fn odd_numbers_do_no_harm(bench: Bench) {
     let a = bench.application();
-    for (limit, length) in [(0, Duration::MAX), (u32::MAX, Duration::ZERO), (0, Duration::ZERO)] {
+    for (limit, length) in [
+        (0, Duration::MAX),
+        (u32::MAX, Duration::ZERO),
+        (0, Duration::ZERO),
+    ] {
         let odd = Line {
             out: u32::MAX,
             wanted: u32::MAX,

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Id, LaneId, Request, Scheduler, Verdict};
 use crate::{
-    limit::{Address, Answer, Scope, lane::Limit},
+    limit::{
+        Address, Answer, Scope,
+        lane::{Lane, Limit},
+    },
     route::{Permit, Route},
 };
 
@@ -52,7 +55,9 @@ impl Scheduler {
         }
         let told = self.lane_now(lane_id);
         let limited = answer.is_some_and(|answer| answer.limited.is_some());
-        self.tell(told, limited || self.revoked);
+        if limited || self.revoked || self.lanes.get(&told).is_some_and(Lane::has_to_tell) {
+            self.tell(told, limited || self.revoked);
+        }
         let again = answer.and_then(|answer| answer.limited);
         let verdict = match again {
             Some((_, wait)) if now + wait < request.deadline => self.requeue(id, request, now),

@@ -6,7 +6,7 @@ use super::{LaneId, Scheduler, Status};
 use crate::{
     limit::{
         grants::Grants,
-        share::{GLOBAL, Learned, Line, Need, Of, Outcome, Reply, Report, Shape, window},
+        share::{GLOBAL, Learned, Line, Need, Outcome, Reply, Report, Shape, window},
     },
     route::Permit,
 };
@@ -19,6 +19,15 @@ const CAREFUL: Duration = Duration::from_secs(2);
 const MOST: usize = 10_000;
 /// After what time to ask again at the earliest.
 const MOMENT: Duration = Duration::from_millis(1);
+
+/// What a line of the report that is on its way is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Of {
+    /// A window that is not used any more.
+    Former,
+    Global,
+    Lane(LaneId),
+}
 
 /// What is known of the other replicas.
 #[derive(Debug)]
@@ -39,6 +48,7 @@ pub(super) struct Share {
     /// Windows that lanes have left.
     pub(super) former: Vec<String>,
     learned: Vec<Learned>,
+    asked: Vec<Of>,
     /// Whether others should hear of something at once.
     pub(super) news: bool,
     pub(super) revoked: bool,
@@ -58,6 +68,7 @@ impl Share {
             dirty: BTreeSet::new(),
             former: Vec::new(),
             learned: Vec::new(),
+            asked: Vec::new(),
             news: false,
             revoked: false,
         }
@@ -160,12 +171,14 @@ impl Scheduler {
             return Report::default();
         };
         let mut lines = vec![global];
+        share.asked = vec![Of::Global];
         share.news = false;
         let former = share.former.len().min(most);
         lines.extend(share.former.drain(..former).map(|window| {
             // Nothing is out any more; the limit does not matter.
             Line::new(window, Shape::Fixed(1, Duration::ZERO))
         }));
+        share.asked.resize(lines.len(), Of::Former);
         let replicas = share.replicas;
         while lines.len() < most
             && let Some(lane_id) = share.wanted.pop_first().or_else(|| share.dirty.pop_first())
@@ -176,8 +189,8 @@ impl Scheduler {
                 continue;
             };
             if let Some(line) = lane.line(now, asks.then_some(replicas)) {
-                let of = Of::Lane(lane_id);
-                lines.push(Line { of, ..line });
+                lines.push(line);
+                share.asked.push(Of::Lane(lane_id));
             }
         }
         Report {
@@ -194,8 +207,10 @@ impl Scheduler {
             return;
         };
         share.replicas = reply.replicas.max(1);
-        for (line, outcome) in report.lines.iter().zip(&reply.outcomes) {
-            match line.of {
+        let asked = std::mem::take(&mut share.asked);
+        let told = report.lines.iter().zip(&reply.outcomes);
+        for (of, (line, outcome)) in asked.into_iter().zip(told) {
+            match of {
                 Of::Former => {}
                 Of::Global => self.heard_global(now, line, outcome),
                 Of::Lane(lane_id) => self.heard_lane(now, lane_id, line, outcome),
@@ -264,7 +279,6 @@ impl Scheduler {
         let demand = self.demand(now);
         let (limit, length) = (self.global.limit(), self.global.length());
         let mut line = Line::new(GLOBAL.to_owned(), Shape::Fixed(limit, length));
-        line.of = Of::Global;
         let Some(share) = &mut self.share else {
             return line;
         };

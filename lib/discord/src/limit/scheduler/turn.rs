@@ -103,12 +103,19 @@ impl Scheduler {
     }
 
     fn expected(&self, now: Duration, id: Id) -> Duration {
-        let lane = self
-            .waiting
-            .get(&id)
-            .and_then(|(lane_id, ..)| self.lanes.get(lane_id));
-        let when = lane.and_then(|lane| lane.when(now, 1)).unwrap_or(now);
-        when.max(self.global_until).saturating_sub(now)
+        let Some((lane_id, class, _)) = self.waiting.get(&id) else {
+            return Duration::ZERO;
+        };
+        let Some(lane) = self.lanes.get(lane_id) else {
+            return Duration::ZERO;
+        };
+        let request = lane.find(id, class);
+        let held = request.map_or(now, |request| lane.held(now, &request.route));
+        let mut when = lane.when(now, 1).unwrap_or(now).max(held);
+        if lane.permit == Permit::Application {
+            when = when.max(self.global_until);
+        }
+        when.saturating_sub(now)
     }
 
     pub(super) fn any_ready(&self, permit: Permit) -> bool {
