@@ -275,13 +275,12 @@ impl From<Failure> for Reply {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, cause, message)
             }
             Failure::Unimplemented(..) => failed(StatusCode::NOT_FOUND),
-            // Some of these are of requests over the bus alone.
-            Failure::Acknowledged(_)
-            | Failure::Discord(_)
-            | Failure::File { .. }
-            | Failure::Odd(_)
-            | Failure::Reply(_)
-            | Failure::Unreachable(_) => failed(StatusCode::GATEWAY_TIMEOUT),
+            Failure::Odd(_) | Failure::Reply(_) | Failure::Unreachable(_) => {
+                failed(StatusCode::BAD_GATEWAY)
+            }
+            Failure::Late | Failure::Repeated | Failure::Unknown(_) => {
+                failed(StatusCode::GATEWAY_TIMEOUT)
+            }
         }
     }
 }
