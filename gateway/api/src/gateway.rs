@@ -24,7 +24,7 @@ use std::{
     collections::BTreeMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -40,7 +40,8 @@ struct Inner {
     files: Files,
     desk: Desk,
     metrics: Metrics,
-    operations: Arc<Operations>,
+    /// All operations of Discord's API, read when one is asked for.
+    operations: OnceLock<Operations>,
     names: Names,
     traces: Traces,
     applications: RwLock<BTreeMap<u64, Arc<Application>>>,
@@ -73,7 +74,6 @@ impl Gateway {
     pub(crate) fn start(config: &Config, context: &Context) -> Result<Self, Error> {
         let metrics = Metrics::new(&context.metrics);
         let desk = Desk::new(config.invalid_limit, metrics.clone());
-        let operations = Arc::new(Operations::new());
         let timer = desk.clone().run(context.shutdown.clone());
         context.tasks.spawn("turns", timer);
         Ok(Self(Arc::new(Inner {
@@ -81,8 +81,8 @@ impl Gateway {
             files: Files::new(config.file_urls, config.file_timeout)?,
             desk,
             metrics,
-            names: Names::new(&operations),
-            operations,
+            names: Names::new(),
+            operations: OnceLock::new(),
             traces: context.traces.clone(),
             applications: RwLock::default(),
             configured: config.applications.len(),
@@ -168,8 +168,8 @@ impl Gateway {
     }
 
     /// All operations of Discord's API.
-    pub(crate) fn operations(&self) -> &Arc<Operations> {
-        &self.0.operations
+    pub(crate) fn operations(&self) -> &Operations {
+        self.0.operations.get_or_init(Operations::new)
     }
 
     /// Sends a request when it is its turn, and returns what Discord answered, whatever the status.

@@ -1,8 +1,8 @@
-//! Which of Discord's operations a request is, for the metrics.
+//! Which of Discord's operations a request is, for the metrics. The descriptors know too, but who sends requests as
+//! they are should not have to carry these in memory.
 
 use discord::route::Method;
-use rest::Operations;
-use std::{borrow::Cow, collections::HashMap};
+use std::collections::HashMap;
 
 /// What is none of them.
 const OTHER: &str = "other";
@@ -18,22 +18,26 @@ pub(crate) struct Names {
 struct Node {
     texts: HashMap<Box<str>, usize>,
     value: Option<usize>,
-    names: Vec<(&'static str, Box<str>)>,
+    names: Vec<(&'static str, &'static str)>,
 }
 
 impl Names {
-    /// The names of these operations.
-    pub(crate) fn new(operations: &Operations) -> Self {
+    /// The names of all operations of the contract.
+    pub(crate) fn new() -> Self {
         let mut names = Self {
             nodes: vec![Node::default()],
         };
-        for operation in operations.all() {
+        for line in wire::rest::OPERATIONS.lines() {
+            let mut words = line.split(' ');
+            let (Some(method), Some(path), Some(name)) = (words.next(), words.next(), words.next())
+            else {
+                continue;
+            };
             let mut at = 0;
-            for segment in operation.template().split('/').skip(1) {
+            for segment in path.split('/').skip(1) {
                 at = names.follow(at, segment);
             }
-            let name = (operation.method(), operation.name().into());
-            names.nodes[at].names.push(name);
+            names.nodes[at].names.push((method, name));
         }
         names
     }
@@ -54,18 +58,18 @@ impl Names {
     }
 
     /// The operation's name.
-    pub(crate) fn find(&self, method: Method, path: &str) -> Cow<'static, str> {
+    pub(crate) fn find(&self, method: Method, path: &str) -> &'static str {
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         let name = self.search(0, &segments, method.name());
-        name.map_or(Cow::Borrowed(OTHER), |name| Cow::Owned(name.to_owned()))
+        name.unwrap_or(OTHER)
     }
 
     /// Text before values, as `/messages/pins` is no message.
-    fn search(&self, at: usize, segments: &[&str], method: &str) -> Option<&str> {
+    fn search(&self, at: usize, segments: &[&str], method: &str) -> Option<&'static str> {
         let node = self.nodes.get(at)?;
         let Some((first, rest)) = segments.split_first() else {
             let mut names = node.names.iter();
-            return names.find(|(it, _)| *it == method).map(|(_, name)| &**name);
+            return names.find(|(it, _)| *it == method).map(|(_, name)| *name);
         };
         let text = node.texts.get(*first);
         text.and_then(|next| self.search(*next, rest, method))
@@ -82,7 +86,7 @@ mod tests {
     #[test]
     fn every_operation_is_found_by_its_path() {
         let operations = Operations::new();
-        let names = Names::new(&operations);
+        let names = Names::new();
         for operation in operations.all() {
             let path = operation.template();
             let path: Vec<&str> = path
@@ -96,7 +100,7 @@ mod tests {
 
     #[test]
     fn what_is_no_operation_has_one_name() {
-        let names = Names::new(&Operations::new());
+        let names = Names::new();
         for path in [
             "/",
             "/never/heard/of",

@@ -406,7 +406,7 @@ async fn a_refused_token_stops_the_application() {
 }
 
 #[tokio::test]
-async fn anothers_token_says_nothing_of_ours() {
+async fn the_token_of_somebody_else_says_nothing_of_ours() {
     let stage = Stage::new().await;
     stage
         .sim

@@ -8,21 +8,20 @@ use http::{
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
 use rest::{Body, Operations, Request};
-use std::sync::Arc;
 use transcode::Scratch;
 
 impl Errand {
     /// Carries out the operation of this name, with an encoded request message.
     pub(crate) async fn typed(&self, name: &str, message: &[u8]) -> Result<Response, Failure> {
-        let operations = Arc::clone(self.gateway.operations());
+        let operations = self.gateway.operations();
         let operation = operations
             .find(name)
             .ok_or_else(|| Failure::Unimplemented("rest", name.to_owned()))?;
-        let call = self.render(&operations, name, message).await?;
+        let call = self.render(operations, name, message).await?;
         let answer = self.send(call).await?;
         let status = answer.status.as_u16();
         let mut scratch = Scratch::default();
-        let body = operation.response(&operations, status, &answer.body, &mut scratch);
+        let body = operation.response(operations, status, &answer.body, &mut scratch);
         let body = body.map_err(|error| Failure::Odd(error.to_string()))?;
         Ok(Response {
             type_name: operation.response_name().to_owned(),
