@@ -79,6 +79,7 @@ const OWN: &[Key] = &[
     WAITING_SIZE,
     MAX_BODY,
     INVALID_LIMIT,
+    EGRESS,
     FILE_URLS,
     FILE_TIMEOUT,
 ];

@@ -169,8 +169,9 @@ impl Guard {
     /// Runs until the shutdown.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let mut level = None;
-        let mut quiet = 0_u32;
+        let mut quiet = 2;
         loop {
+            self.look(&mut level);
             if let Some((store, name)) = &self.store {
                 quiet += 1;
                 let (invalid, banned) = self.desk.address(|address, now| address.report(now));
@@ -180,7 +181,6 @@ impl Guard {
                     self.tell(store, name, invalid, banned).await;
                 }
             }
-            self.look(&mut level);
             select! {
                 biased;
                 () = shutdown.cancelled() => return,

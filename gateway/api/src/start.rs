@@ -25,17 +25,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     let store = Store::open(&config.store)?;
     let gateway = Gateway::start(&config, &context)?;
-    let guard = Guard {
-        desk: gateway.desk().clone(),
-        store: store
-            .is_shared()
-            .then(|| (store.clone(), config.egress.clone())),
-        metrics: gateway.metrics().clone(),
-        check: context.health.check("invalid requests"),
-    };
-    context
-        .tasks
-        .spawn("guard", guard.run(context.shutdown.clone()));
+    guard(&config, &context, &gateway, &store);
     if let Some(http) = &config.http {
         let listener = Listener::bind(http, &config, gateway.clone(), &context).await?;
         tracing::info!(http = %listener.address(), "requests are taken over HTTP");
@@ -86,6 +76,19 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     }
 }
 
+/// Counts invalid requests, with all replicas if there is a store.
+fn guard(config: &Config, context: &Context, gateway: &Gateway, store: &Store) {
+    let shared = || (store.clone(), config.egress.clone());
+    let guard = Guard {
+        desk: gateway.desk().clone(),
+        store: store.is_shared().then(shared),
+        metrics: gateway.metrics().clone(),
+        check: context.health.check("invalid requests"),
+    };
+    let shutdown = context.shutdown.clone();
+    context.tasks.spawn("guard", guard.run(shutdown));
+}
+
 /// What it takes to serve an application.
 struct Service {
     config: Config,
@@ -111,9 +114,7 @@ impl Service {
         if !self.gateway.serve(id, &application.token, settings, check) {
             return Err(Error::SameApplication { id });
         }
-        if self.store.is_shared() {
-            self.share(id, &application);
-        }
+        self.share(id, &application);
         let door = Door::open(&self.broker, self.gateway.clone(), id, self.config.waiting);
         drop(self.broker);
         tracing::info!(application_id = id, "requests of an application are taken");
@@ -121,8 +122,14 @@ impl Service {
         Ok(())
     }
 
-    /// Keeps the limits together with the other replicas.
+    /// Keeps the limits together with the other replicas, if there can be any.
     fn share(&self, id: u64, application: &Application) {
+        let metrics = self.gateway.metrics().of(id);
+        metrics.store_up(true);
+        metrics.replicas(1);
+        if !self.store.is_shared() {
+            return;
+        }
         self.gateway.desk().share(id, true);
         let token = application.token.expose_secret();
         let sharing = Sharing {
@@ -131,7 +138,7 @@ impl Service {
             desk: self.gateway.desk().clone(),
             store: self.store.application(id),
             member: member(token, self.config.request_timeout),
-            metrics: self.gateway.metrics().of(id),
+            metrics,
             check: self.context.health.check(format!("limits of {id}")),
             shutdown: self.context.shutdown.clone(),
         };

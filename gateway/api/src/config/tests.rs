@@ -50,6 +50,7 @@ fn every_key_is_read() {
             ("API_WAITING_SIZE", "4MiB"),
             ("API_MAX_BODY", "1MiB"),
             ("API_INVALID_LIMIT", "100"),
+            ("API_EGRESS", "nat-2.example"),
         ],
         Some(
             "api_global_limit = 60\n[[applications]]\ntoken = 'a'\napplication_id = 7\n\

@@ -2,7 +2,7 @@
 
 use super::{Desk, Seat, State};
 use discord::limit::{Address, Need, Reply, Report, Scheduler};
-use std::{mem, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
 impl Desk {
@@ -101,7 +101,8 @@ impl Seat {
     /// Rings, if there is more to tell than it was rung for.
     pub(super) fn call_out(&mut self, now: Duration) {
         let need = self.scheduler.need(now);
-        if need > mem::replace(&mut self.called, need.max(self.called)) {
+        if need > self.called {
+            self.called = need;
             self.news.notify_one();
         }
     }

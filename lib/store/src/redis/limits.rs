@@ -101,5 +101,5 @@ fn outcome(mut told: Vec<Value>) -> Result<Outcome, redis::ParsingError> {
 
 /// Rather a millisecond too long than too short.
 fn rounded_up(duration: Duration) -> u64 {
-    millis(duration + Duration::from_nanos(999_999))
+    millis(duration.saturating_add(Duration::from_nanos(999_999)))
 }
