@@ -66,6 +66,7 @@ async fn a_worker_without_a_token_calls_discord() -> Result<()> {
         filename: name.to_owned(),
         content_type: "image/png".to_owned(),
         data: b"\r\n--not an end\r\n".to_vec(),
+        ..File::default()
     };
     let mut with_files = stage.post("n1");
     with_files.files = vec![file("a.png"), file("b\"\r\n.png")];

@@ -1,5 +1,7 @@
 //! Lists, deletions, interactions and files by address, over RabbitMQ with the client for Rust.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use discord_gateway_client::{CallError, Requests};
 use futures_util::StreamExt as _;
