@@ -80,12 +80,12 @@ async fn each_kind_of_429_is_waited_out() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_that_wait_for_one_bucket_hold_up_nobody() -> Result<()> {
     let rabbit = Rabbit::shared();
-    let stage = Stage::over(rabbit, "api-exhausted", messages(1, 30_000)).await?;
+    let stage = Stage::over(rabbit, "api-exhausted", messages(1, 300_000)).await?;
     let service = stage.start().await?;
     let mut worker = Worker::connect(rabbit, "api-exhausted", &stage).await?;
     let post = stage.post("n").encode_to_vec();
     ensure!(worker.ask("api.Call", &post).await?.response()?.status == 200);
-    // Half a minute for each of those before it: that is the caller's to say.
+    // Five minutes for each of those before it: that is the caller's to say.
     let patient = || BasicProperties::default().with_expiration("3456000000".into());
     for number in 0..10_010 {
         let id = format!("waits {number}");

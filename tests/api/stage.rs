@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use futures_util::StreamExt as _;
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties, Consumer,
-    options::{BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions},
+    options::{BasicConsumeOptions, BasicPublishOptions},
     types::FieldTable,
 };
 use prost::Message as _;
@@ -158,9 +158,6 @@ impl Worker {
         let properties = ConnectionProperties::default();
         let connection = Connection::connect(&rabbit.url(), properties).await?;
         let channel = connection.create_channel().await?;
-        channel
-            .confirm_select(ConfirmSelectOptions::default())
-            .await?;
         let options = BasicConsumeOptions {
             no_ack: true,
             ..Default::default()

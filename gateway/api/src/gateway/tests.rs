@@ -359,19 +359,10 @@ async fn a_discord_that_hangs_costs_no_more_than_the_deadline() {
 #[tokio::test]
 async fn a_discord_that_is_away_was_sent_nothing() {
     let stage = Stage::new().await;
-    let Stage {
-        sim,
-        gateway,
-        application_id,
-        ..
-    } = &stage;
     let mut call = stage.post(&json!({"content": "x"}));
     call.deadline = Instant::now() + Duration::from_millis(800);
-    let id = *application_id;
-    let _ = sim;
-    let gateway = gateway.clone();
     stage.sim.stop().await;
-    let failure = gateway.call(id, call).await;
+    let failure = stage.gateway.call(stage.application_id, call).await;
     assert!(
         matches!(failure, Err(Failure::Unreachable(_))),
         "{failure:?}"
