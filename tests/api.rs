@@ -7,4 +7,5 @@ mod every;
 mod helpers;
 mod http;
 mod limits;
+mod share;
 mod stage;

@@ -15,7 +15,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("transcode", &["wire"]),
     ("rest", &["transcode", "wire"]),
     ("rabbitmq", &[]),
-    ("store", &["backoff", "boot"]),
+    ("store", &["backoff", "boot", "discord"]),
     ("broker", &["boot", "rabbitmq", "wire"]),
 ];
 

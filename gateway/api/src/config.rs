@@ -43,6 +43,11 @@ const INVALID_LIMIT: Key = Key::new(
     "How many answers with 401, 403 or 429 Discord allows this address in ten minutes.",
 )
 .with_default("10000");
+const EGRESS: Key = Key::new(
+    "API_EGRESS",
+    "What the address is called from which Discord is reached: replicas with the same one count invalid requests together.",
+)
+.with_default("default");
 const MAX_BODY: Key = Key::new(
     "API_MAX_BODY",
     "How large the body of one request may be, files included.",
@@ -74,6 +79,7 @@ const OWN: &[Key] = &[
     WAITING_SIZE,
     MAX_BODY,
     INVALID_LIMIT,
+    EGRESS,
     FILE_URLS,
     FILE_TIMEOUT,
 ];
@@ -107,6 +113,8 @@ pub struct Config {
     pub(crate) file_timeout: Duration,
     /// Invalid requests that are allowed in ten minutes.
     pub invalid_limit: u32,
+    /// The name of the address that they are counted for.
+    pub(crate) egress: String,
     /// How Discord's HTTP API is served, if it is.
     pub(crate) http: Option<listener::Config>,
     /// Where the state is that replicas share.
@@ -140,6 +148,7 @@ impl Config {
         let waiting_size = reader.in_range(&WAITING_SIZE, Size(1 << 20)..=Size(1 << 40));
         let max_body = reader.in_range(&MAX_BODY, Size(1 << 10)..=Size(1 << 30));
         let invalid_limit = reader.in_range(&INVALID_LIMIT, 10..=1_000_000);
+        let egress = read_egress(reader);
         let http = listener::Config::read(reader);
         let file_urls = reader.or_default::<Places>(&FILE_URLS);
         let file_timeout =
@@ -156,6 +165,7 @@ impl Config {
             waiting_size: waiting_size?.bytes(),
             max_body: max_body?.bytes(),
             invalid_limit: invalid_limit?,
+            egress: egress?,
             file_urls: file_urls?,
             file_timeout: file_timeout?,
             http,
@@ -173,6 +183,18 @@ impl Config {
             ..Settings::default()
         }
     }
+}
+
+/// The name becomes a part of keys in Redis.
+fn read_egress(reader: &mut Reader) -> Option<String> {
+    let name: String = reader.or_default(&EGRESS)?;
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "-_.:".contains(letter);
+    if (1..=100).contains(&name.len()) && name.chars().all(allowed) {
+        return Some(name);
+    }
+    let mistake = "expected 1 to 100 letters, digits and any of - _ . : only";
+    reader.mistake(&EGRESS, mistake.to_owned());
+    None
 }
 
 impl Application {

@@ -3,9 +3,13 @@
 //! Who comes when nothing is in the way goes on at once, without another task having to run. Who has to wait does so
 //! on a channel of his own, and keeps or gives up his place by holding or dropping it.
 
+mod share;
+
 use crate::metrics::{Metrics, OfApplication};
 use boot::CancellationToken;
-use discord::limit::{Address, Answer, Id, Refusal, Request, Scheduler, Settings, Step, Verdict};
+use discord::limit::{
+    Address, Answer, Id, Need, Refusal, Request, Scheduler, Settings, Step, Verdict,
+};
 use std::{
     collections::{BTreeMap, HashMap},
     future, mem,
@@ -48,6 +52,9 @@ struct Seat {
     waiting: HashMap<Id, oneshot::Sender<Result<(), Left>>>,
     /// When its scheduler wants to be asked again.
     wake: Option<Duration>,
+    /// There is something to tell the other replicas, and how soon that was said to be.
+    news: Arc<Notify>,
+    called: Need,
     metrics: OfApplication,
 }
 
@@ -103,6 +110,8 @@ impl Desk {
             scheduler: Scheduler::new(settings),
             waiting: HashMap::new(),
             wake: None,
+            news: Arc::default(),
+            called: Need::None,
             metrics: self.0.metrics.of(application_id),
         };
         self.0.lock().seats.insert(application_id, seat);
@@ -236,6 +245,7 @@ impl Seat {
                 Step::Refuse(id, refusal) => (id, Err(Left::Refused(refusal))),
                 Step::Wait(wake) => {
                     self.wake = wake;
+                    self.call_out(now);
                     self.show();
                     return of_own;
                 }

@@ -123,6 +123,23 @@ impl Gateway {
         true
     }
 
+    /// Some replica has heard that Discord refuses the application's token.
+    pub(crate) fn revoke(&self, application_id: u64) {
+        if let Ok(application) = self.0.application(application_id) {
+            application.revoke();
+        }
+    }
+
+    /// Where requests line up.
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.0.desk
+    }
+
+    /// What `/metrics` says.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
     /// The applications that are served.
     pub fn applications(&self) -> Vec<u64> {
         let applications = self.0.applications.read();

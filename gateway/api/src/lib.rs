@@ -14,6 +14,7 @@ mod metrics;
 mod operations;
 mod repeat;
 mod requests;
+mod sharing;
 mod start;
 
 pub use call::{Answer, Call, Token};

@@ -28,7 +28,10 @@ use std::{
     time::Duration,
 };
 
-use boot::Context;
+use boot::{
+    Context,
+    metrics::{Counter, Family},
+};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -66,6 +69,16 @@ pub(crate) struct Listener {
     front: Arc<Front>,
 }
 
+/// What is counted of those that Discord did not answer.
+pub(crate) fn errors(
+    metrics: &boot::Metrics,
+) -> Family<[(&'static str, &'static str); 1], Counter> {
+    metrics.counters(
+        "api_http_errors",
+        "Requests over HTTP that were not answered by Discord, by the code of what went wrong",
+    )
+}
+
 impl Listener {
     /// Opens the address.
     ///
@@ -96,10 +109,7 @@ impl Listener {
             version: version.map(str::to_owned),
             timeout: common.timeout,
             shutdown: context.shutdown.clone(),
-            errors: context.metrics.counters(
-                "api_http_errors",
-                "Requests over HTTP that were not answered by Discord, by the code of what went wrong",
-            ),
+            errors: errors(&context.metrics),
         };
         Ok(Self {
             socket,

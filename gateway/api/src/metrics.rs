@@ -4,7 +4,7 @@
 mod tests;
 
 use boot::metrics::{Buckets, Counter, Family, Gauge, Histogram};
-use discord::limit::Scope;
+use discord::limit::{Level, Scope};
 use std::{borrow::Cow, time::Duration};
 
 /// The label of an application.
@@ -27,6 +27,9 @@ pub(crate) struct Metrics {
     buckets: Family<ByApplication, Gauge>,
     revoked: Family<ByApplication, Gauge>,
     invalid: Gauge,
+    level: Gauge,
+    store_up: Family<ByApplication, Gauge>,
+    replicas: Family<ByApplication, Gauge>,
     /// Bytes of the bodies of requests in hand.
     pub(crate) bytes: Gauge,
 }
@@ -43,6 +46,8 @@ pub(crate) struct OfApplication {
     buckets: Gauge,
     revoked: Gauge,
     retries: Counter,
+    store_up: Gauge,
+    replicas: Gauge,
 }
 
 impl Metrics {
@@ -81,7 +86,19 @@ impl Metrics {
             ),
             invalid: metrics.gauge(
                 "api_invalid_requests",
-                "Answers with 401, 403 and 429 in the last ten minutes, when the last came",
+                "Answers with 401, 403 and 429 in the last ten minutes, of all replicas behind the same address",
+            ),
+            level: metrics.gauge(
+                "api_invalid_level",
+                "How near Discord's ban is: 0 quiet, 1 warned, 2 slowed, 3 stopped",
+            ),
+            store_up: metrics.gauges(
+                "api_store_up",
+                "Whether the store, by which replicas share limits, is there: 1 or 0",
+            ),
+            replicas: metrics.gauges(
+                "api_replicas",
+                "Replicas that share the application's limits, as far as is known",
             ),
             bytes: metrics.gauge("api_bytes", "Bytes of the bodies of requests in hand"),
         }
@@ -99,6 +116,8 @@ impl Metrics {
             buckets: self.buckets.get_or_create_owned(&label),
             revoked: self.revoked.get_or_create_owned(&label),
             retries: self.retries.get_or_create_owned(&label),
+            store_up: self.store_up.get_or_create_owned(&label),
+            replicas: self.replicas.get_or_create_owned(&label),
             all: self.clone(),
         }
     }
@@ -106,6 +125,16 @@ impl Metrics {
     /// So many invalid requests count at this moment.
     pub(crate) fn invalid(&self, invalid: u32) {
         self.invalid.set(invalid.into());
+    }
+
+    /// So near the ban is.
+    pub(crate) fn level(&self, level: Level) {
+        self.level.set(match level {
+            Level::Quiet => 0,
+            Level::Warned => 1,
+            Level::Slowed => 2,
+            Level::Stopped => 3,
+        });
     }
 }
 
@@ -155,6 +184,16 @@ impl OfApplication {
         self.waiting.set(number(waiting));
         self.in_flight.set(number(in_flight));
         self.buckets.set(number(buckets));
+    }
+
+    /// Whether the store is there.
+    pub(crate) fn store_up(&self, is_up: bool) {
+        self.store_up.set(is_up.into());
+    }
+
+    /// So many replicas share the limits.
+    pub(crate) fn replicas(&self, replicas: u32) {
+        self.replicas.set(replicas.into());
     }
 
     /// Discord has refused the token.

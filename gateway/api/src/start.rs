@@ -1,10 +1,17 @@
 //! From the configuration to applications that are served.
 
-use crate::{Config, Error, Gateway, config::Application, listener::Listener, requests::Door};
-use boot::{Backoff, Check, Context, chain};
+use crate::{
+    Config, Error, Gateway,
+    config::Application,
+    listener::Listener,
+    requests::Door,
+    sharing::{Guard, Sharing, member},
+};
+use boot::{Backoff, Check, Context, ExposeSecret as _, chain};
 use broker::Broker;
 use discord::Rest;
 use std::{panic, time::Duration};
+use store::Store;
 use tokio::{task::JoinSet, time};
 
 /// The waits between two tries of something that the start needs.
@@ -16,7 +23,9 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 ///
 /// What a person has to change: the token, the configuration.
 pub async fn run(config: Config, context: Context) -> Result<(), Error> {
+    let store = Store::open(&config.store)?;
     let gateway = Gateway::start(&config, &context)?;
+    guard(&config, &context, &gateway, &store);
     if let Some(http) = &config.http {
         let listener = Listener::bind(http, &config, gateway.clone(), &context).await?;
         tracing::info!(http = %listener.address(), "requests are taken over HTTP");
@@ -39,6 +48,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
         let service = Service {
             config: config.clone(),
             gateway: gateway.clone(),
+            store: store.clone(),
             broker: broker.clone(),
             context: context.clone(),
             check,
@@ -66,10 +76,24 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     }
 }
 
+/// Counts invalid requests, with all replicas if there is a store.
+fn guard(config: &Config, context: &Context, gateway: &Gateway, store: &Store) {
+    let shared = || (store.clone(), config.egress.clone());
+    let guard = Guard {
+        desk: gateway.desk().clone(),
+        store: store.is_shared().then(shared),
+        metrics: gateway.metrics().clone(),
+        check: context.health.check("invalid requests"),
+    };
+    let shutdown = context.shutdown.clone();
+    context.tasks.spawn("guard", guard.run(shutdown));
+}
+
 /// What it takes to serve an application.
 struct Service {
     config: Config,
     gateway: Gateway,
+    store: Store,
     broker: Broker,
     context: Context,
     /// Whether Discord knows the application.
@@ -90,11 +114,37 @@ impl Service {
         if !self.gateway.serve(id, &application.token, settings, check) {
             return Err(Error::SameApplication { id });
         }
+        self.share(id, &application);
         let door = Door::open(&self.broker, self.gateway.clone(), id, self.config.waiting);
         drop(self.broker);
         tracing::info!(application_id = id, "requests of an application are taken");
         door.run(shutdown.clone()).await;
         Ok(())
+    }
+
+    /// Keeps the limits together with the other replicas, if there can be any.
+    fn share(&self, id: u64, application: &Application) {
+        let metrics = self.gateway.metrics().of(id);
+        metrics.store_up(true);
+        metrics.replicas(1);
+        if !self.store.is_shared() {
+            return;
+        }
+        self.gateway.desk().share(id, true);
+        let token = application.token.expose_secret();
+        let sharing = Sharing {
+            application_id: id,
+            gateway: self.gateway.clone(),
+            desk: self.gateway.desk().clone(),
+            store: self.store.application(id),
+            member: member(token, self.config.request_timeout),
+            metrics,
+            check: self.context.health.check(format!("limits of {id}")),
+            shutdown: self.context.shutdown.clone(),
+        };
+        self.context
+            .tasks
+            .spawn(format!("limits of {id}"), sharing.run());
     }
 
     /// The application's id, from Discord if it is not configured.

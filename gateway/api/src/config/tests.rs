@@ -50,6 +50,7 @@ fn every_key_is_read() {
             ("API_WAITING_SIZE", "4MiB"),
             ("API_MAX_BODY", "1MiB"),
             ("API_INVALID_LIMIT", "100"),
+            ("API_EGRESS", "nat-2.example"),
         ],
         Some(
             "api_global_limit = 60\n[[applications]]\ntoken = 'a'\napplication_id = 7\n\
@@ -68,6 +69,7 @@ fn every_key_is_read() {
     assert_eq!((config.waiting, config.waiting_per_bucket), (40, 4));
     assert_eq!((config.waiting_size, config.max_body), (4 << 20, 1 << 20));
     assert_eq!(config.invalid_limit, 100);
+    assert_eq!(config.egress, "nat-2.example");
 }
 
 #[test]
@@ -79,6 +81,7 @@ fn all_mistakes_are_told_at_once_and_without_the_token() {
             ("API_WAITING", "0"),
             ("API_TIMEOUT", "soon"),
             ("API_MAX_BODY", "3"),
+            ("API_EGRESS", "a{b}"),
         ],
         None,
     )
@@ -89,6 +92,7 @@ fn all_mistakes_are_told_at_once_and_without_the_token() {
         "API_WAITING",
         "API_TIMEOUT",
         "API_MAX_BODY",
+        "API_EGRESS",
     ] {
         assert!(text.contains(key), "{key} is missing in {text}");
     }
