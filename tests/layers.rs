@@ -9,13 +9,13 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("backoff", &[]),
     ("boot", &["backoff"]),
-    ("discord", &[]),
+    ("discord", &["boot"]),
     // Of ours it uses nothing: else our mistakes would agree with themselves.
     ("sim", &[]),
     ("transcode", &["wire"]),
     ("rest", &["transcode", "wire"]),
     ("rabbitmq", &[]),
-    ("store", &["backoff", "boot"]),
+    ("store", &["backoff", "boot", "discord"]),
     ("broker", &["boot", "rabbitmq", "wire"]),
 ];
 

@@ -1,5 +1,6 @@
 //! What holds for the tree and for the system as a whole.
 
+mod api;
 mod broker;
 mod chaos;
 mod client;

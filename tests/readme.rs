@@ -1,18 +1,25 @@
-//! The README's configuration table is the one that the service reads.
+//! The READMEs' configuration tables are those that the services read.
 
 use std::{fmt::Write as _, fs, path::Path};
 
 use boot::Key;
 
 #[test]
-fn the_table_has_every_key() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = fs::read_to_string(path).expect("the README is there");
-    let table = table();
-    assert!(
-        readme.contains(&table),
-        "the table in README.md is to be:\n\n{table}"
-    );
+fn the_tables_have_every_key() {
+    for (readme, keys) in [
+        ("README.md", gateway_ws::KEYS),
+        ("gateway/api/README.md", gateway_api::KEYS),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("..")
+            .join(readme);
+        let text = fs::read_to_string(path).expect("the README is there");
+        let table = table(keys);
+        assert!(
+            text.contains(&table),
+            "the table in {readme} is to be:\n\n{table}"
+        );
+    }
 }
 
 #[test]
@@ -35,9 +42,9 @@ fn the_example_of_several_applications_is_valid() {
     }
 }
 
-fn table() -> String {
+fn table(keys: &[&[Key]]) -> String {
     let mut table = String::from("| key | default | |\n|---|---|---|\n");
-    for key in gateway_ws::KEYS.iter().chain(boot::KEYS).copied().flatten() {
+    for key in keys.iter().chain(boot::KEYS).copied().flatten() {
         let (name, default, help) = (names(key), default(key), key.help.trim_end_matches('.'));
         writeln!(table, "| {name} | {default} | {help} |").expect("a string takes all");
     }

@@ -179,6 +179,38 @@ async fn a_dropped_request_comes_again() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_has_looked_at_goes_back_as_new() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let service = Service::start(rabbit.url(), "handed-back", WINDOW);
+    let mut requests = listen(&service).await?;
+    let mut caller = Caller::connect(rabbit).await?;
+    for _ in 0..5 {
+        caller
+            .call("handed-back.requests", "ws.Send.42", METHOD, b"body")
+            .await?;
+    }
+    let (in_hand, given_up) = (requests.next().await, requests.next().await);
+    requests.close().await;
+    given_up.hand_back().await;
+    let mut requests = service.broker.requests("ws", 42);
+    for _ in 0..4 {
+        let request = requests.next().await;
+        ensure!(
+            !request.call.redelivered,
+            "it was not carried out by anybody"
+        );
+        request.reply("gateway.v1.Done", "done".into()).await?;
+        caller.reply().await?;
+    }
+    // What is in hand can still be answered.
+    in_hand.reply("gateway.v1.Done", "late".into()).await?;
+    ensure!(caller.reply().await?.data == b"late");
+    drop(requests);
+    service.stop().await?;
+    caller.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_request_is_refused_and_kept() -> Result<()> {
     let rabbit = Rabbit::shared();
     let service = Service::start(rabbit.url(), "refused", WINDOW);

@@ -30,10 +30,24 @@ pub fn programs() -> Result<PathBuf> {
     Ok(deps.unwrap_or(folder).to_owned())
 }
 
-/// The program `gateway-ws`. Cargo builds it for the tests of its own package, with the same
-/// dependencies as for these: so all tests are built, which there is nothing to do for when all run.
+/// The program `gateway-ws`.
 pub fn gateway_ws() -> Result<&'static Path> {
-    static PROGRAM: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let folder = built()?;
+    Ok(PROGRAM.get_or_init(|| folder.join("gateway-ws")))
+}
+
+/// The program `gateway-api`.
+pub fn gateway_api() -> Result<&'static Path> {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let folder = built()?;
+    Ok(PROGRAM.get_or_init(|| folder.join("gateway-api")))
+}
+
+/// Where the services are. Cargo builds them for the tests of their own packages, with the same
+/// dependencies as for these: so all tests are built, which there is nothing to do for when all run.
+fn built() -> Result<&'static Path> {
+    static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let build = || -> Result<PathBuf> {
         let folder = programs()?;
         let mut command = Command::new(env!("CARGO"));
@@ -42,11 +56,11 @@ pub fn gateway_ws() -> Result<&'static Path> {
             command.arg("--release");
         }
         command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
-        ensure!(command.status()?.success(), "gateway-ws cannot be built");
-        Ok(folder.join("gateway-ws"))
+        ensure!(command.status()?.success(), "the services cannot be built");
+        Ok(folder)
     };
-    let program = PROGRAM.get_or_init(|| build().map_err(|error| error.to_string()));
-    program
+    let folder = FOLDER.get_or_init(|| build().map_err(|error| error.to_string()));
+    folder
         .as_deref()
         .map_err(|error| anyhow::anyhow!("{error}"))
 }
@@ -158,19 +172,24 @@ impl Service {
 
     /// The base URL of its `/healthz`, `/readyz` and `/metrics`.
     pub async fn admin(&self) -> Result<String> {
-        self.until("the admin address", || Ok(self.admin_address().is_some()))
-            .await?;
-        Ok(format!(
-            "http://{}",
-            self.admin_address().context("it was there")?
-        ))
+        self.logged("admin=").await
     }
 
-    fn admin_address(&self) -> Option<String> {
-        let lines = self.log.all();
-        let line = lines.iter().find(|line| line.contains("admin="))?;
-        let address = line.split("admin=").nth(1)?;
-        Some(address.split_whitespace().next()?.to_owned())
+    /// The base URL of its HTTP listener.
+    pub async fn http(&self) -> Result<String> {
+        self.logged("http=").await
+    }
+
+    /// The URL of the address behind this word of its log.
+    async fn logged(&self, word: &str) -> Result<String> {
+        let address = || {
+            let lines = self.log.all();
+            let mut behind = lines.iter().filter_map(|line| line.split_once(word));
+            let address = behind.next()?.1.split_whitespace().next()?;
+            Some(format!("http://{address}"))
+        };
+        self.until(word, || Ok(address().is_some())).await?;
+        address().context("it was there")
     }
 
     /// Bytes of memory that it has resident.

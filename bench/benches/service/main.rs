@@ -10,18 +10,17 @@ mod latency;
 mod process;
 mod reference;
 mod sink;
-mod summary;
 mod turn;
 
 use std::{env, path::PathBuf};
 
 use anyhow::{Context as _, Result};
+use bench::summary::Summary;
 use sim::{Config, EmitRequest, Sim};
 
 use self::{
     process::{Process, Way},
     sink::Sink,
-    summary::Summary,
     turn::Turn,
 };
 
@@ -74,7 +73,7 @@ async fn main() -> Result<()> {
 /// Measures these parts, or all.
 async fn measure(place: &Place, parts: &[String]) -> Result<Summary> {
     let is_wanted = |part: &str| parts.is_empty() || parts.iter().any(|each| each == part);
-    let mut summary = Summary::default();
+    let mut summary = Summary::new("gateway-ws");
     if is_wanted("flood") {
         let ways = [Way::Ours, Way::Reference];
         let [ours, reference] = compare(place, "at full speed", &flood(), ways).await?;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -70,26 +70,12 @@ impl Process {
 
     /// The CPU time that each of its threads has used so far, user and system.
     pub(crate) fn threads(&self) -> Result<BTreeMap<String, Duration>> {
-        let mut threads = BTreeMap::new();
-        for thread in fs::read_dir(format!("/proc/{}/task", self.0.id()))? {
-            let thread = thread?;
-            // A thread may end at any time.
-            let Ok(text) = fs::read_to_string(thread.path().join("schedstat")) else {
-                continue;
-            };
-            let nanoseconds = text.split_whitespace().next().context("schedstat")?;
-            let used = Duration::from_nanos(nanoseconds.parse()?);
-            threads.insert(thread.file_name().to_string_lossy().into_owned(), used);
-        }
-        Ok(threads)
+        bench::process::threads(self.0.id())
     }
 
     /// Memory that it has resident, in megabytes.
     pub(crate) fn resident(&self) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        Ok(kilobytes.context("VmRSS")?.parse::<f64>()? * 1024.0 / 1e6)
+        bench::process::resident(self.0.id())
     }
 
     /// Ends it.

@@ -8,14 +8,9 @@ pub(crate) use application::Application;
 
 use boot::{Key, Reader, Size};
 use broker::Spool;
+use discord::config::{API_URL, ApiUrl, LIST};
 use std::{path::PathBuf, time::Duration};
-use values::ApiUrl;
 
-const API_URL: Key = Key::new(
-    "DISCORD_API_URL",
-    "Base of Discord's HTTP API, version included.",
-)
-.with_default("https://discord.com/api/v10");
 const SESSION_FILE: Key = Key::new(
     "WS_SESSION_FILE",
     "A file where sessions outlive the process; for one process without Redis.",
@@ -96,7 +91,7 @@ pub struct Config {
 impl Config {
     /// Reads the configuration; every mistake is noted in the reader.
     pub fn read(reader: &mut Reader) -> Option<Self> {
-        let applications = reader.each(application::LIST, Application::read);
+        let applications = reader.each(LIST, Application::read);
         let api_url = reader.or_default::<ApiUrl>(&API_URL);
         let file = reader.optional::<PathBuf>(&SESSION_FILE);
         let store = store::Config::read(reader, file);

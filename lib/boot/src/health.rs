@@ -20,6 +20,8 @@ pub struct Health {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     Down(String),
+    /// It works all the same.
+    Noted(String),
     Up,
 }
 
@@ -59,9 +61,11 @@ impl Health {
 
     pub(crate) fn report(&self) -> Report {
         let checks = self.lock();
-        let up = checks.values().all(|state| *state == State::Up);
+        let up = checks
+            .values()
+            .all(|state| !matches!(state, State::Down(_)));
         let shown = checks.iter().map(|(name, state)| match state {
-            State::Down(reason) => (name.clone(), reason.clone()),
+            State::Down(reason) | State::Noted(reason) => (name.clone(), reason.clone()),
             State::Up => (name.clone(), "up".to_owned()),
         });
         Report {
@@ -88,6 +92,13 @@ impl Health {
             State::Down(reason) => {
                 tracing::warn!(check = name.as_ref(), reason, "a health check is down")
             }
+            State::Noted(reason) => {
+                tracing::warn!(
+                    check = name.as_ref(),
+                    reason,
+                    "a health check is up, with a remark"
+                )
+            }
             State::Up => tracing::info!(check = name.as_ref(), "a health check is up"),
         }
         checks.insert(name.clone(), state);
@@ -102,6 +113,11 @@ impl Check {
     /// It works.
     pub fn up(&self) {
         self.health.set(&self.name, State::Up);
+    }
+
+    /// It works, and the operator should know something: a short sentence, without secrets.
+    pub fn note(&self, remark: impl Into<String>) {
+        self.health.set(&self.name, State::Noted(remark.into()));
     }
 
     /// It does not work, and why: a short sentence for the operator, without secrets.
@@ -130,6 +146,18 @@ mod tests {
         assert!(!report.ready);
         assert_eq!(report.checks["broker"], "connection refused");
         assert_eq!(report.checks["shards"], "up");
+    }
+
+    #[test]
+    fn a_remark_is_shown_and_stops_nobody() {
+        let health = Health::default();
+        let limits = health.check("limits");
+        limits.note("the store is away: each replica keeps to its part");
+        let report = health.report();
+        assert!(report.ready);
+        assert!(report.checks["limits"].contains("its part"));
+        limits.down("worse");
+        assert!(!health.is_ready());
     }
 
     #[test]

@@ -83,23 +83,84 @@ impl Traces {
         }
         // All zeros would be no id.
         let trace_id = u128::from(fastrand::u64(1..)) << 64 | u128::from(low);
-        let span = otlp::Span {
-            trace_id: trace_id.to_be_bytes().to_vec(),
-            span_id: fastrand::u64(1..).to_be_bytes().to_vec(),
-            flags: SAMPLED,
-            name: name(),
-            kind: SpanKind::Producer.into(),
-            start_time_unix_nano: nanoseconds(since),
-            ..otlp::Span::default()
+        Some(Span::new(
+            sampler,
+            SpanKind::Producer,
+            since,
+            name(),
+            |span| {
+                span.trace_id = trace_id.to_be_bytes().to_vec();
+            },
+        ))
+    }
+
+    /// Begins a step of the trace that a caller's header `traceparent` names, if that is recorded. Without one, or
+    /// with one that is none, it is a step of a new trace.
+    #[must_use]
+    pub fn follow(
+        &self,
+        traceparent: Option<&str>,
+        since: SystemTime,
+        name: impl FnOnce() -> String,
+    ) -> Option<Span> {
+        let Some((trace_id, parent, flags)) = traceparent.and_then(context) else {
+            return self.begin(since, name);
         };
-        Some(Span(Arc::new(Recording {
-            span: Mutex::new(span),
-            sampler: Arc::clone(sampler),
-        })))
+        let sampler = self.0.as_ref().filter(|_| flags & SAMPLED != 0)?;
+        Some(Span::new(
+            sampler,
+            SpanKind::Client,
+            since,
+            name(),
+            |span| {
+                span.trace_id = trace_id.to_be_bytes().to_vec();
+                span.parent_span_id = parent.to_be_bytes().to_vec();
+            },
+        ))
     }
 }
 
+/// The ids and flags of a header `traceparent`.
+///
+/// See [Trace Context](https://www.w3.org/TR/trace-context/#traceparent-header).
+fn context(traceparent: &str) -> Option<(u128, u64, u32)> {
+    let mut parts = traceparent.trim().splitn(5, '-');
+    let mut part = |length| {
+        let part = parts.next()?;
+        let is_hex = part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (is_hex && part.len() == length).then_some(part)
+    };
+    let version = part(2)?;
+    let trace_id = u128::from_str_radix(part(32)?, 16).ok()?;
+    let parent = u64::from_str_radix(part(16)?, 16).ok()?;
+    let flags = u32::from_str_radix(part(2)?, 16).ok()?;
+    // The version that is forbidden, and ids that are none.
+    (version != "ff" && trace_id != 0 && parent != 0).then_some((trace_id, parent, flags))
+}
+
 impl Span {
+    fn new(
+        sampler: &Arc<Sampler>,
+        kind: SpanKind,
+        since: SystemTime,
+        name: String,
+        place: impl FnOnce(&mut otlp::Span),
+    ) -> Self {
+        let mut span = otlp::Span {
+            span_id: fastrand::u64(1..).to_be_bytes().to_vec(),
+            flags: SAMPLED,
+            name,
+            kind: kind.into(),
+            start_time_unix_nano: nanoseconds(since),
+            ..otlp::Span::default()
+        };
+        place(&mut span);
+        Self(Arc::new(Recording {
+            span: Mutex::new(span),
+            sampler: Arc::clone(sampler),
+        }))
+    }
+
     /// The context in the form of a header: `traceparent` of W3C Trace Context.
     #[must_use]
     pub fn traceparent(&self) -> String {

@@ -15,7 +15,7 @@ mod topology;
 
 use std::{mem::Discriminant, sync::Arc, time::Duration};
 
-use boot::{Backoff, CancellationToken, Check, Context};
+use boot::{Backoff, CancellationToken, Check, Context, metrics::Counter};
 use rabbitmq::{Channels, Down, Place};
 use tokio::{
     select,
@@ -51,6 +51,7 @@ pub(crate) fn start(
     let links = Links {
         current: receiver,
         names: names.clone(),
+        unclaimed: metrics.unclaimed.clone(),
     };
     let check = context.health.check("broker");
     let shutdown = context.shutdown.clone();
@@ -81,6 +82,8 @@ pub(crate) fn start(
 pub(crate) struct Links {
     current: watch::Receiver<Option<Channels>>,
     names: Names,
+    /// Replies that nobody was there to take.
+    unclaimed: Counter,
 }
 
 /// What outlives the single connection.

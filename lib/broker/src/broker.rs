@@ -16,6 +16,10 @@ use crate::{
     stdio::{self, Stdio},
 };
 
+/// How many requests a service has in hand at once, unless it says otherwise. Some wait long, for Discord's limits or
+/// its answers; they must not keep the urgent ones in the queue.
+const AT_ONCE: u16 = 256;
+
 /// The way out of a service, and in; cheap to clone.
 ///
 /// # Stopping
@@ -90,19 +94,30 @@ impl Broker {
     /// Over stdio there is one stdin: the first consumer reads it, and others get nothing.
     #[must_use]
     pub fn requests(&self, service: &str, application_id: u64) -> Requests {
+        self.requests_of(&[service], application_id, AT_ONCE)
+    }
+
+    /// The same for several services that are carried out by one, with so many requests in hand at once; their queue
+    /// has the name of the first.
+    #[must_use]
+    pub fn requests_of(&self, services: &[&str], application_id: u64, at_once: u16) -> Requests {
         let source = match &self.transport {
             Transport::Amqp(links) => {
                 let check = self
                     .health
                     .check(format!("requests of application {application_id}"));
+                let service = services.first().copied().unwrap_or_default();
                 let queue = format!("{}.requests.{service}.{application_id}", self.prefix);
                 let bindings = Bindings::new();
-                bindings.bind(format!("{service}.*.{application_id}.#"));
+                for service in services {
+                    bindings.bind(format!("{service}.*.{application_id}.#"));
+                }
                 let queue = amqp::Source::Shared(queue);
-                let consumer = Consumer::new(links.clone(), check, queue, bindings.watch());
+                let consumer =
+                    Consumer::new(links.clone(), check, queue, at_once, bindings.watch());
                 Source::Amqp(Box::new(consumer))
             }
-            Transport::Stdio(stdio) => match stdio.input(service, application_id) {
+            Transport::Stdio(stdio) => match stdio.input(services, application_id) {
                 Some(input) => Source::Stdio(input),
                 None => Source::Nothing,
             },
@@ -124,7 +139,8 @@ impl Broker {
                 let prefix = &self.prefix;
                 let stem = format!("{prefix}.requests.{service}.{application_id}.{replica}");
                 let queue = amqp::Source::Owned(stem);
-                let consumer = Consumer::new(links.clone(), check, queue, bindings.watch());
+                let consumer =
+                    Consumer::new(links.clone(), check, queue, AT_ONCE, bindings.watch());
                 Source::Amqp(Box::new(consumer))
             }
             Transport::Stdio(_) => Source::Nothing,

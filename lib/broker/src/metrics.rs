@@ -19,6 +19,8 @@ pub(crate) struct Metrics {
     pub(crate) nacked: Counter,
     /// Messages that were replaced by a notice because the broker can never take them.
     pub(crate) oversized: Counter,
+    /// Replies to requests that nobody was there to take.
+    pub(crate) unclaimed: Counter,
     /// Connections after the first.
     pub(crate) reconnects: Counter,
     /// Whether there is a working connection.
@@ -53,6 +55,10 @@ impl Metrics {
             oversized: metrics.counter(
                 "broker_oversized",
                 "Messages larger than the broker allows, replaced by a dead-letter notice",
+            ),
+            unclaimed: metrics.counter(
+                "broker_replies_unclaimed",
+                "Replies to requests that nobody was there to take",
             ),
             reconnects: metrics.counter(
                 "broker_reconnects",

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use prost::Message as _;
 use wire::gateway::v1::Error as Failure;
 
@@ -71,7 +72,31 @@ impl Requests {
             }
         }
     }
+
+    /// Takes no more requests. Those that the broker has handed over already, and nobody has looked at, go back to
+    /// their queue as new ones, and not as what may have been carried out before.
+    pub async fn close(mut self) {
+        let Source::Amqp(consumer) = &mut self.source else {
+            return;
+        };
+        let mut left = Vec::new();
+        for (call, delivery) in consumer.close().await {
+            // What is no request may come again: the next one refuses it.
+            let Ok(call) = call else { continue };
+            left.push(Request {
+                call,
+                answer: Answer::Amqp(Box::new(delivery)),
+                _user: User::new(self.user.queue()),
+            });
+        }
+        let back = stream::iter(left).map(Request::hand_back);
+        // They start in their order.
+        back.buffered(BACK).collect::<()>().await;
+    }
 }
+
+/// How many requests are handed back at once.
+const BACK: usize = 64;
 
 /// Answers what is no request, and keeps it where somebody can look at it.
 async fn refuse(request: Request, reason: String) {
@@ -101,6 +126,10 @@ pub struct Call {
     pub priority: u8,
     /// Whether it may have been delivered before, perhaps to a process that then died.
     pub redelivered: bool,
+    /// What the caller calls itself.
+    pub app_id: Option<String>,
+    /// The caller's step of a trace, as W3C Trace Context has it.
+    pub traceparent: Option<String>,
 }
 
 /// A request that waits for its answer.
@@ -169,6 +198,17 @@ impl Request {
         Ok(Forwarded::Taken)
     }
 
+    /// Puts the request back into its queue as a new one: it was looked at, and nothing was done.
+    pub async fn hand_back(self) {
+        let key = self.call.routing_key.clone();
+        // What did not get through comes again by itself, and may then look as if it had been carried out.
+        match self.forward(&key).await {
+            Ok(Forwarded::Taken) => {}
+            Ok(Forwarded::Nobody(_)) => tracing::debug!("a request has no queue any more"),
+            Err(error) => tracing::debug!(%error, "a request was not handed back"),
+        }
+    }
+
     /// Answers with the method's response message, encoded, and settles the request.
     ///
     /// # Errors
@@ -190,11 +230,12 @@ impl Request {
         self.settle(failed(failure)).await
     }
 
-    /// Sends one of several answers to a streaming method.
+    /// Sends one of several answers to a streaming method; whether anybody was there to take it, as far as that
+    /// shows: over RabbitMQ's direct reply-to it does not.
     ///
     /// # Errors
     /// The answer did not get through.
-    pub async fn part(&mut self, type_name: &str, body: Bytes) -> Result<(), Error> {
+    pub async fn part(&mut self, type_name: &str, body: Bytes) -> Result<bool, Error> {
         self.send(&Reply {
             type_name: type_name.to_owned(),
             body,
@@ -228,20 +269,17 @@ impl Request {
             message: reason.to_owned(),
             ..Failure::default()
         };
-        match &mut self.answer {
-            Answer::Amqp(delivery) => {
-                delivery.send_if_possible(&failed(&failure)).await?;
-                delivery.bury(reason).await?;
-            }
-            Answer::Stdio(answer) => answer.send(&failed(&failure)).await?,
+        self.send(&failed(&failure)).await?;
+        if let Answer::Amqp(delivery) = &mut self.answer {
+            delivery.bury(reason).await?;
         }
         self.done().await
     }
 
-    async fn send(&mut self, reply: &Reply) -> Result<(), Error> {
+    async fn send(&mut self, reply: &Reply) -> Result<bool, Error> {
         match &mut self.answer {
             Answer::Amqp(delivery) => delivery.send_if_possible(reply).await,
-            Answer::Stdio(answer) => answer.send(reply).await,
+            Answer::Stdio(answer) => answer.send(reply).await.map(|()| true),
         }
     }
 

@@ -57,7 +57,7 @@ pub(crate) fn start(
 impl Stdio {
     /// The requests that come by stdin, for the first who asks for them: two readers would get half of
     /// each line.
-    pub(crate) fn input(&self, service: &str, application_id: u64) -> Option<Input> {
+    pub(crate) fn input(&self, services: &[&str], application_id: u64) -> Option<Input> {
         if self.is_read.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 application_id,
@@ -67,6 +67,6 @@ impl Stdio {
         }
         let replies = self.replies.clone();
         let stdin = tokio::io::stdin();
-        Some(Input::new(stdin, service, application_id, replies))
+        Some(Input::new(stdin, services, application_id, replies))
     }
 }

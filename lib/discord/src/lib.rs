@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod close;
+pub mod config;
 pub mod error;
 pub mod limit;
 pub mod opcode;

@@ -8,13 +8,18 @@ mod answer;
 mod bucket;
 mod caller;
 mod gone;
+mod grants;
 mod hold;
 mod lane;
+mod ledger;
 mod scheduler;
+mod share;
 mod window;
 
 pub use address::{Address, Level};
 pub use answer::{Answer, Quota, Scope};
 pub use bucket::Bucket;
+pub use ledger::Ledger;
 pub use scheduler::{Id, Refusal, Request, Scheduler, Settings, Step, Verdict};
+pub use share::{Learned, Line, Member, Need, Outcome, Reply, Report, Shape, fingerprint};
 pub use window::Window;

@@ -5,6 +5,9 @@ use transcode::{ParseError, RenderError};
 /// Why a message did not become a request. Each names the field; nothing repeats its value.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum RequestError {
+    /// A file has two contents.
+    #[error("`{0}` has both `data` and `url`: its content is one or the other")]
+    File(String),
     /// A header cannot have the value.
     #[error(
         "`{0}`: a header cannot have line breaks, other control characters or letters beyond ASCII"

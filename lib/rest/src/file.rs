@@ -17,6 +17,8 @@ pub struct Part {
     pub content_type: String,
     /// The content.
     pub data: Vec<u8>,
+    /// In place of the content: where it is to be read from. Empty: nowhere.
+    pub url: String,
 }
 
 impl std::fmt::Debug for Part {
@@ -82,14 +84,19 @@ fn part(field: &Field, place: usize, data: &[u8]) -> Result<Part, RequestError> 
             .unwrap_or_default()
     };
     let data = file.get_field_by_name("data");
-    Ok(Part {
+    let part = Part {
         name: field.part.replace("[n]", &format!("[{place}]")),
         filename: text("filename"),
         content_type: text("content_type"),
         data: data
             .and_then(|it| it.as_bytes().map(|it| it.to_vec()))
             .unwrap_or_default(),
-    })
+        url: text("url"),
+    };
+    if !part.data.is_empty() && !part.url.is_empty() {
+        return Err(RequestError::File(part.name));
+    }
+    Ok(part)
 }
 
 /// The number and wire type of the next field, and what follows its tag.

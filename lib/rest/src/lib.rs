@@ -5,7 +5,7 @@ mod file;
 mod member;
 mod operation;
 mod operations;
-mod percent;
+pub mod percent;
 mod request;
 mod response;
 

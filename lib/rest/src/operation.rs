@@ -20,6 +20,7 @@ pub struct Operation {
     pub(crate) is_form: bool,
     pub(crate) request: Shape,
     pub(crate) response: Shape,
+    response_name: String,
     pub(crate) answer: Option<Answer>,
     /// The fields that hold the body of one status.
     pub(crate) statuses: Vec<(u32, Answer)>,
@@ -84,6 +85,7 @@ impl Operation {
             is_form: option(&method.options(), "discord.v1.form").is_some(),
             request: schema.shape(request.full_name())?,
             response: schema.shape(response.full_name())?,
+            response_name: response.full_name().to_owned(),
             answer: None,
             statuses: Vec::new(),
             path: segments(&path),
@@ -107,6 +109,11 @@ impl Operation {
     /// The HTTP method.
     pub fn method(&self) -> &'static str {
         self.method
+    }
+
+    /// Full name of the response message, for example `discord.v1.CreateMessageResponse`.
+    pub fn response_name(&self) -> &str {
+        &self.response_name
     }
 
     /// The path with the names of fields in braces: what a route is known by.

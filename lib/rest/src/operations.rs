@@ -28,6 +28,11 @@ impl Operations {
         Self { schema, by_name }
     }
 
+    /// All messages of the contract, those of the operations included.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
     /// The operation of this name, for example `CreateMessage`.
     pub fn find(&self, name: &str) -> Option<&Operation> {
         self.by_name.get(name)

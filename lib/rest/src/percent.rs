@@ -1,9 +1,10 @@
-//! Percent-encoding, as paths and one header want it.
+//! Percent-encoding, as paths, queries and one header want it.
 
 use std::fmt::Write as _;
 
 /// `text` with everything encoded but letters, digits and `-._~`.
-pub(crate) fn encode(text: &str) -> String {
+#[must_use]
+pub fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::{
     net::TcpListener,
     task::JoinSet,
@@ -141,6 +141,25 @@ impl Sim {
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.world.rest().tally.requests(0)
+    }
+
+    /// Puts a message into a channel, as old as its id says.
+    pub fn put_message(&self, channel_id: u64, id: u64) {
+        let message = json!({
+            "id": id.to_string(), "channel_id": channel_id.to_string(), "type": 0,
+            "content": "put", "author": guilds::user_object(1), "attachments": [], "embeds": [],
+        });
+        self.world
+            .rest()
+            .things
+            .put_message(channel_id, id, message);
+    }
+
+    /// Ids of the messages that a channel has, the oldest first.
+    #[must_use]
+    pub fn message_ids(&self, channel_id: u64) -> Vec<u64> {
+        let rest = self.world.rest();
+        rest.things.messages(channel_id).map(|(id, _)| id).collect()
     }
 
     /// Ids of a guild's channels.

@@ -285,6 +285,45 @@ async fn bans_members_and_direct_messages_are_kept() {
 }
 
 #[tokio::test]
+async fn audit_logs_reactions_and_old_messages_are_there_from_the_start() {
+    let caller = Caller::new().await;
+    let patch = json!({"rest": {"audit_log_entries": 7, "reactors": 4, "limits": []}});
+    let patch = patch.as_object().unwrap();
+    caller.sim.change_settings(patch).unwrap();
+    let guild = caller.sim.guild_ids()[0];
+    let logs = format!("guilds/{guild}/audit-logs");
+    let entries = async |query: &str| -> Vec<String> {
+        let path = format!("{logs}?{query}");
+        let (_, log) = caller.call("GET", &path, &Value::Null).await;
+        let entries = log["audit_log_entries"].as_array().unwrap();
+        let id = |entry: &Value| entry["id"].as_str().unwrap().to_owned();
+        entries.iter().map(id).collect()
+    };
+    let all = entries("").await;
+    assert!(all.len() == 7 && all.is_sorted_by(|a, b| a > b), "{all:?}");
+    assert_eq!(
+        entries(&format!("before={}&limit=2", all[1])).await,
+        all[2..4]
+    );
+    let newer = entries(&format!("after={}&limit=2", all[6])).await;
+    assert_eq!(newer, [all[5].clone(), all[4].clone()]);
+    assert_eq!(entries("action_type=20").await.len(), 2);
+
+    let channel = caller.sim.channel_ids(guild)[0];
+    caller.sim.put_message(channel, 5);
+    let path = format!("channels/{channel}/messages/5/reactions/%F0%9F%94%A5");
+    let (_, users) = caller
+        .call("GET", &format!("{path}?limit=3"), &Value::Null)
+        .await;
+    let last = users[2]["id"].as_str().unwrap();
+    let (_, rest) = caller
+        .call("GET", &format!("{path}?after={last}"), &Value::Null)
+        .await;
+    assert_eq!(rest.as_array().unwrap().len(), 1);
+    assert_eq!(caller.sim.message_ids(channel), [5]);
+}
+
+#[tokio::test]
 async fn webhooks_and_interactions_need_no_token() {
     let caller = Caller::new().await;
     let agent = format!("user-agent: {AGENT}\r\ncontent-type: application/json\r\n");

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use discord::limit::{Member, Reply, Report};
 
 use crate::{
     Acquired, Config, Error, Fleet, Held, Limit, Permit, Place, Plan, Replica, Session, Shard,
@@ -45,6 +46,23 @@ impl Store {
         Application {
             id,
             kind: self.kind.clone(),
+        }
+    }
+
+    /// Counts so many more invalid requests of an egress address, and for how long Discord has banned it; how many there were
+    /// in the last ten minutes, and for how long it is banned, as far as anybody knows.
+    ///
+    /// # Errors
+    /// When the store is away or holds something that is not ours.
+    pub async fn address(
+        &self,
+        name: &str,
+        invalid: u32,
+        banned: Duration,
+    ) -> Result<(u32, Duration), Error> {
+        match &self.kind {
+            Kind::Memory(memory) => Ok(memory.address(name, invalid, banned)),
+            Kind::Redis(redis) => redis.address(name, invalid, banned).await,
         }
     }
 
@@ -218,6 +236,17 @@ impl Application {
         match &self.kind {
             Kind::Memory(memory) => Ok(memory.tails(self.id, count)),
             Kind::Redis(redis) => redis.tails(self.id, count).await,
+        }
+    }
+
+    /// Reports what one replica of `gateway-api` has done within Discord's limits, and takes the permits that it asks for.
+    ///
+    /// # Errors
+    /// When the store is away or holds something that is not ours.
+    pub async fn limits(&self, member: &Member, report: &Report) -> Result<Reply, Error> {
+        match &self.kind {
+            Kind::Memory(memory) => Ok(memory.limits(self.id, member, report)),
+            Kind::Redis(redis) => redis.limits(self.id, member, report).await,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod file;
 mod ledger;
+mod limits;
 mod state;
 
 use std::{
@@ -18,12 +19,15 @@ use crate::{
     Acquired, Error, Fleet, Held, Limit, Pace, Permit, Plan, Replica, Session, Shard, Written,
     millis,
 };
+use limits::Limits;
 use state::State;
 
 /// The states of all applications.
 #[derive(Debug)]
 pub(crate) struct Memory {
     states: Mutex<States>,
+    /// Discord's limits: nothing of them outlives the process.
+    limits: Mutex<Limits>,
     clock: Clock,
     pace: Pace,
     file: Option<File>,
@@ -56,6 +60,7 @@ impl Memory {
                 by_application,
                 changes: 0,
             }),
+            limits: Mutex::default(),
             clock,
             pace,
             file: path.map(|path| File {

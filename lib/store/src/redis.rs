@@ -1,5 +1,6 @@
 //! State in Redis or Valkey, for any number of replicas.
 
+mod limits;
 mod link;
 mod read;
 mod script;

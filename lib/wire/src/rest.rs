@@ -10,6 +10,9 @@ use prost_reflect::{DescriptorPool, ServiceDescriptor};
 /// `FileDescriptorSet`.
 pub const DESCRIPTORS: &[u8] = include_bytes!("gen/rest.bin");
 
+/// Method, path and name of every operation, one a line: for who wants no more of them than their names.
+pub const OPERATIONS: &str = include_str!("gen/operations.txt");
+
 /// The whole contract's descriptors, options included. They are parsed once.
 pub fn descriptors() -> &'static DescriptorPool {
     static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {

@@ -60,7 +60,9 @@ fn generate(proto: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
     let descriptors = compile(&contract(proto)?, proto, false)?.encode_file_descriptor_set();
     let rest = compile(&[proto.join(REST)], proto, false)?.encode_file_descriptor_set();
     let known = DescriptorPool::decode(&*descriptors)?;
-    let rest = without(&DescriptorPool::decode(&*rest)?, &known)?;
+    let all = DescriptorPool::decode(&*rest)?;
+    let rest = without(&all, &known)?;
+    fs::write(out.join("operations.txt"), operations(&all)?)?;
     fs::write(out.join("descriptors.bin"), descriptors)?;
     fs::write(out.join("rest.bin"), rest)?;
     Ok(())
@@ -94,6 +96,34 @@ fn without(all: &DescriptorPool, known: &DescriptorPool) -> Result<Vec<u8>, pros
         set.extend(file);
     }
     Ok(set)
+}
+
+/// Method, path and name of each operation of the service `rest`, one a line.
+fn operations(all: &DescriptorPool) -> Result<String, Box<dyn Error>> {
+    let service = all
+        .get_service_by_name("discord.v1.Rest")
+        .ok_or("no service")?;
+    let http = all
+        .get_extension_by_name("google.api.http")
+        .ok_or("no option")?;
+    let mut lines = String::new();
+    for method in service.methods() {
+        let options = method.options();
+        let rule = options.get_extension(&http);
+        let rule = rule.as_message().ok_or("no rule")?;
+        for verb in ["delete", "get", "patch", "post", "put"] {
+            let path = rule.get_field_by_name(verb);
+            let path = path
+                .as_ref()
+                .and_then(|path| path.as_str())
+                .unwrap_or_default();
+            if !path.is_empty() {
+                let (verb, name) = (verb.to_ascii_uppercase(), method.name());
+                lines += &format!("{verb} {path} {name}\n");
+            }
+        }
+    }
+    Ok(lines)
 }
 
 /// The paths of the fields that hold one of the [`LARGE`] objects.

@@ -2,27 +2,17 @@
 
 use super::{
     presence::Presence,
-    values::{EventName, Id, Payload, ShardCount, ShardRange, Token},
+    values::{EventName, Payload, ShardCount, ShardRange},
 };
 use crate::intents;
 use boot::{Key, Reader, SecretString};
 use broker::{Batch, EventBatch};
+use discord::config::{APPLICATION_ID, Id, LIST, TOKEN, Token};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-/// The array of tables in which several applications stand.
-pub(super) const LIST: &str = "applications";
-
-const TOKEN: Key = Key::new("DISCORD_TOKEN", "The bot's token.")
-    .secret()
-    .unique_in_each(LIST, "token");
-const ID: Key = Key::new(
-    "DISCORD_APPLICATION_ID",
-    "The application's id. Asked from Discord when it is not set.",
-)
-.unique_in_each(LIST, "application_id");
 const INTENTS: Key = Key::new(
     "DISCORD_INTENTS",
     "The gateway intents: names separated by commas, or the number of the bitfield.",
@@ -67,7 +57,7 @@ const EVENT_BATCH: Key = Key::new(
 /// The keys of an application.
 pub(super) const KEYS: &[Key] = &[
     TOKEN,
-    ID,
+    APPLICATION_ID,
     INTENTS,
     EVENTS,
     SHARD_COUNT,
@@ -104,7 +94,7 @@ impl Application {
     /// Reads [`KEYS`]; mistakes stay with the reader.
     pub(super) fn read(reader: &mut Reader) -> Option<Self> {
         let token = reader.required::<Token>(&TOKEN);
-        let id = reader.optional::<Id>(&ID);
+        let id = reader.optional::<Id>(&APPLICATION_ID);
         let intents = reader.required::<intents::Bits>(&INTENTS);
         let events = reader.optional::<Vec<EventName>>(&EVENTS);
         let shard_count = reader.or_default::<ShardCount>(&SHARD_COUNT);

@@ -1,62 +1,7 @@
 //! What the values of keys have to be.
 
-use boot::{Parse, SecretString, config::Invalid};
-use http::Uri;
+use boot::{Parse, config::Invalid};
 use std::{collections::BTreeSet, sync::Arc};
-
-/// A bot token.
-pub(super) struct Token(pub(super) SecretString);
-
-impl Parse for Token {
-    fn expected() -> String {
-        "a bot token: one word of letters, digits, dots, dashes and underscores, without \"Bot \" \
-         in front"
-            .to_owned()
-    }
-
-    fn parse(text: &str) -> Result<Self, Invalid> {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        if text.bytes().all(fits) {
-            Ok(Self(text.into()))
-        } else {
-            Err(Invalid::new())
-        }
-    }
-}
-
-/// The id of an application.
-pub(super) struct Id(pub(super) u64);
-
-impl Parse for Id {
-    fn expected() -> String {
-        "an application's id, for example 1234567890123456789".to_owned()
-    }
-
-    fn parse(text: &str) -> Result<Self, Invalid> {
-        // One way to write it, so that two that are the same look the same.
-        match text.parse() {
-            Ok(id) if !text.starts_with(['0', '+']) => Ok(Self(id)),
-            _ => Err(Invalid::new()),
-        }
-    }
-}
-
-/// The base of an HTTP API.
-pub(super) struct ApiUrl(pub(super) String);
-
-impl Parse for ApiUrl {
-    fn expected() -> String {
-        "an http or https URL, for example https://discord.com/api/v10".to_owned()
-    }
-
-    fn parse(text: &str) -> Result<Self, Invalid> {
-        let uri: Uri = text.parse().map_err(|_| Invalid::new())?;
-        match (uri.scheme_str(), uri.host()) {
-            (Some("http" | "https"), Some(host)) if !host.is_empty() => Ok(Self(text.to_owned())),
-            _ => Err(Invalid::new()),
-        }
-    }
-}
 
 /// The name of an event, as Discord writes it.
 pub(super) struct EventName(String);

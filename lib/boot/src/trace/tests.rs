@@ -61,6 +61,33 @@ fn the_ratio_decides_by_the_id_of_the_trace() {
 }
 
 #[test]
+fn a_step_joins_the_callers_trace_if_that_is_recorded() {
+    let (tx, mut rx) = mpsc::channel(4);
+    let traces = Traces::new(0.0, tx, Counter::default());
+    let follow = |text: &str| {
+        let name = || "GET x".to_owned();
+        traces.follow(Some(text), SystemTime::now(), name).is_some()
+    };
+    assert!(follow(
+        "00-000000000000000000000000000000ab-00000000000000cd-01"
+    ));
+    let span = rx.try_recv().unwrap();
+    assert_eq!(span.trace_id, 0xab_u128.to_be_bytes());
+    assert_eq!(span.parent_span_id, 0xcd_u64.to_be_bytes());
+    for text in [
+        "00-000000000000000000000000000000ab-00000000000000cd-00",
+        "ff-000000000000000000000000000000ab-00000000000000cd-01",
+        "00-00000000000000000000000000000000-00000000000000cd-01",
+        "00-000000000000000000000000000000ab-0000000000000000-01",
+        "00-ab-cd-01",
+        "00-0000000000000000000000000000+0ab-00000000000000cd-01",
+        "",
+    ] {
+        assert!(!follow(text), "{text}");
+    }
+}
+
+#[test]
 fn a_span_ends_with_its_last_clone() {
     let (tx, mut rx) = mpsc::channel(1);
     let traces = Traces::new(1.0, tx, Counter::default());

@@ -7,8 +7,8 @@ use futures_util::{StreamExt as _, future::BoxFuture};
 use lapin::{
     Channel,
     options::{
-        BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions, QueueBindOptions,
-        QueueDeclareOptions,
+        BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions,
+        QueueBindOptions, QueueDeclareOptions,
     },
     types::{AMQPValue, FieldTable, ShortString},
 };
@@ -18,9 +18,6 @@ use tokio::{select, sync::watch, time};
 use super::{Links, delivery::Delivery, topology::Names};
 use crate::{Exchange, message::short, requests::Call};
 
-/// How many requests a service may have in hand at once. Some wait long, for Discord's limits or its
-/// answers; they must not keep the urgent ones in the queue.
-const PREFETCH: u16 = 256;
 /// The highest priority that a request can have.
 pub(super) const PRIORITY: u8 = 9;
 /// The waits between attempts to consume on a connection that is there.
@@ -31,6 +28,8 @@ pub(crate) struct Consumer {
     links: Links,
     check: Check,
     queue: Queue,
+    /// How many messages may be in hand at once.
+    at_once: u16,
     /// The routing keys to bind.
     keys: watch::Receiver<BTreeSet<String>>,
     backoff: Backoff,
@@ -81,12 +80,14 @@ impl Consumer {
         links: Links,
         check: Check,
         queue: Queue,
+        at_once: u16,
         keys: watch::Receiver<BTreeSet<String>>,
     ) -> Self {
         Self {
             links,
             check,
             queue,
+            at_once,
             keys,
             backoff: Backoff::new(WAIT.0, WAIT.1),
             open: None,
@@ -117,13 +118,30 @@ impl Consumer {
             };
             match taken {
                 Some(Ok(taken)) => {
-                    let names = &self.links.names;
-                    return Delivery::new(taken, open.channel.clone(), names);
+                    return Delivery::new(taken, open.channel.clone(), &self.links);
                 }
                 Some(Err(error)) => self.lost(&Down::from_error(&error, Stage::Run)),
                 None => self.lost(&Down::Lost("the consumer was cancelled".to_owned())),
             }
         }
+    }
+
+    /// Takes no more messages; those that have come already, but were not asked for.
+    pub(crate) async fn close(&mut self) -> Vec<(Result<Call, String>, Delivery)> {
+        let mut left = Vec::new();
+        let Some(mut open) = self.open.take() else {
+            return left;
+        };
+        let options = BasicCancelOptions::default();
+        let cancelling = open.channel.basic_cancel(open.deliveries.tag(), options);
+        if let Err(down) = answer("ending a consumer", Stage::Run, cancelling).await {
+            tracing::debug!(?down, "the consumer did not end; what it has comes again");
+            return left;
+        }
+        while let Some(Ok(taken)) = open.deliveries.next().await {
+            left.push(Delivery::new(taken, open.channel.clone(), &self.links));
+        }
+        left
     }
 
     /// Begins to consume, or prepares for another attempt.
@@ -166,11 +184,12 @@ impl Consumer {
     /// Opens a consumer after this wait, as soon as there is a connection.
     fn open(&self, wait: Duration) -> BoxFuture<'static, Result<Open, Down>> {
         let (mut links, queue) = (self.links.clone(), self.queue.clone());
+        let at_once = self.at_once;
         let keys = self.keys.borrow().clone();
         Box::pin(async move {
             time::sleep(wait).await;
             let channels = links.channels().await;
-            consume(&channels, &links.names, &queue, keys).await
+            consume(&channels, &links.names, &queue, at_once, keys).await
         })
     }
 
@@ -245,6 +264,7 @@ async fn consume(
     channels: &Channels,
     names: &Names,
     queue: &Queue,
+    at_once: u16,
     keys: BTreeSet<String>,
 ) -> Result<Open, Down> {
     let (name, bound) = match queue {
@@ -261,7 +281,7 @@ async fn consume(
         }
     }
     let channel = channels.open().await?;
-    let qos = channel.basic_qos(PREFETCH, BasicQosOptions::default());
+    let qos = channel.basic_qos(at_once, BasicQosOptions::default());
     answer("limiting deliveries", Stage::Declare, qos).await?;
     let confirms = channel.confirm_select(ConfirmSelectOptions::default());
     answer("switching confirms on", Stage::Declare, confirms).await?;

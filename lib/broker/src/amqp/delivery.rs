@@ -5,6 +5,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use boot::metrics::Counter;
 use bytes::Bytes;
 use lapin::{
     BasicProperties, Channel, Confirmation, PublisherConfirm,
@@ -16,7 +17,7 @@ use rabbitmq::{Down, Stage, answer, settled};
 use tokio::time::Instant;
 use wire::routing;
 
-use super::{consumer::PRIORITY, topology::Names};
+use super::{Links, consumer::PRIORITY};
 use crate::{
     Error, Exchange,
     message::short,
@@ -25,6 +26,11 @@ use crate::{
 
 /// The header with the moment up to which the caller waits, in milliseconds since 1970.
 const DEADLINE: &str = "deadline";
+/// The header with the caller's step of a trace.
+const TRACEPARENT: &str = "traceparent";
+/// What RabbitMQ's own reply queues begin with: a message to one of them that has to be routed counts as returned,
+/// although it arrives.
+const DIRECT: &str = "amq.rabbitmq.reply-to";
 
 /// A message that must be settled: unless it was acknowledged, dropping it puts it back.
 #[derive(Debug)]
@@ -33,6 +39,8 @@ pub(crate) struct Delivery {
     channel: Channel,
     dead_letter: ShortString,
     requests: ShortString,
+    /// Replies that nobody was there to take.
+    unclaimed: Counter,
     /// When the message was taken.
     since: Instant,
 }
@@ -41,9 +49,10 @@ impl Delivery {
     pub(super) fn new(
         mut taken: Taken,
         channel: Channel,
-        names: &Names,
+        links: &Links,
     ) -> (Result<Call, String>, Self) {
         let call = call(&mut taken);
+        let names = &links.names;
         let dead_letter = names.of(Exchange::DeadLetter).clone();
         (
             call,
@@ -52,15 +61,17 @@ impl Delivery {
                 channel,
                 dead_letter,
                 requests: names.of(Exchange::Requests).clone(),
+                unclaimed: links.unclaimed.clone(),
                 since: Instant::now(),
             },
         )
     }
 
-    /// Sends a reply, if the caller wants one, and waits for its confirm.
-    pub(crate) async fn send_if_possible(&mut self, reply: &Reply) -> Result<(), Error> {
+    /// Sends a reply, if the caller wants one, and waits for its confirm; whether there was somebody to take it, as
+    /// far as that shows.
+    pub(crate) async fn send_if_possible(&mut self, reply: &Reply) -> Result<bool, Error> {
         let Some(reply_to) = self.taken.properties.reply_to().clone() else {
-            return Ok(());
+            return Ok(false);
         };
         let mut properties = BasicProperties::default()
             .with_content_type(routing::CONTENT_TYPE.into())
@@ -73,8 +84,14 @@ impl Delivery {
             headers.insert("end".into(), AMQPValue::Boolean(true));
             properties = properties.with_headers(headers);
         }
-        self.publish("".into(), reply_to, &reply.body, properties)
-            .await
+        let mandatory = !reply_to.as_str().starts_with(DIRECT);
+        let exchange = ShortString::default();
+        let sending = self.publish(exchange, reply_to, &reply.body, properties, mandatory);
+        let is_taken = sending.await?;
+        if !is_taken {
+            self.unclaimed.inc();
+        }
+        Ok(is_taken)
     }
 
     /// Publishes the request for another routing key; whether somebody has bound a queue to it.
@@ -83,30 +100,18 @@ impl Delivery {
             .timeout
             .map(|timeout| timeout.saturating_sub(self.since.elapsed()));
         let properties = forwarded(&self.taken.properties, left);
-        let options = BasicPublishOptions {
-            mandatory: true,
-            ..Default::default()
-        };
-        let routing_key = short(routing_key).into();
-        let publishing = self.channel.basic_publish(
-            self.requests.clone(),
-            routing_key,
-            options,
-            &call.body,
-            properties,
-        );
-        match confirmed(publishing).await? {
-            Confirmation::Ack(returned) => Ok(returned.is_none()),
-            Confirmation::Nack(_) | Confirmation::NotRequested => Err(Error::Refused),
-        }
+        let (exchange, routing_key) = (self.requests.clone(), short(routing_key).into());
+        self.publish(exchange, routing_key, &call.body, properties, true)
+            .await
     }
 
     /// Publishes a copy of the message to the dead-letter exchange, with the reason.
     pub(crate) async fn bury(&mut self, reason: &str) -> Result<(), Error> {
         let properties = rabbitmq::dead_letter(&self.taken.properties, reason);
         let (exchange, routing_key) = (self.dead_letter.clone(), self.taken.routing_key.clone());
-        self.publish(exchange, routing_key, &self.taken.data, properties)
-            .await
+        self.publish(exchange, routing_key, &self.taken.data, properties, false)
+            .await?;
+        Ok(())
     }
 
     /// Tells the broker that the message is dealt with.
@@ -115,19 +120,24 @@ impl Delivery {
         settled(acking).await.map_err(|down| failed(&down))
     }
 
+    /// Publishes a message; whether it went to a queue, which only shows if it is mandatory.
     async fn publish(
         &self,
         exchange: ShortString,
         routing_key: ShortString,
         body: &[u8],
         properties: BasicProperties,
-    ) -> Result<(), Error> {
-        let options = BasicPublishOptions::default();
+        mandatory: bool,
+    ) -> Result<bool, Error> {
+        let options = BasicPublishOptions {
+            mandatory,
+            ..Default::default()
+        };
         let publishing =
             self.channel
                 .basic_publish(exchange, routing_key, options, body, properties);
         match confirmed(publishing).await? {
-            Confirmation::Ack(_) => Ok(()),
+            Confirmation::Ack(returned) => Ok(returned.is_none()),
             Confirmation::Nack(_) | Confirmation::NotRequested => Err(Error::Refused),
         }
     }
@@ -224,6 +234,8 @@ fn call(taken: &mut Taken) -> Result<Call, String> {
         correlation_id: text(properties.correlation_id()),
         priority: properties.priority().unwrap_or(0).min(PRIORITY),
         redelivered: taken.redelivered,
+        app_id: text(properties.app_id()),
+        traceparent: header(properties, TRACEPARENT),
         body: Bytes::from(mem::take(&mut taken.data)),
         method,
         routing_key,
@@ -259,6 +271,15 @@ fn timeout(properties: &BasicProperties) -> Result<Option<Duration>, String> {
     };
     let limits = expiration.into_iter().chain(left);
     Ok(limits.min().map(Duration::from_millis))
+}
+
+/// A header that is a text.
+fn header(properties: &BasicProperties, name: &str) -> Option<String> {
+    match properties.headers().as_ref()?.inner().get(name)? {
+        AMQPValue::LongString(text) => String::from_utf8(text.as_bytes().to_vec()).ok(),
+        AMQPValue::ShortString(text) => Some(text.to_string()),
+        _ => None,
+    }
 }
 
 /// A header as a number, of whatever width a client has chosen.

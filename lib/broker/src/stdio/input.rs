@@ -19,7 +19,7 @@ const LONGEST: usize = 32 * 1024 * 1024;
 /// The requests on stdin.
 pub(crate) struct Input {
     reader: Box<dyn AsyncBufRead + Send + Sync + Unpin>,
-    service: String,
+    services: Vec<String>,
     application_id: u64,
     replies: mpsc::Sender<Line>,
     /// The line as far as it was read.
@@ -31,13 +31,13 @@ pub(crate) struct Input {
 impl Input {
     pub(super) fn new(
         reader: impl AsyncRead + Send + Sync + Unpin + 'static,
-        service: &str,
+        services: &[&str],
         application_id: u64,
         replies: mpsc::Sender<Line>,
     ) -> Self {
         Self {
             reader: Box::new(BufReader::new(reader)),
-            service: service.to_owned(),
+            services: services.iter().map(|it| (*it).to_owned()).collect(),
             application_id,
             replies,
             line: Vec::new(),
@@ -64,12 +64,7 @@ impl Input {
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            let call = json::call(
-                &line,
-                &self.service,
-                self.application_id,
-                wire::descriptors(),
-            );
+            let call = json::call(&line, &self.services, self.application_id, json::pool);
             return (call, Answer::new(self.replies.clone(), json::caller(&line)));
         }
     }
@@ -107,7 +102,7 @@ impl Input {
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Input")
-            .field("service", &self.service)
+            .field("services", &self.services)
             .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use bytes::Bytes;
 use prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, SerializeOptions};
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::value::RawValue;
 
@@ -108,7 +108,7 @@ struct Body<'a> {
 
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Some(descriptor) = wire::descriptors().get_message_by_name(self.type_name) else {
+        let Some(descriptor) = message(self.type_name) else {
             return serializer.serialize_str(&BASE64.encode(self.bytes));
         };
         match DynamicMessage::decode(descriptor, self.bytes.clone()) {
@@ -149,11 +149,11 @@ pub(super) fn caller(line: &[u8]) -> Caller {
 }
 
 /// Reads a request to a service of an application, or says why it cannot be read.
-pub(super) fn call(
+pub(super) fn call<'d>(
     line: &[u8],
-    service: &str,
+    services: &[impl AsRef<str>],
     application_id: u64,
-    descriptors: &DescriptorPool,
+    descriptors: impl FnOnce(&str) -> &'d DescriptorPool,
 ) -> Result<Call, String> {
     let asked: Asked<'_> =
         serde_json::from_slice(line).map_err(|error| format!("this is no request: {error}"))?;
@@ -163,12 +163,15 @@ pub(super) fn call(
             "the type {method:?} is no method such as gateway.v1.Ws/Send"
         ));
     };
-    if short_name(full_name) != service {
+    let service = short_name(full_name);
+    if !services.iter().any(|it| it.as_ref() == service) {
+        let services: Vec<&str> = services.iter().map(AsRef::as_ref).collect();
+        let services = services.join(" and ");
         return Err(format!(
-            "this is the service {service:?}, which has no method {method}"
+            "this is the service {services:?}, which has no method {method}"
         ));
     }
-    let input = descriptors
+    let input = descriptors(full_name)
         .get_service_by_name(full_name)
         .and_then(|found| found.methods().find(|candidate| candidate.name() == name))
         .map(|found| found.input())
@@ -186,6 +189,19 @@ pub(super) fn call(
         method,
         ..Call::default()
     })
+}
+
+/// The descriptors that have what is called so. Those of Discord's HTTP API are only read when they are asked for.
+pub(super) fn pool(full_name: &str) -> &'static DescriptorPool {
+    match full_name.starts_with("discord.v1.") {
+        true => wire::rest::descriptors(),
+        false => wire::descriptors(),
+    }
+}
+
+fn message(name: &str) -> Option<MessageDescriptor> {
+    let known = wire::descriptors().get_message_by_name(name);
+    known.or_else(|| pool(name).get_message_by_name(name))
 }
 
 #[cfg(test)]

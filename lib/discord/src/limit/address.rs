@@ -34,6 +34,11 @@ pub struct Address {
     slots: VecDeque<(u64, u32)>,
     banned_until: Duration,
     slow_until: Duration,
+    /// Those of the other replicas, and until when they count at the longest.
+    others: (u32, Duration),
+    /// Those that the others were not told of, and those that they are being told of.
+    unreported: u32,
+    reporting: u32,
     pub(super) anonymous: Window,
 }
 
@@ -45,6 +50,9 @@ impl Address {
             slots: VecDeque::new(),
             banned_until: Duration::ZERO,
             slow_until: Duration::ZERO,
+            others: (0, Duration::ZERO),
+            unreported: 0,
+            reporting: 0,
             anonymous: Window::new(ANONYMOUS, Duration::from_secs(1)),
         }
     }
@@ -55,12 +63,18 @@ impl Address {
             self.count(now, 1);
         }
         if let Some((Scope::Cloudflare, wait)) = answer.limited {
-            self.banned_until = self.banned_until.max(now + wait);
+            self.ban(now + wait);
         }
     }
 
-    /// Counts invalid requests, also those of other replicas.
+    /// Sends nothing before that moment.
+    pub fn ban(&mut self, until: Duration) {
+        self.banned_until = self.banned_until.max(until);
+    }
+
+    /// Counts invalid requests.
     pub fn count(&mut self, now: Duration, invalid: u32) {
+        self.unreported = self.unreported.saturating_add(invalid);
         let slot = slot(now);
         match self.slots.back_mut() {
             Some((last, count)) if *last == slot => *count = count.saturating_add(invalid),
@@ -69,8 +83,36 @@ impl Address {
         self.slots.retain(|(one, _)| one + slot_count() >= slot);
     }
 
-    /// Invalid requests in the last ten minutes.
+    /// Invalid requests in the last ten minutes, of all replicas as far as they are known.
     pub fn invalid(&self, now: Duration) -> u32 {
+        let others = Some(self.others.0).filter(|_| now < self.others.1);
+        self.own(now).saturating_add(others.unwrap_or_default())
+    }
+
+    /// What the other replicas behind this address should be told: how many more were invalid, and for how long the address
+    /// is banned. [`Self::heard`] or [`Self::unheard`] is due then.
+    pub fn report(&mut self, now: Duration) -> (u32, Duration) {
+        self.reporting = self.reporting.saturating_add(self.unreported);
+        self.unreported = 0;
+        (self.reporting, self.banned_until.saturating_sub(now))
+    }
+
+    /// What all together have counted in the last ten minutes, and for how long the address is banned.
+    pub fn heard(&mut self, now: Duration, invalid: u32, banned: Duration) {
+        self.reporting = 0;
+        let own = self.own(now).saturating_sub(self.unreported);
+        self.others = (invalid.saturating_sub(own), now + WINDOW);
+        self.ban(now + banned);
+    }
+
+    /// Nobody was told.
+    pub fn unheard(&mut self) {
+        self.unreported = self.unreported.saturating_add(self.reporting);
+        self.reporting = 0;
+    }
+
+    /// Our own invalid requests in the last ten minutes.
+    fn own(&self, now: Duration) -> u32 {
         let recent = self
             .slots
             .iter()
@@ -166,6 +208,27 @@ mod tests {
         let later = address.relief(NOW);
         assert!(later >= NOW + Duration::from_secs(600), "{later:?}");
         assert_eq!(address.level(later), Level::Quiet);
+    }
+
+    #[test]
+    fn what_other_replicas_have_counted_counts() {
+        let (mut one, mut two) = (Address::new(1000), Address::new(1000));
+        one.count(NOW, 300);
+        assert_eq!(one.report(NOW), (300, Duration::ZERO));
+        one.count(NOW, 50);
+        one.heard(NOW, 300, Duration::ZERO);
+        assert_eq!(one.invalid(NOW), 350);
+        two.count(NOW, 200);
+        assert_eq!(two.report(NOW).0, 200);
+        two.unheard();
+        assert_eq!(two.report(NOW).0, 200);
+        two.heard(NOW, 500, Duration::from_secs(7));
+        assert_eq!(two.invalid(NOW), 500);
+        assert_eq!(two.level(NOW), Level::Warned);
+        assert_eq!(two.banned(NOW), Some(NOW + Duration::from_secs(7)));
+        assert_eq!(one.report(NOW).0, 50);
+        one.heard(NOW, 550, Duration::ZERO);
+        assert_eq!(one.invalid(NOW), 550);
     }
 
     #[test]

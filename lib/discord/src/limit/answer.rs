@@ -4,6 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 /// The longest time that is believed.
 const LONGEST: Duration = Duration::from_secs(86_400);
+/// The largest limit that is believed: more would only be more to remember.
+const LARGEST: u32 = 10_000;
 /// How long to stay away when a 429 does not say it.
 const GENERAL: Duration = Duration::from_secs(5);
 
@@ -58,7 +60,9 @@ impl Answer {
         let quota = || {
             Some(Quota {
                 bucket: header("x-ratelimit-bucket")?.into(),
-                limit: number("x-ratelimit-limit").filter(|limit| *limit > 0)?,
+                limit: number("x-ratelimit-limit")
+                    .filter(|limit| *limit > 0)?
+                    .min(LARGEST),
                 remaining: number("x-ratelimit-remaining")?,
                 reset_after: seconds(header("x-ratelimit-reset-after")?.trim().parse().ok()?)?,
             })

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Bucket, Id, Quota, Request, caller::Turns, hold::Hold};
+use super::{Bucket, Id, Quota, Request, caller::Turns, grants::Grants, hold::Hold};
 use crate::route::{Permit, Route};
 
 /// After so much time without a turn a request counts for one priority more.
@@ -31,7 +31,11 @@ pub(super) struct Lane {
     ordered_in_flight: u32,
     classes: BTreeMap<Class, Queue>,
     turns: Turns,
-    holds: HashMap<Arc<str>, Hold>,
+    pub(super) holds: HashMap<Arc<str>, Hold>,
+    /// Permits of the store that counts for all replicas, if there is one.
+    pub(super) grants: Option<Grants>,
+    /// Among how many replicas the limit is divided.
+    pub(super) parts: u32,
 }
 
 /// What is known of a lane's limit.
@@ -55,6 +59,8 @@ struct Queue {
 /// When the lane's next request can go.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Status {
+    /// The store has to be asked for a permit.
+    Asking,
     /// Not before that moment.
     At(Duration),
     /// Not before an answer.
@@ -88,6 +94,8 @@ impl Lane {
             classes: BTreeMap::new(),
             turns: Turns::default(),
             holds: HashMap::new(),
+            grants: None,
+            parts: 1,
         }
     }
 
@@ -143,6 +151,22 @@ impl Lane {
         }
     }
 
+    /// Until when hidden limits let no request of this route through, as far as that is known.
+    pub(super) fn held(&self, now: Duration, route: &Route) -> Duration {
+        if self.holds.is_empty() {
+            return now;
+        }
+        let whens = keys(route).filter_map(|key| self.holds.get(&*key)?.when(now));
+        whens.max().unwrap_or(now)
+    }
+
+    /// A request that waits.
+    pub(super) fn find(&self, id: Id, class: &Class) -> Option<&Request> {
+        let waiting = &self.classes.get(class)?.waiting;
+        let place = waiting.binary_search_by_key(&id, |(id, _)| *id).ok()?;
+        waiting.get(place).map(|(_, request)| request)
+    }
+
     /// When the next can go.
     pub(super) fn status(&self, now: Duration) -> Status {
         if self.waiting == 0 {
@@ -162,8 +186,22 @@ impl Lane {
         let times = heads.filter_map(|(_, head)| self.head_when(now, head));
         match times.min() {
             None => Status::Blocked,
-            Some(time) if time <= now => Status::Ready,
+            Some(time) if time <= now => self.permitted(now),
             Some(time) => Status::At(time),
+        }
+    }
+
+    /// What is left to wait for when everything else allows to send.
+    fn permitted(&self, now: Duration) -> Status {
+        match &self.grants {
+            Some(grants) if grants.have == 0 && !matches!(self.limit, Limit::Free) => {
+                if now < grants.refused_until {
+                    Status::At(grants.refused_until)
+                } else {
+                    Status::Asking
+                }
+            }
+            Some(_) | None => Status::Ready,
         }
     }
 
@@ -201,6 +239,9 @@ impl Lane {
                 hold.take(now);
             }
         }
+        if let Some(grants) = &mut self.grants {
+            grants.have = grants.have.saturating_sub(1);
+        }
         self.turns.take(&head.class.1);
         self.sent_at = now;
         self.in_flight += 1;
@@ -213,10 +254,15 @@ impl Lane {
         self.in_flight = self.in_flight.saturating_sub(1);
         let ordered = u32::from(route.ordered);
         self.ordered_in_flight = self.ordered_in_flight.saturating_sub(ordered);
+        if let Some(grants) = &mut self.grants
+            && !matches!(self.limit, Limit::Free)
+        {
+            grants.answered.push(now);
+        }
         match (&mut self.limit, quota) {
             (Limit::Known(bucket), quota) => bucket.answered(now, quota),
             (Limit::Free | Limit::Unknown, Some(quota)) => {
-                let mut bucket = Bucket::new(quota.limit, quota.reset_after);
+                let mut bucket = self.bucket(quota.limit, quota.reset_after);
                 bucket.found(now, self.in_flight, quota);
                 self.limit = Limit::Known(bucket);
             }
@@ -262,14 +308,30 @@ impl Lane {
     pub(super) fn absorb(&mut self, other: &mut Self) -> Vec<(Id, Class)> {
         self.in_flight += other.in_flight;
         self.ordered_in_flight += other.ordered_in_flight;
-        if let (Limit::Known(bucket), Limit::Known(former)) = (&mut self.limit, &other.limit) {
-            bucket.absorb(former.window());
+        match (&mut self.limit, &mut other.limit) {
+            (Limit::Known(bucket), Limit::Known(former)) => bucket.absorb(former.window()),
+            // Its requests were counted by nobody, and their answers will be by the bucket.
+            (Limit::Known(bucket), Limit::Free | Limit::Unknown) => bucket.expect(other.in_flight),
+            (Limit::Free | Limit::Unknown, Limit::Known(former)) => {
+                former.expect(self.in_flight - other.in_flight);
+                std::mem::swap(&mut self.limit, &mut other.limit);
+            }
+            (Limit::Free | Limit::Unknown, Limit::Free | Limit::Unknown) => {}
+        }
+        if let (Some(grants), Some(former)) = (&mut self.grants, &mut other.grants) {
+            grants.answered.append(&mut former.answered);
         }
         self.holds.extend(other.holds.drain());
         let moved = other.drain().into_iter();
         moved
             .map(|(id, request)| (id, self.push(id, request)))
             .collect()
+    }
+
+    /// The first request of each class, and how many there are of it.
+    pub(super) fn heads(&self) -> impl Iterator<Item = (&Request, usize)> {
+        let queues = self.classes.values();
+        queues.filter_map(|queue| Some((&queue.waiting.front()?.1, queue.waiting.len())))
     }
 
     /// Whether nothing is lost when it is forgotten.
@@ -279,7 +341,7 @@ impl Lane {
             Limit::Free | Limit::Unknown => true,
         };
         let quiet = self.waiting == 0 && self.in_flight == 0;
-        quiet && limit && self.holds.values().all(|hold| hold.is_idle(now))
+        quiet && limit && !self.has_to_tell() && self.holds.values().all(|hold| hold.is_idle(now))
     }
 
     /// When a head may go as far as order and hidden limits are concerned.

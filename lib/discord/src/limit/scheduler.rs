@@ -17,9 +17,11 @@ use super::{
     lane::{Class, Lane, Status},
 };
 use crate::route::{Permit, Route};
+use share::Share;
 
 mod answers;
 mod lanes;
+mod share;
 mod turn;
 
 /// The name of a request within its scheduler; later ones are larger.
@@ -158,6 +160,7 @@ pub struct Scheduler {
     next_id: u64,
     next_lane: LaneId,
     sweep_at: usize,
+    share: Option<Share>,
 }
 
 impl Scheduler {
@@ -183,6 +186,7 @@ impl Scheduler {
             next_id: 0,
             next_lane: 0,
             sweep_at: settings.buckets,
+            share: None,
             settings,
         }
     }
@@ -254,7 +258,11 @@ impl Scheduler {
             let retry_after = after(1).max(Duration::from_secs(1));
             return Err(Refusal::Full { retry_after });
         }
-        let retry_after = after(lane.ahead(request) + 1);
+        let held = lane.held(now, &request.route).saturating_sub(now);
+        let mut retry_after = after(lane.ahead(request) + 1).max(held);
+        if request.route.permit == Permit::Application {
+            retry_after = retry_after.max(self.global_until.saturating_sub(now));
+        }
         if now + retry_after >= request.deadline {
             return Err(Refusal::Deadline { retry_after });
         }

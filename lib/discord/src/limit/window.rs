@@ -12,6 +12,8 @@ use std::{collections::VecDeque, time::Duration};
 pub struct Window {
     limit: u32,
     length: Duration,
+    /// Among how many replicas the limit is divided.
+    share: u32,
     in_flight: u32,
     answered: VecDeque<Duration>,
 }
@@ -22,6 +24,7 @@ impl Window {
         Self {
             limit,
             length,
+            share: 1,
             in_flight: 0,
             answered: VecDeque::new(),
         }
@@ -47,6 +50,11 @@ impl Window {
         (self.limit, self.length) = (limit, length);
     }
 
+    /// Leaves the others their part: of so many replicas each keeps to an equal one, of at least one request.
+    pub fn divide(&mut self, replicas: u32) {
+        self.share = replicas.max(1);
+    }
+
     /// Requests that Discord may count at this moment.
     pub fn used(&self, now: Duration) -> u32 {
         let over = self
@@ -59,7 +67,9 @@ impl Window {
 
     /// Requests that may be sent at this moment.
     pub fn free(&self, now: Duration) -> u32 {
-        self.limit.saturating_sub(self.used(now))
+        (self.limit / self.share)
+            .max(1)
+            .saturating_sub(self.used(now))
     }
 
     /// Takes up to so many permits; how many there were. Each is given back by [`Self::answered`] or
@@ -109,15 +119,39 @@ impl Window {
         Some(first.saturating_add(self.length.saturating_mul(rounds)))
     }
 
-    /// So many are in flight, as it turns out.
+    /// So many more are in flight, as it turns out.
     pub(super) const fn expect(&mut self, in_flight: u32) {
-        self.in_flight = in_flight;
+        self.in_flight += in_flight;
     }
 
     /// One was answered just now and others are in flight, as it turns out.
     pub(super) fn restore(&mut self, now: Duration, in_flight: u32) {
-        self.in_flight = in_flight;
+        self.expect(in_flight);
         self.answered.push_back(now);
+    }
+
+    /// When those were answered that may still count, oldest first.
+    pub(super) fn counted(&self, now: Duration) -> impl Iterator<Item = Duration> {
+        let counts = move |then: &&Duration| **then + self.length > now;
+        self.answered.iter().filter(counts).copied()
+    }
+
+    /// When the last permit came back up to now, if it is still remembered.
+    pub(super) fn last_return(&self, now: Duration) -> Option<Duration> {
+        let over = self
+            .answered
+            .partition_point(|then| *then + self.length <= now);
+        let last = self.answered.get(over.checked_sub(1)?)?;
+        Some(*last + self.length)
+    }
+
+    /// How many permits came back within the last half of a window.
+    pub(super) fn returned(&self, now: Duration) -> u32 {
+        let lately = |then: &&Duration| {
+            let back = **then + self.length;
+            back <= now && now < back + self.length / 2
+        };
+        u32::try_from(self.answered.iter().filter(lately).count()).unwrap_or(u32::MAX)
     }
 
     /// Takes over what another window counted.
@@ -133,9 +167,9 @@ impl Window {
     }
 
     fn forget(&mut self, now: Duration) {
-        let over = self
-            .answered
-            .partition_point(|then| *then + self.length <= now);
+        // What came back lately is remembered: whether it was there shows whether the window is as long as we think.
+        let kept = self.length + self.length / 2;
+        let over = self.answered.partition_point(|then| *then + kept <= now);
         self.answered.drain(..over);
     }
 }

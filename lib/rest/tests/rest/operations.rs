@@ -87,6 +87,17 @@ fn files_become_parts() {
         ("image/png", &[0, 1][..])
     );
 
+    let elsewhere =
+        r#"{"channel_id":"41","files":[{"filename":"b"},{"url":"https://a.example/b"}]}"#;
+    let Body::Form(_, parts) = request("CreateMessage", elsewhere).unwrap().body else {
+        panic!("it has files");
+    };
+    let urls: Vec<_> = parts.iter().map(|it| &*it.url).collect();
+    assert_eq!(urls, ["", "https://a.example/b"]);
+    let both = r#"{"channel_id":"41","files":[{"data":"AA==","url":"https://a.example/b"}]}"#;
+    let error = request("CreateMessage", both).unwrap_err();
+    assert_eq!(error, RequestError::File("files[0]".to_owned()));
+
     let sticker = r#"{"guild_id":"1","sticker":{"name":"n","tags":"t"},"file":{"data":"AA=="}}"#;
     let Body::Form(fields, parts) = request("CreateGuildSticker", sticker).unwrap().body else {
         panic!("it is a form");

@@ -26,6 +26,10 @@ pub struct RestConfig {
     pub unknown: Vec<u64>,
     /// Webhooks that exist from the start, each with the token `token` and in the first channel.
     pub webhooks: Vec<u64>,
+    /// How many members of a guild have reacted to every message with every emoji from the start.
+    pub reactors: u32,
+    /// How many entries the audit log of a guild has.
+    pub audit_log_entries: u32,
     /// How large one file may be.
     pub file_bytes: usize,
     /// How large a whole request may be.
@@ -132,6 +136,8 @@ impl Default for RestConfig {
             forbidden: Vec::new(),
             unknown: Vec::new(),
             webhooks: Vec::new(),
+            reactors: 0,
+            audit_log_entries: 0,
             file_bytes: 10 << 20,
             request_bytes: 25 << 20,
             nonce_window_ms: 180_000,

@@ -1,9 +1,11 @@
 //! Reactions to messages.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{
-    Reply, Things,
+    Reply, Things, channels,
     reply::failure,
     routes::{Call, Outcome, id},
 };
@@ -42,14 +44,25 @@ pub(super) fn route(
         ("DELETE", []) => all.clear(),
         ("GET", [emoji]) => {
             let (limit, after) = (call.limit(25, 100)?, call.snowflake("after").unwrap_or(0));
-            let users = all.get(*emoji).into_iter().flatten();
-            let users = users.filter(|user| **user > after).take(limit);
+            let mut users = reactors(call, channel);
+            users.extend(all.get(*emoji).into_iter().flatten());
+            let users = users.iter().filter(|user| **user > after).take(limit);
             let users: Vec<Value> = users.map(|user| guilds::user_object(*user)).collect();
             return Ok(Reply::ok(json!(users)));
         }
         _ => return Err(failure(http::StatusCode::METHOD_NOT_ALLOWED)),
     }
     Ok(Reply::no_content())
+}
+
+/// Those who react to everything.
+fn reactors(call: &Call<'_>, channel: u64) -> BTreeSet<u64> {
+    let guild = channels::guild_of(call, channel);
+    let guild = call.guilds.iter().find(|it| Some(it.id) == guild);
+    let members = 0..u64::from(call.config.rest.reactors);
+    members
+        .filter_map(|place| guild.map(|guild| guild.user(place)))
+        .collect()
 }
 
 /// A character that is no plain text, or `name:id`.

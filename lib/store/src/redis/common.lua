@@ -38,7 +38,8 @@ end
 
 for _, key in ipairs(KEYS) do
   local kind = redis.call('TYPE', key).ok
-  local ours = string.match(key, ':identifies$') and 'zset' or 'hash'
+  local ours = string.match(key, ':identifies$') and 'zset'
+    or string.match(key, '}:window:') and 'string' or 'hash'
   if kind ~= 'none' and kind ~= ours then
     corrupt(key, '*', 'it is a ' .. kind .. ' and not a ' .. ours)
   end

@@ -11,10 +11,12 @@ macro_rules! script {
 /// All of them.
 pub(super) struct Scripts {
     pub(super) acquire: Script,
+    pub(super) address: Script,
     pub(super) beat: Script,
     pub(super) forget: Script,
     pub(super) identify: Script,
     pub(super) leave: Script,
+    pub(super) limits: Script,
     pub(super) plan: Script,
     pub(super) put_tail: Script,
     pub(super) release: Script,
@@ -26,10 +28,12 @@ impl Scripts {
     pub(super) fn new() -> Self {
         Self {
             acquire: script!("leases.lua" "acquire.lua"),
+            address: script!("address.lua"),
             beat: script!("leases.lua" "beat.lua"),
             forget: script!("forget.lua"),
             identify: script!("identify.lua"),
             leave: script!("leave.lua"),
+            limits: script!("limits.lua"),
             plan: script!("plan.lua"),
             put_tail: script!("leases.lua" "put_tail.lua"),
             release: script!("leases.lua" "release.lua"),

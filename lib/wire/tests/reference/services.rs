@@ -16,8 +16,7 @@ const REST_HEAD: &str = "# Discord's HTTP API
 The operations of Discord's HTTP API, each as a method of one service. What holds for all services stands in
 [Services](services.md).
 
-**No service carries these out yet**: `gateway-api` is not a part of this version. The contract is what
-it will be, so that workers can be written against it.
+`gateway-api` carries them out: its [README](../../gateway/api/README.md) says what becomes of a request.
 ";
 
 const HEAD: &str = "# Services
@@ -35,8 +34,9 @@ What a worker can ask this system to do. A request is one message on the topic e
 | header `deadline` | the moment up to which the caller waits, in milliseconds since 1970; with both, the earlier one counts |
 | `priority` | 0 to 9; higher first, where requests queue |
 
-This version has `gateway-ws`, which carries out the service `ws`. What is sent to a service that does not
-run is returned by RabbitMQ as unroutable, if it was published as mandatory. A field of a request that the
+This version has `gateway-ws`, which carries out the service `ws`, and `gateway-api`, which carries out `api`,
+`interactions` and `rest`. What is sent to a service that does not run is returned by RabbitMQ as
+unroutable, if it was published as mandatory. A field of a request that the
 service does not know is refused, because it would not do what the caller wants.
 
 The reply has the reply message as its body and that message's name in `type`.

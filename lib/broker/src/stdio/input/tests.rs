@@ -14,7 +14,7 @@ use super::{Input, LONGEST};
 async fn lines_are_put_together_and_empty_ones_skipped() {
     let (mut writer, reader) = io::duplex(64);
     let (replies, _receiver) = mpsc::channel(1);
-    let mut input = Input::new(reader, "ws", 1, replies);
+    let mut input = Input::new(reader, &["ws"], 1, replies);
     writer.write_all(b"\n  \r\n{\"type\":").await.unwrap();
     assert!(
         time::timeout(Duration::from_secs(1), input.next())
@@ -41,7 +41,7 @@ async fn lines_are_put_together_and_empty_ones_skipped() {
 async fn a_line_without_end_takes_no_memory() {
     let (mut writer, reader) = io::duplex(1 << 20);
     let (replies, _receiver) = mpsc::channel(1);
-    let mut input = Input::new(reader, "ws", 1, replies);
+    let mut input = Input::new(reader, &["ws"], 1, replies);
     let writing = async {
         for _ in 0..(LONGEST >> 20) + 5 {
             writer.write_all(&vec![b'x'; 1 << 20]).await.unwrap();

@@ -142,7 +142,8 @@ fn descriptors() -> DescriptorPool {
 fn a_request_is_converted_by_its_method() {
     let line = br#"{"type": "test.v1.Ws/Send", "correlation_id": "5", "reply_to": "me",
                     "body": {"code": "CODE_ABORTED", "message": "hm"}}"#;
-    let call = call(line, "ws", 42, &descriptors()).unwrap();
+    let descriptors = descriptors();
+    let call = call(line, &["ws"], 42, |_| &descriptors).unwrap();
     assert_eq!(call.method, "test.v1.Ws/Send");
     assert_eq!(call.routing_key, "ws.Send.42");
     assert_eq!(call.correlation_id.as_deref(), Some("5"));
@@ -177,7 +178,7 @@ fn what_is_no_request_is_said_to_be_none() {
             "cannot be read",
         ),
     ] {
-        let error = call(line.as_bytes(), "ws", 42, &descriptors).unwrap_err();
+        let error = call(line.as_bytes(), &["ws"], 42, |_| &descriptors).unwrap_err();
         assert!(error.contains(reason), "{line}: {error}");
     }
 }

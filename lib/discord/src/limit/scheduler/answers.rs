@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Id, LaneId, Request, Scheduler, Verdict};
 use crate::{
-    limit::{Address, Answer, Scope, lane::Limit},
+    limit::{
+        Address, Answer, Scope,
+        lane::{Lane, Limit},
+    },
     route::{Permit, Route},
 };
 
@@ -25,7 +28,12 @@ impl Scheduler {
         };
         let lane_id = self.lane_now(lane_id);
         match request.route.permit {
-            Permit::Application => self.global.answered(now),
+            Permit::Application => {
+                self.global.answered(now);
+                if let Some(share) = self.share.as_mut().filter(|share| share.together) {
+                    share.global.answered.push(now);
+                }
+            }
             Permit::Address => address.anonymous.answered(now),
             Permit::Exempt => {}
         }
@@ -44,6 +52,11 @@ impl Scheduler {
         }
         if let Some(quota) = quota {
             self.learn(now, &request.route, quota);
+        }
+        let told = self.lane_now(lane_id);
+        let limited = answer.is_some_and(|answer| answer.limited.is_some());
+        if limited || self.revoked || self.lanes.get(&told).is_some_and(Lane::has_to_tell) {
+            self.tell(told, limited || self.revoked);
         }
         let again = answer.and_then(|answer| answer.limited);
         let verdict = match again {
@@ -67,6 +80,9 @@ impl Scheduler {
         self.gone.answered(now, route, answer);
         if answer.status == 401 && route.permit == Permit::Application {
             self.revoked = true;
+            if let Some(share) = &mut self.share {
+                share.revoked = true;
+            }
         }
         let Some(lane) = self.lanes.get_mut(&lane_id) else {
             return;

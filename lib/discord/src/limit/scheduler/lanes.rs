@@ -1,12 +1,18 @@
 //! Which lane a request belongs to, and when lanes are looked at.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{LaneId, Scheduler, Status};
 use crate::{
     limit::{
-        Bucket, Quota,
+        Quota,
+        bucket::ROUNDING,
         lane::{Lane, Limit},
+        share::{Learned, window},
     },
     route::Route,
 };
@@ -26,8 +32,11 @@ impl Scheduler {
         }
         self.sweep(now);
         let mut lane = Lane::new(Arc::clone(&key.0), route);
+        if let Some(share) = &self.share {
+            lane.join(now, share.together, share.parts);
+        }
         if let Some((limit, length)) = self.shapes.get(&key.0) {
-            lane.limit = Limit::Known(Bucket::new(*limit, *length));
+            lane.limit = Limit::Known(lane.bucket(*limit, *length));
         }
         let lane_id = self.next_lane;
         self.next_lane += 1;
@@ -48,9 +57,13 @@ impl Scheduler {
     /// Puts the lane where it belongs: among the ready ones, on the timer, or nowhere.
     pub(super) fn refresh(&mut self, now: Duration, lane_id: LaneId) {
         let Some(lane) = self.lanes.get(&lane_id) else {
-            if let Some(Status::At(time)) = self.states.remove(&lane_id) {
-                self.timers.remove(&(time, lane_id));
-            }
+            self.forget_state(lane_id);
+            return;
+        };
+        if lane.has_left_over() {
+            self.tell(lane_id, false);
+        }
+        let Some(lane) = self.lanes.get(&lane_id) else {
             return;
         };
         let permit = lane.permit;
@@ -65,11 +78,13 @@ impl Scheduler {
         match former {
             Some(Status::At(time)) => drop(self.timers.remove(&(time, lane_id))),
             Some(Status::Ready) => drop(self.ready.remove(&(permit, lane_id))),
+            Some(Status::Asking) => drop(self.wanted().map(|wanted| wanted.remove(&lane_id))),
             Some(Status::Blocked | Status::Idle) | None => {}
         }
         match status {
             Status::At(time) => drop(self.timers.insert((time, lane_id))),
             Status::Ready => drop(self.ready.insert((permit, lane_id))),
+            Status::Asking => drop(self.wanted().map(|wanted| wanted.insert(lane_id))),
             Status::Blocked | Status::Idle => {}
         }
     }
@@ -84,24 +99,37 @@ impl Scheduler {
             self.shapes.clear();
             self.buckets.clear();
         }
-        self.shapes
-            .insert(Arc::clone(&quota.bucket), (quota.limit, length));
         let bucket = Arc::clone(&quota.bucket);
-        if self.buckets.get(&route.key) == Some(&bucket) {
+        let shape = (quota.limit, length);
+        let known = self.shapes.insert(Arc::clone(&bucket), shape);
+        if (known != Some(shape) || self.buckets.get(&route.key) != Some(&bucket))
+            && let Some(share) = &mut self.share
+        {
+            share.learned(Learned {
+                route: Arc::clone(&route.key),
+                bucket: Arc::clone(&bucket),
+                limit: quota.limit,
+                length: length + ROUNDING,
+            });
+        }
+        self.bring_together(now, &route.key, &bucket);
+    }
+
+    /// A route belongs to a bucket, as it turns out: so do all lanes of that route.
+    pub(super) fn bring_together(&mut self, now: Duration, route: &Arc<str>, bucket: &Arc<str>) {
+        if self.buckets.get(route) == Some(bucket) {
             return;
         }
-        let former = self
-            .buckets
-            .insert(Arc::clone(&route.key), Arc::clone(&bucket));
+        let former = self.buckets.insert(Arc::clone(route), Arc::clone(bucket));
         if former.is_some() {
             // The former bucket may be other routes' still: only what comes from now on goes to the new one.
             return;
         }
-        let lanes = self.lanes.iter().filter(|(_, lane)| lane.name == route.key);
+        let lanes = self.lanes.iter().filter(|(_, lane)| lane.name == *route);
         let mut found: Vec<LaneId> = lanes.map(|(lane_id, _)| *lane_id).collect();
         found.sort_unstable();
         for lane_id in found {
-            self.rename(now, lane_id, &bucket);
+            self.rename(now, lane_id, bucket);
         }
     }
 
@@ -113,8 +141,15 @@ impl Scheduler {
         };
         self.index
             .remove(&(Arc::clone(&lane.name), Arc::clone(&lane.major)));
+        if let Some(share) = &mut self.share {
+            share.left(window(&lane.name, &lane.major));
+        }
+        if let Some(grants) = &mut lane.grants {
+            grants.have = 0;
+            grants.refused_until = Duration::ZERO;
+        }
         if let (Limit::Unknown, Some((limit, length))) = (&lane.limit, shape) {
-            let mut known = Bucket::new(limit, length);
+            let mut known = lane.bucket(limit, length);
             known.expect(lane.in_flight);
             lane.limit = Limit::Known(known);
         }
@@ -123,14 +158,15 @@ impl Scheduler {
             lane.name = Arc::clone(bucket);
             self.lanes.insert(lane_id, lane);
             self.index.insert(key, lane_id);
-            self.refresh(now, lane_id);
+            self.tell(lane_id, false);
+            self.look_again(now, lane_id);
             return;
         };
-        if let Some(Status::At(time)) = self.states.remove(&lane_id) {
-            self.timers.remove(&(time, lane_id));
-        }
+        self.forget_state(lane_id);
         self.ready.remove(&(lane.permit, lane_id));
         if lane.in_flight > 0 {
+            let flying: HashSet<LaneId> = self.flights.values().map(|(lane, _)| *lane).collect();
+            self.forwards.retain(|from, _| flying.contains(from));
             self.forwards.insert(lane_id, target);
         }
         if let Some(to) = self.lanes.get_mut(&target) {
@@ -140,7 +176,24 @@ impl Scheduler {
                 }
             }
         }
+        self.tell(target, false);
         self.refresh(now, target);
+    }
+
+    /// A lane is gone, or another one's.
+    fn forget_state(&mut self, lane_id: LaneId) {
+        if let Some(Status::At(time)) = self.states.remove(&lane_id) {
+            self.timers.remove(&(time, lane_id));
+        }
+        if let Some(share) = &mut self.share {
+            share.wanted.remove(&lane_id);
+            share.dirty.remove(&lane_id);
+        }
+    }
+
+    /// The lanes that wait for the store.
+    fn wanted(&mut self) -> Option<&mut BTreeSet<LaneId>> {
+        self.share.as_mut().map(|share| &mut share.wanted)
     }
 
     /// Forgets lanes in which nothing counts any more, once there are many.
@@ -154,9 +207,9 @@ impl Scheduler {
             if let Some(lane) = self.lanes.remove(&lane_id) {
                 self.index.remove(&(lane.name, lane.major));
             }
-            self.states.remove(&lane_id);
+            self.forget_state(lane_id);
         }
-        let flying: Vec<LaneId> = self.flights.values().map(|(lane_id, _)| *lane_id).collect();
+        let flying: HashSet<LaneId> = self.flights.values().map(|(lane_id, _)| *lane_id).collect();
         self.forwards.retain(|from, _| flying.contains(from));
         // If most are busy, looking again at each new one would help nobody.
         self.sweep_at = self.settings.buckets.max(self.lanes.len() * 2);

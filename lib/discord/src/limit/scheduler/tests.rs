@@ -1,6 +1,7 @@
 //! The scheduler against a model of Discord, on a clock that only the test moves.
 
 mod model;
+mod share;
 
 use std::{sync::Arc, time::Duration};
 
@@ -221,6 +222,64 @@ fn nothing_is_sent_after_its_deadline_and_what_cannot_make_it_is_refused_at_once
         panic!("{refused:?}")
     };
     assert!(retry_after >= ms(990), "{retry_after:?}");
+}
+
+#[test]
+fn who_cannot_outlast_a_known_wait_is_refused_at_once_and_told_how_long_it_is() {
+    for scope in [Scope::Shared, Scope::User, Scope::Global] {
+        let mut case = Case::new();
+        let first = case.enqueue(ms(0), post(1));
+        assert_eq!(case.next(ms(0)), Step::Send(first));
+        case.complete(ms(10), first, &limited(scope, ms(10_000)));
+        let short = Request {
+            deadline: ms(5_000),
+            ..post(1)
+        };
+        let refused = case.scheduler.enqueue(ms(10), short);
+        let wait = Refusal::Deadline {
+            retry_after: ms(10_000),
+        };
+        assert_eq!(refused, Err(wait), "{scope:?}");
+        let later = Request {
+            deadline: ms(10_005),
+            ..request(Method::Post, "/channels/1/typing")
+        };
+        // Only the global limit covers another route.
+        let other = case.scheduler.enqueue(ms(10), later);
+        assert_eq!(other.is_err(), scope == Scope::Global, "{scope:?}");
+    }
+}
+
+#[test]
+fn a_request_whose_fate_is_unknown_counts_as_sent() {
+    let mut case = Case::new();
+    let first = case.enqueue(ms(0), post(1));
+    assert_eq!(case.next(ms(0)), Step::Send(first));
+    case.complete(ms(10), first, &ok(4));
+    let get = || request(Method::Get, "/channels/1/messages");
+    let pins = request(Method::Get, "/channels/1/pins");
+    case.enqueue(ms(10), pins);
+    for _ in 0..60 {
+        case.enqueue(ms(20), get());
+    }
+    // The bucket is known after one answer; then four more of five, of which nothing is heard.
+    let mut sent = Vec::new();
+    while let Step::Send(id) = case.next(ms(20)) {
+        sent.push(id);
+    }
+    case.complete(ms(30), sent[0], &ok(3));
+    case.complete(ms(30), sent[1], &ok(2));
+    let mut lost = 0;
+    while let Step::Send(id) = case.next(ms(30)) {
+        case.scheduler.complete(ms(40), id, None, &mut case.address);
+        lost += 1;
+    }
+    assert_eq!(lost, 2);
+    let Step::Wait(Some(when)) = case.next(ms(50)) else {
+        panic!("five were sent")
+    };
+    assert!(when >= ms(1_000), "{when:?}");
+    assert_eq!(case.scheduler.in_flight(), 0);
 }
 
 #[test]

@@ -28,6 +28,7 @@ impl Scheduler {
         if let Some(step) = self.refuse(now, address) {
             return step;
         }
+        self.trust(now);
         while let Some((time, lane_id)) = self.timers.first().copied()
             && time <= now
         {
@@ -102,15 +103,22 @@ impl Scheduler {
     }
 
     fn expected(&self, now: Duration, id: Id) -> Duration {
-        let lane = self
-            .waiting
-            .get(&id)
-            .and_then(|(lane_id, ..)| self.lanes.get(lane_id));
-        let when = lane.and_then(|lane| lane.when(now, 1)).unwrap_or(now);
-        when.max(self.global_until).saturating_sub(now)
+        let Some((lane_id, class, _)) = self.waiting.get(&id) else {
+            return Duration::ZERO;
+        };
+        let Some(lane) = self.lanes.get(lane_id) else {
+            return Duration::ZERO;
+        };
+        let request = lane.find(id, class);
+        let held = request.map_or(now, |request| lane.held(now, &request.route));
+        let mut when = lane.when(now, 1).unwrap_or(now).max(held);
+        if lane.permit == Permit::Application {
+            when = when.max(self.global_until);
+        }
+        when.saturating_sub(now)
     }
 
-    fn any_ready(&self, permit: Permit) -> bool {
+    pub(super) fn any_ready(&self, permit: Permit) -> bool {
         self.ready
             .range((permit, 0)..=(permit, LaneId::MAX))
             .next()
@@ -129,7 +137,16 @@ impl Scheduler {
             Permit::Application if now < self.global_until => {
                 return (false, Some(self.global_until));
             }
-            Permit::Application => &self.global,
+            Permit::Application => {
+                let share = self.share.as_ref().filter(|share| share.together);
+                let short = share.is_some_and(|share| share.global.have == 0);
+                if short && self.global.free(now) > 0 {
+                    // Either the store has said when, or its answer is waited for.
+                    let when = share.map(|share| share.global.refused_until);
+                    return (false, when.filter(|when| *when > now));
+                }
+                &self.global
+            }
             Permit::Address => &address.anonymous,
         };
         (window.free(now) > 0, window.when(now, 1))
@@ -193,7 +210,12 @@ impl Scheduler {
             return None;
         };
         let taken = match permit {
-            Permit::Application => self.global.take(now, 1),
+            Permit::Application => {
+                if let Some(share) = self.share.as_mut().filter(|share| share.together) {
+                    share.used(now);
+                }
+                self.global.take(now, 1)
+            }
             Permit::Address => address.anonymous.take(now, 1),
             Permit::Exempt => 1,
         };

@@ -81,7 +81,7 @@ impl Model {
         Ok((limit - u32::try_from(hits.len()).unwrap(), reset))
     }
 
-    fn answer(&mut self, now: Duration, request: &Request) -> Answer {
+    pub(super) fn answer(&mut self, now: Duration, request: &Request) -> Answer {
         let now = now + self.skew;
         if let Err(wait) = self.count(now, "global", 50) {
             return self.refuse(Scope::Global, wait);

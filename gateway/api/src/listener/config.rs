@@ -1,0 +1,165 @@
+//! What an operator can set about the HTTP listener.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use boot::{Key, Parse, Reader, SecretString, config::Invalid};
+
+use super::tls::Tls;
+
+const ADDRESS: Key = Key::new(
+    "HTTP_ADDRESS",
+    "Where libraries find Discord's HTTP API, such as 127.0.0.1:8080. Nowhere when it is not set.",
+);
+const SECRET: Key = Key::new(
+    "HTTP_SECRET",
+    "What callers of HTTP_ADDRESS have to say: as the bot token of their library, in the header \
+     X-Gateway-Secret, or in the base URL. Beyond this machine it is needed, or HTTP_TLS_CLIENT_CA.",
+)
+.secret();
+const TOKENS: Key = Key::new(
+    "HTTP_TOKENS",
+    "Whose token Discord sees: with `ignore` the application's, whatever a caller sends; with `own` \
+     the caller's, if it sends one.",
+)
+.with_default("ignore");
+const CONNECTIONS: Key = Key::new(
+    "HTTP_CONNECTIONS",
+    "How many connections HTTP_ADDRESS has at a time; others wait for one to end.",
+)
+.with_default("10000");
+const TLS_CERT: Key = Key::new(
+    "HTTP_TLS_CERT",
+    "A PEM file with the certificate of HTTP_ADDRESS, and those between it and the root. Without it \
+     there is no TLS.",
+);
+const TLS_KEY: Key = Key::new("HTTP_TLS_KEY", "A PEM file with the key of HTTP_TLS_CERT.");
+const TLS_CLIENT_CA: Key = Key::new(
+    "HTTP_TLS_CLIENT_CA",
+    "A PEM file with the roots of the certificates that callers must have.",
+);
+
+/// The keys that [`Config::read`] reads.
+pub(crate) const KEYS: &[Key] = &[
+    ADDRESS,
+    SECRET,
+    TOKENS,
+    CONNECTIONS,
+    TLS_CERT,
+    TLS_KEY,
+    TLS_CLIENT_CA,
+];
+
+/// How Discord's HTTP API is served.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// Where.
+    pub(crate) address: SocketAddr,
+    /// What callers have to know.
+    pub(super) secret: Option<SecretString>,
+    /// Whose token Discord sees.
+    pub(super) tokens: Tokens,
+    /// How many connections there are at a time.
+    pub(super) connections: usize,
+    /// With TLS, if there is a certificate.
+    pub(super) tls: Option<Tls>,
+}
+
+impl Config {
+    /// Reads [`KEYS`]; `None` when nothing is to be served. Mistakes stay with the reader.
+    pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
+        let address = reader.optional(&ADDRESS);
+        let secret = reader.optional::<Secret>(&SECRET);
+        let tokens = reader.or_default(&TOKENS);
+        let connections = reader.in_range(&CONNECTIONS, 1..=1_000_000);
+        let certified = reader.is_set(&TLS_CLIENT_CA);
+        let tls = read_tls(reader);
+        let address: SocketAddr = address?;
+        if !address.ip().is_loopback() && !certified && !reader.is_set(&SECRET) {
+            reader.mistake(
+                &ADDRESS,
+                "is open to other machines, and whoever reaches it could speak for the bot: set HTTP_SECRET, or HTTP_TLS_CERT, \
+                 HTTP_TLS_KEY and HTTP_TLS_CLIENT_CA, or take an address of this machine alone, such as 127.0.0.1:8080",
+            );
+        }
+        Some(Self {
+            address,
+            secret: secret.map(|secret| secret.0),
+            tokens: tokens?,
+            connections: connections?,
+            tls,
+        })
+    }
+}
+
+/// Reads certificate and keys, so that a file that is none is a mistake of the configuration.
+fn read_tls(reader: &mut Reader) -> Option<Tls> {
+    let certificate = reader.optional::<PathBuf>(&TLS_CERT);
+    let key = reader.optional::<PathBuf>(&TLS_KEY);
+    let client_ca = reader.optional::<PathBuf>(&TLS_CLIENT_CA);
+    let (certificate, key) = match (certificate, key) {
+        (Some(certificate), Some(key)) => (certificate, key),
+        (Some(_), None) => {
+            reader.mistake(&TLS_CERT, "needs HTTP_TLS_KEY beside it");
+            return None;
+        }
+        (None, Some(_)) => {
+            reader.mistake(&TLS_KEY, "needs HTTP_TLS_CERT beside it");
+            return None;
+        }
+        (None, None) => {
+            if client_ca.is_some() {
+                reader.mistake(
+                    &TLS_CLIENT_CA,
+                    "needs HTTP_TLS_CERT and HTTP_TLS_KEY beside it",
+                );
+            }
+            return None;
+        }
+    };
+    let tls = Tls::read(&certificate, &key, client_ca.as_deref());
+    tls.map_err(|error| reader.mistake(&TLS_CERT, error)).ok()
+}
+
+/// Whose token Discord sees.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Tokens {
+    /// The application's.
+    Ignore,
+    /// The caller's, if it has one.
+    Own,
+}
+
+impl Parse for Tokens {
+    fn expected() -> String {
+        "`ignore` or `own`".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, Invalid> {
+        match text.to_ascii_lowercase().as_str() {
+            "ignore" => Ok(Self::Ignore),
+            "own" => Ok(Self::Own),
+            _ => Err(Invalid::new()),
+        }
+    }
+}
+
+/// A secret that can be a token and a segment of a path, and is no application's id.
+struct Secret(SecretString);
+
+impl Parse for Secret {
+    fn expected() -> String {
+        "a word of 16 to 128 letters, digits and any of - . _ ~, with a letter in it".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, Invalid> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let lettered = text.bytes().any(|byte| byte.is_ascii_alphabetic());
+        match (16..=128).contains(&text.len()) && text.bytes().all(fits) && lettered {
+            true => Ok(Self(text.into())),
+            false => Err(Invalid::new()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,243 @@
+//! Requests of workers over the bus: the service `api`, and the typed operations of the service `rest`.
+//!
+//! Each has a task of its own, as it may wait long for its turn; how many there are is bounded by how many the
+//! broker hands out. A request is settled after its reply: who dies before leaves it to another replica, which can
+//! tell that it may have been carried out.
+
+mod form;
+mod raw;
+mod typed;
+
+pub(crate) use raw::reason;
+
+use crate::{Answer, Call, Failure, Gateway, Token};
+use boot::CancellationToken;
+use broker::{Broker, Request, Requests};
+use bytes::Bytes;
+use discord::route::Method;
+use http::{HeaderMap, HeaderValue};
+use prost::{Message, Name};
+use std::{panic, sync::Arc};
+use tokio::{
+    select,
+    task::{JoinError, JoinSet},
+    time::Instant,
+};
+
+/// The services that are carried out here, by the first words of their routing keys.
+const SERVICES: &[&str] = &["api", "rest", "interactions"];
+
+/// Where the requests to one application come in.
+#[derive(Debug)]
+pub(crate) struct Door {
+    gateway: Gateway,
+    application_id: u64,
+    requests: Requests,
+    /// How many may be in hand at once.
+    at_once: u16,
+}
+
+/// What a request says beside its body: in whose name things are done for it, and until when.
+#[derive(Clone, Debug)]
+pub(crate) struct Errand {
+    pub(crate) gateway: Gateway,
+    pub(crate) application_id: u64,
+    caller: Arc<str>,
+    priority: u8,
+    pub(crate) deadline: Instant,
+    once: bool,
+    traceparent: Option<HeaderValue>,
+}
+
+/// A response message, and its full name.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) type_name: String,
+    pub(crate) body: Bytes,
+    /// Whether it is the last of a stream.
+    pub(crate) is_end: bool,
+}
+
+impl Response {
+    /// The one response of this kind.
+    pub(crate) fn new<M: Message + Name>(message: &M) -> Self {
+        Self {
+            type_name: M::full_name(),
+            body: message.encode_to_vec().into(),
+            is_end: false,
+        }
+    }
+
+    /// The last response of a stream.
+    pub(crate) fn end(type_name: &str, body: Bytes) -> Self {
+        Self {
+            type_name: type_name.to_owned(),
+            body,
+            is_end: true,
+        }
+    }
+}
+
+impl Door {
+    /// The way in for an application. More are taken than may wait for Discord's limits: those that are too many are
+    /// told so at once, and none of them holds up another.
+    pub(crate) fn open(
+        broker: &Broker,
+        gateway: Gateway,
+        application_id: u64,
+        waiting: usize,
+    ) -> Self {
+        let at_once = u16::try_from(waiting + waiting / 4 + 2000).unwrap_or(u16::MAX);
+        Self {
+            requests: broker.requests_of(SERVICES, application_id, at_once),
+            gateway,
+            application_id,
+            at_once,
+        }
+    }
+
+    /// Takes requests until the shutdown; then what was not sent goes back to the queue, and what was sent is
+    /// answered.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+        let mut answering = JoinSet::new();
+        loop {
+            let has_room = answering.len() < usize::from(self.at_once);
+            select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                Some(ended) = answering.join_next() => looked_at(ended),
+                request = self.requests.next(), if has_room => {
+                    let gateway = self.gateway.clone();
+                    answering.spawn(answer(gateway, self.application_id, request));
+                }
+            }
+        }
+        self.requests.close().await;
+        while let Some(ended) = answering.join_next().await {
+            looked_at(ended);
+        }
+    }
+}
+
+/// A panic in a request's task is the service's.
+fn looked_at(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        panic::resume_unwind(error.into_panic());
+    }
+}
+
+/// Carries a request out, and says how that went.
+async fn answer(gateway: Gateway, application_id: u64, mut request: Request) {
+    let errand = Errand::new(gateway, application_id, &request);
+    let done = match errand {
+        Ok(errand) => errand.carry_out(&mut request).await,
+        Err(failure) => Err(failure),
+    };
+    let answered = match done {
+        Ok(response) if response.is_end => request.end(&response.type_name, response.body).await,
+        Ok(response) => request.reply(&response.type_name, response.body).await,
+        Err(Failure::Stopping) => {
+            request.hand_back().await;
+            return;
+        }
+        Err(failure) => request.fail(&failure.into()).await,
+    };
+    if let Err(error) = answered {
+        tracing::debug!(%error, "an answer did not get through; the request comes again");
+    }
+}
+
+impl Errand {
+    fn new(gateway: Gateway, application_id: u64, request: &Request) -> Result<Self, Failure> {
+        let call = &request.call;
+        let named = call.routing_key.split('.').nth(2).unwrap_or_default();
+        if named.parse() != Ok(application_id) {
+            let why = format!("it is for the application {named:?}, and this is {application_id}");
+            return Err(Failure::invalid("routing key", why));
+        }
+        let timeout = call.timeout.unwrap_or_else(|| gateway.timeout());
+        if timeout.is_zero() {
+            return Err(Failure::Late);
+        }
+        let now = Instant::now();
+        let traceparent = call.traceparent.as_deref();
+        Ok(Self {
+            gateway,
+            application_id,
+            caller: call.app_id.as_deref().unwrap_or_default().into(),
+            priority: call.priority,
+            deadline: now.checked_add(timeout).unwrap_or(now),
+            once: call.redelivered,
+            traceparent: traceparent.and_then(|text| text.parse().ok()),
+        })
+    }
+
+    /// One of a caller who says nothing of himself.
+    #[cfg(test)]
+    pub(crate) fn of(gateway: Gateway, application_id: u64, deadline: Instant) -> Self {
+        Self {
+            gateway,
+            application_id,
+            caller: Arc::default(),
+            priority: 0,
+            deadline,
+            once: false,
+            traceparent: None,
+        }
+    }
+
+    /// Does what the request's method says.
+    async fn carry_out(&self, request: &mut Request) -> Result<Response, Failure> {
+        let method = request.call.method.clone();
+        match method.split_once('/') {
+            Some(("gateway.v1.Api", "Call")) => self.raw(request).await,
+            Some(("gateway.v1.Api", name)) => self.help(name, request).await,
+            Some(("gateway.v1.Interactions", name)) => {
+                self.interact(name, &request.call.body).await
+            }
+            Some(("discord.v1.Rest", name)) => self.typed(name, &request.call.body).await,
+            _ => Err(Failure::Unimplemented("api", method)),
+        }
+    }
+
+    /// A call in the name of the application, without query, headers and body.
+    pub(crate) fn call(&self, method: Method, path: String) -> Call {
+        let mut headers = HeaderMap::new();
+        if let Some(traceparent) = &self.traceparent {
+            headers.insert("traceparent", traceparent.clone());
+        }
+        Call {
+            method,
+            path,
+            query: None,
+            headers,
+            body: Bytes::new(),
+            token: Token::Application,
+            caller: Arc::clone(&self.caller),
+            priority: self.priority,
+            deadline: self.deadline,
+            once: self.once,
+        }
+    }
+
+    /// Sends a call; what Discord refused is a failure.
+    pub(crate) async fn send(&self, call: Call) -> Result<Answer, Failure> {
+        let answer = self.gateway.call(self.application_id, call).await?;
+        match answer.status.is_client_error() || answer.status.is_server_error() {
+            true => Err(Failure::Discord(Box::new(answer))),
+            false => Ok(answer),
+        }
+    }
+}
+
+/// A query of these parameters, encoded.
+pub(crate) fn query<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) -> Option<String> {
+    let parameters = parameters.map(|(name, value)| {
+        let (name, value) = (rest::percent::encode(name), rest::percent::encode(value));
+        format!("{name}={value}")
+    });
+    let parameters: Vec<String> = parameters.collect();
+    (!parameters.is_empty()).then(|| parameters.join("&"))
+}

@@ -1,0 +1,11 @@
+//! `gateway-api` as a process, against the simulated Discord.
+
+mod bad_input;
+mod calls;
+mod ends;
+mod every;
+mod helpers;
+mod http;
+mod limits;
+mod share;
+mod stage;
