@@ -313,7 +313,7 @@ impl Shard {
                 input = connection.next() => self.take(connection, input),
                 // Only asked for when nothing has come, since it takes longer.
                 _ = self.turn.changed() => {
-                    self.turn.mark_changed();
+                    self.follow();
                     continue;
                 }
                 // Nothing more has come.
@@ -409,18 +409,22 @@ impl Shard {
             let detail = format!("{name} came before a READY that can be read");
             return Taken::Over(Over::Lost(Loss::nonsense(detail)));
         };
-        if !self.encoder.wants(name) || verdict == Verdict::Skip {
-            self.progress.skipped(sequence);
-            match verdict {
-                Verdict::Skip => self.account.suppressed(),
-                Verdict::Hold(_) | Verdict::Publish(_) => self.account.filtered(),
-            }
-            return Taken::Nothing;
-        }
-        let message =
+        let mut message = || {
+            let (id, payload) = (&session.id, frame.payload);
             self.encoder
-                .message(&session.id, sequence, name, frame.payload, &self.shared);
-        self.settle(verdict, sequence, message)
+                .message(id, sequence, name, payload, &self.shared)
+        };
+        match verdict {
+            Verdict::Filter => self.account.filtered(),
+            Verdict::Skip => self.account.suppressed(),
+            Verdict::Hold(event) => {
+                let message = message();
+                return self.hold(event, sequence, message);
+            }
+            Verdict::Publish(event) => return Taken::Event(sequence, message(), event),
+        }
+        self.progress.skipped(sequence);
+        Taken::Nothing
     }
 
     /// Gives an event to the broker, and gives up when the broker takes none for too long.

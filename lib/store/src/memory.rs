@@ -124,7 +124,12 @@ impl Memory {
         Ok(permit)
     }
 
-    pub(crate) async fn plan(&self, id: u64, expected: u64, plan: &Plan) -> Result<Plan, Error> {
+    pub(crate) async fn plan(
+        &self,
+        id: u64,
+        expected: u64,
+        plan: &Plan,
+    ) -> Result<Option<Plan>, Error> {
         let plan = self.with(id, |state, now| state.plan(expected, plan, now));
         self.keep().await?;
         Ok(plan)

@@ -44,7 +44,8 @@ async fn what_must_outlive_the_process_does() {
     assert!(store.outlives_us());
     let a = store.application(APPLICATION);
     let fleet = look(&a).await;
-    assert_eq!(fleet.plan, Some(plan));
+    assert!(plan.is_some());
+    assert_eq!(fleet.plan, plan);
     assert_eq!(fleet.leases, [], "who held them is gone");
     let taken = a.acquire(shard(3), "b", LONG).await.unwrap();
     assert!(format!("{taken:?}").contains("last"), "{taken:?}");
