@@ -27,6 +27,9 @@ use twilight_gateway_queue::Queue;
 /// How old Discord's word of what is left may be.
 const FRESH: Duration = Duration::from_secs(120);
 
+/// How old it may be when it means that nothing is left.
+const RECENT: Duration = Duration::from_secs(5);
+
 /// When the store is asked again after it did not answer.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -213,10 +216,11 @@ impl Issuer {
 
     /// Asks the store until it grants.
     async fn ask(&self, shard: Shard) {
+        let mut fresh = FRESH;
         loop {
             // A process that was paused may have lost the shard meanwhile.
             self.pulse.fresh().await;
-            let limit = self.limit().await;
+            let limit = self.limit(fresh).await;
             match self.store.identify(shard.id, &limit).await {
                 Ok(Permit::Granted { left }) => {
                     self.metrics.identifies_left(left);
@@ -227,6 +231,8 @@ impl Issuer {
                     self.answered(None);
                     time::sleep(wait).await;
                 }
+                // Discord may have counted anew since it was asked.
+                Ok(Permit::Exhausted { .. }) if fresh > RECENT => fresh = RECENT,
                 Ok(Permit::Exhausted {
                     used,
                     total,
@@ -244,10 +250,10 @@ impl Issuer {
         }
     }
 
-    /// What Discord allows, asked again when its last word is old.
-    async fn limit(&self) -> Limit {
+    /// What Discord allows, asked again when its last word is older than this.
+    async fn limit(&self, fresh: Duration) -> Limit {
         let mut known = self.known.lock().await;
-        if known.asked_at.elapsed() > FRESH {
+        if known.asked_at.elapsed() > fresh {
             known.asked_at = Instant::now();
             match self.rest.gateway_bot().await {
                 Ok(gateway) => {

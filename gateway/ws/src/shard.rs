@@ -178,6 +178,10 @@ impl Shard {
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Ended {
         self.follow();
         let served = self.serve(&stop).await;
+        // It may have been told to stop and something else at the same time.
+        if self.turn.has_changed().unwrap_or_default() {
+            self.follow();
+        }
         self.shared.board.ending(self.lease.shard);
         let has_ended = self.is_finished() || matches!(served, Ok(Some(_)));
         let (connection, outcome) = match served {

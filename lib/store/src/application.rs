@@ -205,7 +205,7 @@ impl Application {
         ttl: Duration,
     ) -> Result<Written, Error> {
         match &self.kind {
-            Kind::Memory(memory) => Ok(memory.put_tail(self.id, shard, token, tail, ttl)),
+            Kind::Memory(memory) => memory.put_tail(self.id, shard, token, tail, ttl).await,
             Kind::Redis(redis) => redis.put_tail(self.id, shard, token, tail, ttl).await,
         }
     }

@@ -135,18 +135,19 @@ impl Memory {
         Ok(plan)
     }
 
-    pub(crate) fn put_tail(
+    pub(crate) async fn put_tail(
         &self,
         id: u64,
         shard: Shard,
         token: u64,
         tail: &[u8],
         ttl: Duration,
-    ) -> Written {
+    ) -> Result<Written, Error> {
         let tail = Bytes::copy_from_slice(tail);
-        self.with(id, |state, now| {
-            state.put_tail(shard, token, tail, ttl, now)
-        })
+        let put = |state: &mut State, now| state.put_tail(shard, token, tail, ttl, now);
+        let written = self.with(id, put);
+        self.keep().await?;
+        Ok(written)
     }
 
     pub(crate) fn tails(&self, id: u64, count: u32) -> BTreeMap<u32, Bytes> {

@@ -17,7 +17,7 @@ use tests::{
 use tokio::time::{Instant, sleep};
 use wire::gateway::v1::{Event, ReshardPhase, Source, event::Data};
 
-use crate::broker::service::Worker;
+use crate::{broker::service::Worker, ws::ledger::Page};
 
 /// How long a step of a change may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);
@@ -227,16 +227,26 @@ impl Scene {
     }
 
     /// The sum of what all replicas say of a metric.
-    pub(super) async fn metric(&self, name: &str) -> Result<f64> {
-        let mut sum = 0.0;
+    pub(super) async fn metric(&self, name: &str) -> Result<u64> {
+        let mut sum = 0;
         for slot in self.fleet.slots() {
-            let url = format!("{}/metrics", self.fleet.replica(slot)?.admin().await?);
-            let page = reqwest::get(&url).await?.text().await?;
-            let series = page.lines().filter_map(|line| line.strip_prefix(name));
-            let values = series.filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok());
-            sum += values.sum::<f64>();
+            sum += Page::of(self.fleet.replica(slot)?).await?.sum(name, "");
         }
         Ok(sum)
+    }
+
+    /// Checks, at rest, that the ledger of each replica balances.
+    async fn balances(&self) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        for slot in self.fleet.slots() {
+            let replica = self.fleet.replica(slot)?;
+            while let Err(error) = Page::of(replica).await?.balances() {
+                // The last confirm may be on its way.
+                ensure!(Instant::now() < deadline, "{error}\n{}", replica.log());
+                sleep(LOOK).await;
+            }
+        }
+        Ok(())
     }
 
     /// Waits until a set of this size has all its sessions.
@@ -280,7 +290,11 @@ impl Scene {
         let state = scene
             .sim
             .wait_for("the end of a set", PATIENCE, is_over)
-            .await?;
+            .await
+            .with_context(|| {
+                let log = scene.sim.state().connection_log;
+                format!("{log:#?}\n{}", scene.logs())
+            })?;
         let log = state.connection_log.iter();
         let last_ends = log.filter(|it| it.shard.is_some_and(|shard| shard[1] == closed));
         let normal = last_ends.filter(|it| it.end.is_some_and(|end| end.code == Some(1000)));
@@ -315,6 +329,7 @@ impl Scene {
         );
         let violations = self.sim.violations();
         ensure!(violations.is_empty(), "{violations:#?}");
+        self.balances().await?;
         self.told(closed).await?;
         Ok(self)
     }

@@ -104,9 +104,19 @@ impl Resharding {
             return Ok(None);
         };
         self.check(&plan)?;
-        let Some(tails) = self.tails(store, fleet, &plan).await else {
-            return Ok(None);
-        };
+        Ok(self.follow(store, shared, fleet, plan, asked).await)
+    }
+
+    /// Follows this plan and takes no step; `None` when it cannot be told how far it is.
+    pub(super) async fn follow(
+        &mut self,
+        store: &Application,
+        shared: &Shared,
+        fleet: &Fleet,
+        plan: Plan,
+        asked: Instant,
+    ) -> Option<&Turn> {
+        let tails = self.tails(store, fleet, &plan).await?;
         if plan.current != self.turn.plan.current {
             self.policy.adviser.relieved();
         }
@@ -122,7 +132,7 @@ impl Resharding {
         };
         self.forget(store, fleet).await;
         self.show(shared);
-        Ok(Some(&self.turn))
+        Some(&self.turn)
     }
 
     /// The shards that there should be.

@@ -24,7 +24,7 @@ pub(super) struct State {
     pub(super) ledger: Ledger,
     pub(super) plan: Option<Plan>,
     /// Each with the time when it is of no use any more.
-    tails: BTreeMap<Shard, (Bytes, u64)>,
+    pub(super) tails: BTreeMap<Shard, (Bytes, u64)>,
 }
 
 /// A lease, or what is left of one: the token is never forgotten.
