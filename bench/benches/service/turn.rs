@@ -12,7 +12,7 @@ use crate::process::Process;
 const IDLE: Duration = Duration::from_millis(500);
 
 /// What a process uses while it does nothing, between two looks.
-const NOTHING: Duration = Duration::from_micros(100);
+const NOTHING: Duration = Duration::from_millis(1);
 
 /// How often we look.
 const LOOK: Duration = Duration::from_millis(20);

@@ -32,6 +32,7 @@ use tokio::{
     time,
 };
 use tokio_util::sync::CancellationToken;
+use tokio_websockets::Connector;
 use transcode::Transcoder;
 
 /// How many reports of shards may wait for the keeper; a shard whose report finds no place
@@ -52,6 +53,8 @@ pub(crate) struct Common {
     pub(crate) store: Store,
     /// What is counted.
     pub(crate) metrics: Metrics,
+    /// What connections to Discord are secured with.
+    pub(crate) tls: Arc<Connector>,
     /// The mapping from JSON to protobuf.
     pub(crate) transcoder: Arc<Transcoder>,
     /// The ids of applications that run already.
@@ -260,7 +263,12 @@ impl Application {
             rest_outage,
             broker: self.common.broker.clone(),
             board: Board::new(self.check("shards"), herald),
-            dialer: Dialer::new(&gateway.url, &self.config, permits.clone()),
+            dialer: Dialer::new(
+                &gateway.url,
+                &self.config,
+                permits.clone(),
+                Arc::clone(&self.common.tls),
+            ),
             intents: self.config.intents,
             is_auto: self.config.shard_count.is_none(),
             halted: CancellationToken::new(),

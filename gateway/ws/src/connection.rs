@@ -1,94 +1,109 @@
 //! One websocket connection of a shard, from connect to close.
 //!
-//! twilight's shard does the handshake, decompression, heartbeats, Identify and Resume. It also
-//! reconnects by itself, at once and for ever; so a connection here is used until it breaks and
-//! then thrown away, and the shard's task decides when the next one begins.
+//! It decompresses, keeps the heart beating, and identifies or resumes when Discord says HELLO. It never connects
+//! a second time: when it breaks it is thrown away, and the shard's task decides when the next one begins.
 
+mod budget;
+mod heart;
+mod inflate;
+mod payload;
+mod socket;
+
+use self::{
+    budget::Budget,
+    heart::Heart,
+    payload::{Hello, Ready},
+    socket::{Opening, Received, Socket},
+};
 use crate::{
     config::Application,
     identify::{Permits, Ticket},
 };
-use discord::close;
-use futures_util::{StreamExt, future::poll_immediate};
+use discord::{close, opcode};
+use futures_util::future::{OptionFuture, poll_immediate};
 use http::Uri;
-use secrecy::ExposeSecret;
-use std::{
-    env::consts::OS,
-    error::Error as _,
-    future,
-    task::{Context, Poll},
-    time::Duration,
-};
+use secrecy::SecretString;
+use std::{fmt, mem, pin::Pin, sync::Arc, time::Duration};
 use store::{Session, Shard};
-use tokio::time;
-use twilight_gateway::{
-    CloseFrame, Config, ConfigBuilder, Intents, Message, Session as Resumption, ShardId,
-    ShardState,
-    error::{ReceiveMessageError, ReceiveMessageErrorType},
+use tokio::{
+    sync::oneshot,
+    time::{self, Instant, Sleep},
 };
-use twilight_model::gateway::payload::outgoing::identify::IdentifyProperties;
-
-/// How many polls it may take to open a websocket. TCP, TLS and HTTP need about a dozen, the shard's
-/// own timer adds two a second for the ten seconds that twilight tries; each may hide one connection
-/// that the server closed at once.
-const CONNECTING_POLLS: u32 = 40;
+use tokio_websockets::Connector;
+use transcode::Frame;
 
 /// How long a close handshake may take before the connection is simply dropped.
 const CLOSING: Duration = Duration::from_millis(500);
 
-/// The close code of ours: any but 1000 and 1001 leaves the session resumable.
-const RESUMABLE: CloseFrame<'static> = CloseFrame::new(4000, "resuming later");
+/// How long Discord may take for HELLO.
+const HELLO: Duration = Duration::from_secs(20);
 
-/// What twilight's shard gives.
-type Received = Result<Message, ReceiveMessageError>;
+/// The close code of ours: any but 1000 and 1001 leaves the session resumable.
+const RESUMABLE: (u16, &str) = (4000, "resuming later");
+
+/// The close code that ends the session.
+const NORMAL: (u16, &str) = (1000, "");
 
 /// What every connection of the application has in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Dialer {
-    /// Token, intents, presence and TLS.
-    config: Config<twilight_gateway_queue::InMemoryQueue>,
+    common: Arc<Common>,
     /// Where permits to identify come from.
     permits: Permits,
+}
+
+/// What the payloads of all shards have in common, and where they go.
+#[derive(Debug)]
+struct Common {
+    /// From `GET /gateway/bot`.
+    url: String,
+    tls: Arc<Connector>,
+    token: SecretString,
+    intents: u64,
+    /// The presence from the first moment on, as JSON.
+    presence: Option<serde_json::Value>,
 }
 
 impl Dialer {
     /// Connects to `url` (from `GET /gateway/bot`) with the application's token, intents and
     /// presence.
-    pub(crate) fn new(url: &str, application: &Application, permits: Permits) -> Self {
-        let name = env!("CARGO_PKG_NAME");
-        let mut config = ConfigBuilder::new(
-            application.token.expose_secret().to_owned(),
-            Intents::from_bits_retain(application.intents),
-        )
-        .identify_properties(IdentifyProperties::new(name, name, OS))
-        .proxy_url(url.trim_end_matches('/').to_owned());
-        if let Some(presence) = &application.presence {
-            config = config.presence(presence.0.clone());
-        }
+    pub(crate) fn new(
+        url: &str,
+        application: &Application,
+        permits: Permits,
+        tls: Arc<Connector>,
+    ) -> Self {
+        let common = Common {
+            url: url.to_owned(),
+            tls,
+            token: application.token.clone(),
+            intents: application.intents,
+            presence: application.presence.as_ref().map(|one| one.0.clone()),
+        };
         Self {
-            config: config.build(),
+            common: Arc::new(common),
             permits,
         }
     }
 
     /// Begins a connection that identifies, or resumes the session from its sequence.
     pub(crate) fn dial(&self, shard: Shard, resume: Option<&Session>) -> Connection {
-        let ticket = self.permits.queue(shard);
-        let mut builder = ConfigBuilder::from(self.config.clone()).queue(ticket.clone());
-        if let Some(session) = resume {
-            builder = builder.session(Resumption::new(session.sequence, session.id.clone()));
-            if is_gateway_url(&session.resume_url) {
-                builder = builder.resume_url(session.resume_url.clone());
-            }
-        }
+        let resumed = resume.map(|session| session.resume_url.as_str());
+        let url = resumed.filter(|url| is_gateway_url(url));
+        let url = url.unwrap_or(&self.common.url);
         Connection {
-            shard: twilight_gateway::Shard::with_config(
-                ShardId::new(shard.id, shard.count),
-                builder.build(),
-            ),
-            ticket,
-            opened: false,
-            polls: 0,
+            link: Link::Opening(socket::open(url, Arc::clone(&self.common))),
+            heart: Heart::new(),
+            timer: Box::pin(time::sleep(HELLO)),
+            budget: Budget::default(),
+            stage: Stage::Greeting,
+            permit: None,
+            ticket: self.permits.queue(shard),
+            session: resume.map(|session| (session.id.clone(), session.resume_url.clone())),
+            sequence: resume.map(|session| session.sequence),
+            shard,
+            common: Arc::clone(&self.common),
+            text: String::new(),
         }
     }
 }
@@ -107,133 +122,184 @@ pub(crate) enum Input {
     },
     /// No connection could be made.
     ConnectFailed(String),
-    /// A whole payload, as it came.
+    /// A whole payload, as it came. [`Connection::heed`] is told what it says, and [`Connection::reuse`] takes it back.
     Frame(String),
-    /// A payload that could not be read, as it came; the connection goes on.
-    Malformed(String),
+}
+
+/// The websocket.
+enum Link {
+    Opening(Opening),
+    Open(Box<Socket>),
+    /// It was never open, or is no more.
+    Gone,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    /// HELLO has not come yet.
+    Greeting,
+    /// It identifies or resumes.
+    Entering,
+    /// The session is there, and got all that it had missed.
+    Active,
+    /// Discord has ended it, or wants it ended.
+    Over,
 }
 
 /// A websocket connection of a shard.
-#[derive(Debug)]
 pub(crate) struct Connection {
-    /// twilight's half of the work.
-    shard: twilight_gateway::Shard<Ticket>,
+    link: Link,
+    heart: Heart,
+    /// Wakes the heart.
+    timer: Pin<Box<Sleep>>,
+    /// How much may still be sent.
+    budget: Budget,
+    stage: Stage,
+    /// The permit to identify, while it is waited for.
+    permit: Option<oneshot::Receiver<()>>,
     /// Its place in the queue for permits to identify.
     ticket: Ticket,
-    /// Whether the websocket was seen open.
-    opened: bool,
-    /// How often the shard was polled before that.
-    polls: u32,
+    /// Id and resume URL of the session.
+    session: Option<(String, String)>,
+    /// Of the last event that came.
+    sequence: Option<u64>,
+    shard: Shard,
+    common: Arc<Common>,
+    /// Room for the next payload.
+    text: String,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Connection")
+            .field("shard", &self.shard)
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Connection {
     /// Waits for what comes next. Cancel safe.
     pub(crate) async fn next(&mut self) -> Input {
-        match future::poll_fn(|context| self.poll(context)).await {
-            Some(Ok(Message::Text(text))) => Input::Frame(text),
-            Some(Ok(Message::Close(frame))) => {
-                // 1006 is twilight's word for a connection that broke without a close frame.
-                let code = frame
-                    .as_ref()
-                    .map(|frame| frame.code)
-                    .filter(|code| *code != 1006);
-                let reason = frame.map_or_else(String::new, |frame| frame.reason.into_owned());
-                Input::Closed {
-                    next: close::after(code),
-                    code,
-                    reason: describe(code, &reason),
+        loop {
+            let socket = match &mut self.link {
+                Link::Open(socket) => socket,
+                Link::Opening(opening) => {
+                    match opening.await {
+                        Ok(socket) => self.link = Link::Open(Box::new(socket)),
+                        Err(cause) => {
+                            (self.link, self.stage) = (Link::Gone, Stage::Over);
+                            return Input::ConnectFailed(cause);
+                        }
+                    }
+                    self.timer.as_mut().reset(Instant::now() + HELLO);
+                    continue;
                 }
-            }
-            Some(Err(error)) => {
-                let cause = error
-                    .source()
-                    .map_or_else(|| error.to_string(), ToString::to_string);
-                match error.into_parts().0 {
-                    ReceiveMessageErrorType::Deserializing { event } => Input::Malformed(event),
-                    ReceiveMessageErrorType::Compression => Input::Closed {
-                        next: close::Next::Resume,
-                        code: None,
-                        reason: format!("a payload could not be decompressed: {cause}"),
-                    },
-                    _ => Input::ConnectFailed(cause),
+                Link::Gone => return self.over(None, "the connection broke".to_owned()),
+            };
+            tokio::select! {
+                biased;
+                () = &mut self.timer => {
+                    if let Err(reason) = self.beat() {
+                        return self.over(None, reason.to_owned());
+                    }
                 }
+                received = socket.next(&mut self.text) => match received {
+                    Received::Text => {
+                        self.heart.heard();
+                        return Input::Frame(mem::take(&mut self.text));
+                    }
+                    Received::Other => {}
+                    Received::Closed(code, reason) => return self.over(code, reason),
+                },
+                Some(permit) = OptionFuture::from(self.permit.as_mut()) => match permit {
+                    Ok(()) => self.identify(),
+                    Err(_) => self.permit = Some(self.ticket.enqueue()),
+                },
             }
-            None => Input::Closed {
-                next: close::Next::Resume,
-                code: None,
-                reason: describe(None, ""),
-            },
         }
     }
 
-    /// Polls twilight's shard, and stops it from connecting again and again: a server that hangs up
-    /// without a close frame is not reported, but connected to again within the same poll.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Received>> {
-        let received = self.shard.poll_next_unpin(context);
-        let is_disconnected = matches!(self.shard.state(), ShardState::Disconnected { .. });
-        if received.is_pending() && is_disconnected {
-            // Once open, the websocket was closed and is being opened anew. Before that, open and
-            // close may have fallen into one poll, so all that can be bounded is their number.
-            self.polls += 1;
-            if self.opened || self.polls > CONNECTING_POLLS {
-                return Poll::Ready(None);
+    /// Takes note of what a payload says to the connection.
+    pub(crate) fn heed(&mut self, frame: &Frame<'_>) {
+        match frame.op {
+            opcode::DISPATCH => {
+                self.sequence = frame.sequence.or(self.sequence);
+                match frame.name.as_deref() {
+                    Some("READY") => {
+                        self.session = Ready::read(frame.payload);
+                        self.stage = Stage::Active;
+                    }
+                    Some("RESUMED") => self.stage = Stage::Active,
+                    _ => {}
+                }
             }
+            opcode::HEARTBEAT => self.send_heartbeat(),
+            opcode::HEARTBEAT_ACK => self.heart.answered(Instant::now()),
+            opcode::HELLO if self.stage == Stage::Greeting => {
+                if let Some(interval) = Hello::read(frame.payload) {
+                    self.greeted(interval);
+                }
+            }
+            opcode::INVALID_SESSION => {
+                if frame.payload.text() != Ok("true") {
+                    self.session = None;
+                }
+                self.stage = Stage::Over;
+            }
+            opcode::RECONNECT => self.stage = Stage::Over,
+            _ => {}
         }
-        self.opened |= !is_disconnected;
-        received
+    }
+
+    /// Takes back the text of a payload, so that the next one needs no memory of its own.
+    pub(crate) fn reuse(&mut self, text: String) {
+        self.text = text;
     }
 
     /// The session that READY brought: its id, and where to resume it.
     pub(crate) fn ready(&self) -> Option<(&str, &str)> {
-        Some((
-            self.shard.session()?.id(),
-            self.shard.resume_url().unwrap_or_default(),
-        ))
+        let (id, resume_url) = self.session.as_ref()?;
+        Some((id, resume_url))
     }
 
     /// Whether Discord, or we on its demand, have ended the connection.
-    pub(crate) const fn is_over(&self) -> bool {
-        matches!(
-            self.shard.state(),
-            ShardState::Disconnected { .. } | ShardState::FatallyClosed
-        )
+    pub(crate) fn is_over(&self) -> bool {
+        self.stage == Stage::Over
     }
 
     /// Whether it waits for a permit to identify.
-    pub(crate) fn awaits_permit(&self) -> bool {
-        self.shard.state() == ShardState::Identifying && !self.ticket.is_granted()
+    pub(crate) const fn awaits_permit(&self) -> bool {
+        self.permit.is_some()
     }
 
     /// Whether it was told to identify a moment ago and has no session yet: Discord has counted
     /// that, so the connection is worth waiting for.
     pub(crate) fn awaits_ready(&self) -> bool {
-        self.shard.session().is_none() && !self.is_over() && self.ticket.is_spent()
+        self.session.is_none() && !self.is_over() && self.ticket.is_spent()
     }
 
     /// Whether it has a session, and got all that it had missed.
     pub(crate) fn is_active(&self) -> bool {
-        self.shard.state() == ShardState::Active
+        self.stage == Stage::Active
     }
 
     /// Whether a payload of a worker can be sent now: within Discord's limit, and with a session.
     pub(crate) fn takes_commands(&self) -> bool {
-        self.is_active()
-            && self
-                .shard
-                .ratelimiter()
-                .is_some_and(|limit| limit.available() > 0)
+        self.is_active() && self.budget.has_room(Instant::now())
     }
 
-    /// Sends a payload of a worker; what came in the meantime, if anything did. Only afterwards it is known
-    /// how many more may be sent.
+    /// Sends a payload of a worker; what came in the meantime, if anything did.
     pub(crate) async fn send(&mut self, payload: String) -> Option<Input> {
-        self.shard.send(payload);
+        self.push(payload);
         poll_immediate(self.next()).await
     }
 
     /// How long the last heartbeat's answer took.
-    pub(crate) fn latency(&self) -> Option<Duration> {
-        self.shard.latency().recent().first().copied()
+    pub(crate) const fn latency(&self) -> Option<Duration> {
+        self.heart.latency()
     }
 
     /// Closes so that the session stays resumable, or finishes the close that is under way.
@@ -244,21 +310,78 @@ impl Connection {
 
     /// Closes so that the session is over.
     pub(crate) async fn end(self) {
-        self.close_with(CloseFrame::NORMAL).await;
+        self.close_with(NORMAL).await;
     }
 
-    async fn close_with(mut self, frame: CloseFrame<'static>) {
-        // Polled past a close, twilight would begin to connect again, and it trusts the URL.
-        if !self.opened || !self.shard.resume_url().is_none_or(is_gateway_url) {
+    async fn close_with(self, (code, reason): (u16, &str)) {
+        let Link::Open(socket) = self.link else {
             return;
-        }
-        if !self.is_over() {
-            self.shard.close(frame);
-        }
-        let closed =
-            async { while let Input::Frame(_) | Input::Malformed(_) = self.next().await {} };
-        if time::timeout(CLOSING, closed).await.is_err() {
+        };
+        if time::timeout(CLOSING, socket.close(code, reason))
+            .await
+            .is_err()
+        {
             tracing::debug!("the close handshake took too long");
+        }
+    }
+
+    /// Discord's HELLO: from here on the heart beats, and the session is taken up.
+    fn greeted(&mut self, interval: Duration) {
+        let now = Instant::now();
+        self.stage = Stage::Entering;
+        self.budget = Budget::beside(interval);
+        let first = self.heart.begin(now, interval, fastrand::f64());
+        self.timer.as_mut().reset(first);
+        match (&self.session, self.sequence) {
+            (Some((id, _)), Some(sequence)) => {
+                self.push(payload::resume(&self.common.token, id, sequence));
+            }
+            _ => self.permit = Some(self.ticket.enqueue()),
+        }
+    }
+
+    /// There is a permit to identify.
+    fn identify(&mut self) {
+        self.permit = None;
+        self.push(payload::identify(&self.common, self.shard));
+    }
+
+    /// It is time for a heartbeat.
+    fn beat(&mut self) -> Result<(), &'static str> {
+        if self.stage == Stage::Greeting {
+            return Err("Discord did not say HELLO");
+        }
+        if !self.heart.is_alive() {
+            return Err("the connection is dead: nothing has come since the last heartbeat");
+        }
+        self.send_heartbeat();
+        let next = self.heart.next(Instant::now());
+        self.timer.as_mut().reset(next);
+        Ok(())
+    }
+
+    fn send_heartbeat(&mut self) {
+        self.heart.beaten(Instant::now());
+        if let Link::Open(socket) = &mut self.link {
+            socket.push(payload::heartbeat(self.sequence));
+        }
+    }
+
+    /// Sends a payload that counts.
+    fn push(&mut self, text: String) {
+        self.budget.spend(Instant::now());
+        if let Link::Open(socket) = &mut self.link {
+            socket.push(text);
+        }
+    }
+
+    /// The connection is over.
+    fn over(&mut self, code: Option<u16>, reason: String) -> Input {
+        self.stage = Stage::Over;
+        Input::Closed {
+            next: close::after(code),
+            code,
+            reason,
         }
     }
 }
@@ -269,15 +392,6 @@ pub(crate) fn is_gateway_url(url: &str) -> bool {
         matches!(uri.scheme_str(), Some("ws" | "wss"))
             && uri.host().is_some_and(|host| !host.is_empty())
     })
-}
-
-/// A close in words.
-fn describe(code: Option<u16>, reason: &str) -> String {
-    match (code, reason) {
-        (None, _) => "the connection broke".to_owned(),
-        (Some(code), "") => format!("closed with code {code}"),
-        (Some(code), reason) => format!("closed with code {code}: {reason}"),
-    }
 }
 
 #[cfg(test)]

@@ -59,6 +59,9 @@ pub enum Error {
         /// The shard count.
         count: u32,
     },
+    /// The connection to Discord cannot be secured.
+    #[error("no certificates to check Discord's against: install this system's CA certificates")]
+    Certificates(#[source] tokio_websockets::Error),
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] store::Error),

@@ -1,6 +1,6 @@
 //! Permission to IDENTIFY, out of the budget that all replicas share.
 //!
-//! twilight asks for it when Discord has said HELLO, so that nothing slow comes between the permit
+//! A connection asks for it when Discord has said HELLO, so that nothing slow comes between the permit
 //! and the payload. While the store is away, whoever needs a permit waits on its open connection;
 //! when the day's budget is used up, connections that could not identify are given up instead.
 
@@ -22,7 +22,6 @@ use tokio::{
     time::{self, Instant},
 };
 use tokio_util::sync::CancellationToken;
-use twilight_gateway_queue::Queue;
 
 /// How old Discord's word of what is left may be.
 const FRESH: Duration = Duration::from_secs(120);
@@ -120,14 +119,8 @@ impl Ticket {
         self.granted.get().is_some_and(|at| at.elapsed() < READY)
     }
 
-    /// Whether it was told to identify at all.
-    pub(crate) fn is_granted(&self) -> bool {
-        self.granted.get().is_some()
-    }
-}
-
-impl Queue for Ticket {
-    fn enqueue(&self, _: u32) -> oneshot::Receiver<()> {
+    /// Joins the queue; what comes is the permit.
+    pub(crate) fn enqueue(&self) -> oneshot::Receiver<()> {
         let (permit, received) = oneshot::channel();
         let granted = Arc::clone(&self.granted);
         lock(&self.permits.0.waiting).insert(self.shard, Waiting { granted, permit });

@@ -34,6 +34,7 @@ use discord::{
     close::{Next, Refusal},
     opcode,
 };
+use futures_util::future::poll_immediate;
 use std::{collections::VecDeque, future, sync::Arc, time::Duration};
 use store::Session;
 use tokio::{
@@ -46,6 +47,9 @@ use wire::gateway::v1::{SessionStart, ShardReason, ShardState, ShardStatus};
 
 /// How often a shard reports how far it has come.
 const REPORT: Duration = Duration::from_millis(500);
+
+/// How many payloads in a row are read before anything else gets a look.
+const BURST: u32 = 32;
 
 /// How long a shard that stops waits for the broker to confirm its last events.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -282,6 +286,7 @@ impl Shard {
         connection: &mut Connection,
         stop: &CancellationToken,
     ) -> Result<Over, Error> {
+        let mut burst = BURST;
         loop {
             if self.turn.has_changed().unwrap_or_default() {
                 self.follow();
@@ -291,8 +296,21 @@ impl Shard {
             {
                 return Ok(over);
             }
+            // What has come already is read without looking at anything else, but not for ever.
+            let at_once = match burst {
+                0 => None,
+                _ => poll_immediate(connection.next()).await,
+            };
+            if let Some(input) = at_once {
+                burst -= 1;
+                if let Some(over) = self.taken(connection, input, stop).await? {
+                    return Ok(over);
+                }
+                continue;
+            }
+            burst = BURST;
             let ends = self.place == Place::Ending && connection.is_active();
-            let taken = tokio::select! {
+            let input = tokio::select! {
                 biased;
                 () = stop.cancelled(), if !connection.awaits_ready() => return Ok(Over::Stopped),
                 _ = self.tick.tick() => {
@@ -310,11 +328,11 @@ impl Shard {
                 }
                 payload = self.line.next(), if connection.takes_commands() => {
                     match connection.send(payload).await {
-                        Some(input) => self.take(connection, input),
+                        Some(input) => input,
                         None => continue,
                     }
                 }
-                input = connection.next() => self.take(connection, input),
+                input = connection.next() => input,
                 // Only asked for when nothing has come, since it takes longer.
                 _ = self.turn.changed() => {
                     self.follow();
@@ -323,23 +341,32 @@ impl Shard {
                 // Nothing more has come.
                 () = future::ready(()), if ends => return Ok(Over::Ended),
             };
-            let over = match taken {
-                Taken::Over(over) => Some(over),
-                Taken::Event(sequence, message, event) => {
-                    let over = self.publish(sequence, message, event, stop).await?;
-                    self.account.offered(over.is_none());
-                    over
-                }
-                Taken::Nothing => None,
-            };
-            if let Some(over) = over {
+            if let Some(over) = self.taken(connection, input, stop).await? {
                 return Ok(over);
             }
         }
     }
 
+    /// Deals with what the connection brought; why it is over, if it is.
+    async fn taken(
+        &mut self,
+        connection: &mut Connection,
+        input: Input,
+        stop: &CancellationToken,
+    ) -> Result<Option<Over>, Error> {
+        match self.take(connection, input) {
+            Taken::Over(over) => Ok(Some(over)),
+            Taken::Event(sequence, message, event) => {
+                let over = self.publish(sequence, message, event, stop).await?;
+                self.account.offered(over.is_none());
+                Ok(over)
+            }
+            Taken::Nothing => Ok(None),
+        }
+    }
+
     /// Decides what to do with what the connection brought.
-    fn take(&mut self, connection: &Connection, input: Input) -> Taken {
+    fn take(&mut self, connection: &mut Connection, input: Input) -> Taken {
         match input {
             Input::Closed { next, code, reason } => {
                 Taken::Over(Over::Lost(Loss::closed(next, code, reason)))
@@ -348,17 +375,16 @@ impl Shard {
                 self.detour = !self.detour;
                 Taken::Over(Over::Lost(Loss::unreachable(&cause)))
             }
-            Input::Frame(text) => self.frame(connection, &text),
-            Input::Malformed(text) => {
-                self.shared
-                    .malformed("the payload's head cannot be read", text.len());
-                Taken::Nothing
+            Input::Frame(text) => {
+                let taken = self.frame(connection, &text);
+                connection.reuse(text);
+                taken
             }
         }
     }
 
     /// Decides by opcode.
-    fn frame(&mut self, connection: &Connection, text: &str) -> Taken {
+    fn frame(&mut self, connection: &mut Connection, text: &str) -> Taken {
         let frame = match Frame::parse(text) {
             Ok(frame) => frame,
             Err(error) => {
@@ -366,6 +392,7 @@ impl Shard {
                 return Taken::Nothing;
             }
         };
+        connection.heed(&frame);
         match frame.op {
             opcode::DISPATCH => return self.dispatch(connection, &frame),
             opcode::RECONNECT | opcode::INVALID_SESSION => {}

@@ -10,6 +10,7 @@ use broker::Broker;
 use std::{panic, sync::Arc};
 use store::Store;
 use tokio::task::JoinSet;
+use tokio_websockets::Connector;
 use transcode::Transcoder;
 
 /// Runs the service until its shutdown, or until none of its applications can go on.
@@ -23,6 +24,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
         broker: Broker::start(config.broker.clone(), &context),
         store: Store::open(&config.store)?,
         metrics: Metrics::new(&context.metrics),
+        tls: Arc::new(Connector::new().map_err(Error::Certificates)?),
         transcoder: Arc::new(Transcoder::new()),
         running: Arc::default(),
         context: context.clone(),

@@ -23,7 +23,7 @@ const LOG: Key = Key::new(
     "LOG",
     "What is logged: a level, or levels by module, for example warn,gateway_ws=debug",
 )
-.with_default("info,lapin=off,twilight_gateway=warn");
+.with_default("info,lapin=off");
 
 const LOG_FORMAT: Key =
     Key::new("LOG_FORMAT", "How log lines look: text or json").with_default("text");

@@ -1,20 +1,17 @@
 //! Status and activities that a bot has from its first moment.
 
 use boot::{Parse, config::Invalid};
-use serde::Deserialize;
-use twilight_model::gateway::{
-    payload::outgoing::update_presence::UpdatePresencePayload,
-    presence::{Activity, ActivityType, MinimalActivity, Status},
-};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// What Identify carries as the presence.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Presence(pub(crate) UpdatePresencePayload);
+pub(crate) struct Presence(pub(crate) Value);
 
 /// Discord's Update Presence, as far as a bot may fill it.
 ///
 /// See [Discord Docs/Update Presence](https://docs.discord.com/developers/events/gateway-events#update-presence).
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
     #[serde(default)]
@@ -22,18 +19,32 @@ struct Written {
     #[serde(default)]
     afk: bool,
     since: Option<u64>,
-    #[serde(default = "online")]
+    #[serde(default)]
     status: Status,
 }
 
 /// What bots may set of an activity.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenActivity {
     name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<String>,
     r#type: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<String>,
+}
+
+/// A status that a bot may have.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Dnd,
+    Idle,
+    Invisible,
+    Offline,
+    #[default]
+    Online,
 }
 
 impl Parse for Presence {
@@ -45,31 +56,9 @@ impl Parse for Presence {
 
     fn parse(text: &str) -> Result<Self, Invalid> {
         let written: Written = serde_json::from_str(text).map_err(Invalid::because)?;
-        Ok(Self(UpdatePresencePayload {
-            activities: written.activities.into_iter().map(Into::into).collect(),
-            afk: written.afk,
-            since: written.since,
-            status: written.status,
-        }))
+        let value = serde_json::to_value(written).map_err(Invalid::because)?;
+        Ok(Self(value))
     }
-}
-
-impl From<WrittenActivity> for Activity {
-    fn from(written: WrittenActivity) -> Self {
-        let minimal = MinimalActivity {
-            kind: ActivityType::from(written.r#type),
-            name: written.name,
-            url: written.url,
-        };
-        Self {
-            state: written.state,
-            ..minimal.into()
-        }
-    }
-}
-
-fn online() -> Status {
-    Status::Online
 }
 
 #[cfg(test)]
@@ -83,11 +72,11 @@ mod tests {
         let written =
             r#"{"status":"dnd","activities":[{"name":"Custom Status","type":4,"state":"busy"}]}"#;
         let presence = Presence::parse(written).unwrap();
-        let sent = serde_json::to_value(presence.0).unwrap();
+        let sent = presence.0;
         assert_eq!(sent["status"], "dnd");
         assert_eq!(sent["activities"][0]["state"], "busy");
         assert_eq!(sent["activities"][0]["type"], 4);
-        let usual = serde_json::to_value(Presence::parse("{}").unwrap().0).unwrap();
+        let usual = Presence::parse("{}").unwrap().0;
         let online = json!({"activities": [], "afk": false, "since": null, "status": "online"});
         assert_eq!(usual, online);
     }
