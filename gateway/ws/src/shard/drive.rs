@@ -50,19 +50,10 @@ impl Shard {
             let input = tokio::select! {
                 biased;
                 () = stop.cancelled(), if !connection.awaits_ready() => return Ok(Over::Stopped),
-                _ = self.tick.tick() => {
-                    self.count();
-                    self.show();
-                    self.report_soon();
-                    self.note_release();
-                    self.shared.metrics.latency(self.lease.shard, connection.latency());
-                    match self.shared.permits.exhausted() {
-                        Some(why) if connection.awaits_permit() => {
-                            return Ok(Over::Lost(Loss::exhausted(why)));
-                        }
-                        _ => continue,
-                    }
-                }
+                _ = self.tick.tick() => match self.look_up(connection) {
+                    Some(over) => return Ok(over),
+                    None => continue,
+                },
                 payload = self.line.next(), if connection.takes_commands() => {
                     match connection.send(payload).await {
                         Some(input) => input,
@@ -82,6 +73,21 @@ impl Shard {
                 return Ok(over);
             }
         }
+    }
+
+    /// Says now and then how it is; whether the connection is over, because nobody may identify.
+    fn look_up(&mut self, connection: &Connection) -> Option<Over> {
+        self.count();
+        self.show();
+        self.report_soon();
+        self.note_release();
+        let shared = &self.shared;
+        shared
+            .metrics
+            .latency(self.lease.shard, connection.latency());
+        let why = shared.permits.exhausted()?;
+        let is_idle = connection.awaits_permit();
+        is_idle.then(|| Over::Lost(Loss::exhausted(why)))
     }
 
     /// Deals with what the connection brought; why it is over, if it is.
