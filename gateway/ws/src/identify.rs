@@ -26,9 +26,6 @@ use tokio_util::sync::CancellationToken;
 /// How old Discord's word of what is left may be.
 const FRESH: Duration = Duration::from_secs(120);
 
-/// How old it may be when it means that nothing is left.
-const RECENT: Duration = Duration::from_secs(5);
-
 /// When the store is asked again after it did not answer.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -209,11 +206,10 @@ impl Issuer {
 
     /// Asks the store until it grants.
     async fn ask(&self, shard: Shard) {
-        let mut fresh = FRESH;
         loop {
             // A process that was paused may have lost the shard meanwhile.
             self.pulse.fresh().await;
-            let limit = self.limit(fresh).await;
+            let limit = self.limit().await;
             match self.store.identify(shard.id, &limit).await {
                 Ok(Permit::Granted { left }) => {
                     self.metrics.identifies_left(left);
@@ -224,8 +220,6 @@ impl Issuer {
                     self.answered(None);
                     time::sleep(wait).await;
                 }
-                // Discord may have counted anew since it was asked.
-                Ok(Permit::Exhausted { .. }) if fresh > RECENT => fresh = RECENT,
                 Ok(Permit::Exhausted {
                     used,
                     total,
@@ -243,10 +237,10 @@ impl Issuer {
         }
     }
 
-    /// What Discord allows, asked again when its last word is older than this.
-    async fn limit(&self, fresh: Duration) -> Limit {
+    /// What Discord allows, asked again when its last word is old.
+    async fn limit(&self) -> Limit {
         let mut known = self.known.lock().await;
-        if known.asked_at.elapsed() > fresh {
+        if known.asked_at.elapsed() > FRESH {
             known.asked_at = Instant::now();
             match self.rest.gateway_bot().await {
                 Ok(gateway) => {

@@ -82,6 +82,10 @@ impl Resharding {
         fleet: &Fleet,
         asked: Instant,
     ) -> Result<Option<&Turn>, Error> {
+        if let Some(plan) = &fleet.plan {
+            // Another replica may have changed it.
+            self.relieve(plan);
+        }
         let is_settled = self.calm.note(fleet, asked);
         let wanted = reshard::wanted(fleet, &self.me.id, self.advice(fleet)?);
         let mut plan = fleet.plan.clone();
@@ -117,9 +121,7 @@ impl Resharding {
         asked: Instant,
     ) -> Option<&Turn> {
         let tails = self.tails(store, fleet, &plan).await?;
-        if plan.current != self.turn.plan.current {
-            self.policy.adviser.relieved();
-        }
+        self.relieve(&plan);
         let has_begun = fleet.plan.as_ref().map(|plan| plan.phase) == Some(Phase::Switching);
         self.turn = Turn {
             as_of: if has_begun {
@@ -133,6 +135,13 @@ impl Resharding {
         self.forget(store, fleet).await;
         self.show(shared);
         Some(&self.turn)
+    }
+
+    /// What Discord refused was the set before, if there is another one.
+    fn relieve(&self, plan: &Plan) {
+        if plan.current != self.turn.plan.current {
+            self.policy.adviser.relieved();
+        }
     }
 
     /// The shards that there should be.

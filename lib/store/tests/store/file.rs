@@ -62,6 +62,17 @@ async fn what_must_outlive_the_process_does() {
 }
 
 #[tokio::test]
+async fn a_restart_does_not_shorten_the_pause_between_identifies() {
+    let bench = Bench::file().paced(LONG, LONG);
+    let permit = bench.application().identify(0, &limit(10)).await.unwrap();
+    assert_eq!(permit, Permit::Granted { left: 9 });
+    let store = Store::open(&bench.config).unwrap();
+    let a = store.application(APPLICATION);
+    let permit = a.identify(0, &limit(10)).await.unwrap();
+    assert!(matches!(permit, Permit::Wait(_)), "{permit:?}");
+}
+
+#[tokio::test]
 async fn what_was_confirmed_is_in_the_file() {
     let bench = Bench::file();
     let a = bench.application();
