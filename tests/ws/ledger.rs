@@ -59,6 +59,19 @@ impl Page {
     }
 }
 
+/// Waits until so many events of shards are confirmed.
+pub(super) async fn until_confirmed(service: &Service, events: u64) -> Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let page = Page::of(service).await?;
+        if page.sum("gateway_ws_shard_events_total", "step=\"confirmed\"") >= events {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{}", page.0);
+        time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Waits until nothing is on its way any more.
 async fn at_rest(service: &Service) -> Result<Page> {
     let deadline = Instant::now() + PATIENCE;

@@ -12,6 +12,7 @@ use wire::gateway::v1::{
 };
 
 use super::{
+    ledger,
     stage::{PATIENCE, Stage},
     system,
 };
@@ -90,6 +91,8 @@ async fn a_worker_sees_a_shard_come_and_go_in_order() -> Result<()> {
     };
     let stage = system::stage(rabbit, config, "status").await?;
     let service = start(&stage, rabbit, "status").await?;
+    // READY and the guilds: before that there is nothing to take a session up from.
+    ledger::until_confirmed(&service, 4).await?;
     stage.sim.close(None, 4000)?;
     let resumed = |state: &State| state.resumes == 1 && state.is_ready();
     stage.sim.wait_for("a resume", PATIENCE, resumed).await?;
