@@ -8,16 +8,16 @@ use tokio::time::{self, Duration, Instant};
 use super::{stage::PATIENCE, system};
 
 /// What `/metrics` says at one moment.
-struct Page(String);
+pub(crate) struct Page(String);
 
 impl Page {
-    async fn of(service: &Service) -> Result<Self> {
+    pub(crate) async fn of(service: &Service) -> Result<Self> {
         let url = format!("{}/metrics", service.admin().await?);
         Ok(Self(reqwest::get(&url).await?.text().await?))
     }
 
     /// The sum of all series of a metric whose labels hold this text.
-    fn sum(&self, name: &str, label: &str) -> u64 {
+    pub(crate) fn sum(&self, name: &str, label: &str) -> u64 {
         let values = self.0.lines().filter_map(|line| {
             let rest = line.strip_prefix(name)?;
             let (labels, value) = rest.rsplit_once(' ')?;
@@ -36,7 +36,7 @@ impl Page {
     }
 
     /// Checks all three equations of the README.
-    fn balances(&self) -> Result<()> {
+    pub(crate) fn balances(&self) -> Result<()> {
         let became = [
             "filtered_total",
             "held",

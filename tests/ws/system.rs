@@ -280,3 +280,39 @@ async fn a_broker_that_is_not_there_at_the_start_is_waited_for() -> Result<()> {
     service.terminate()?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_while_the_broker_is_away_ends_with_the_grace_time_and_keeps_the_session()
+-> Result<()> {
+    let mut rabbit = Rabbit::start()?;
+    let folder = tempfile::tempdir()?;
+    let config = Config {
+        guilds: 3,
+        ..Config::default()
+    };
+    let mut stage = stage(&rabbit, config, "stopped").await?;
+    let file = folder.path().join("sessions.json");
+    stage.set("WS_SESSION_FILE", &file.to_string_lossy());
+    stage.set("SHUTDOWN_GRACE", "2s");
+    let service = start_bound(&stage, &rabbit, "stopped").await?;
+    stage.sim.start_emission(endless(300.0))?;
+    saved_in(&service, &file, 1).await?;
+    rabbit.kill()?;
+    let before = stage.sim.state().generated;
+    let more = |state: &State| state.generated > before + 300;
+    stage.sim.wait_for("events", PATIENCE, more).await?;
+    // Neither the last events nor the word that the shard has stopped can be published.
+    let ended = service.terminate()?;
+    let aborted = "tasks had to be aborted at the end of the grace time";
+    ensure!(ended.log.contains(aborted), "{}", ended.log);
+    ensure!(ended.log.contains("grace=2s"), "{}", ended.log);
+    rabbit.restart()?;
+    let service = stage.start()?;
+    let resumed = |state: &State| state.resumes == 1 && state.is_ready();
+    stage.sim.wait_for("a resume", PATIENCE, resumed).await?;
+    stage.sim.stop_emission().await;
+    take_everything(&stage, &rabbit, "stopped").await?;
+    ensure!(stage.sim.state().identifies == 1, "a session was lost");
+    service.terminate()?;
+    stage.rules_kept()
+}

@@ -54,8 +54,8 @@ pub(crate) struct Metrics {
     hand_overs: Family<ByApplication, Histogram, Buckets>,
     /// How far a change of the number of shards is.
     reshard_phase: Family<ByApplication, Gauge>,
-    /// Events that the set before had published.
-    suppressed: Family<ByApplication, Counter>,
+    /// Whether a change has to wait for identifies.
+    reshard_postponed: Family<ByApplication, Gauge>,
     /// Whether the store answers.
     store_up: Family<ByApplication, Gauge>,
     /// Sessions that could not be saved.
@@ -143,9 +143,9 @@ impl Metrics {
                 "ws_reshard_phase",
                 "How far a change of the number of shards is: 0 none, 1 warming, 2 switching",
             ),
-            suppressed: metrics.counters(
-                "ws_reshard_suppressed",
-                "Events of a new set of shards that the set before had published",
+            reshard_postponed: metrics.gauges(
+                "ws_reshard_postponed",
+                "Whether a change of the number of shards waits for enough identifies: 1 or 0",
             ),
             store_up: metrics.gauges("ws_store_up", "Whether the store answers: 1 or 0"),
             saves_failed: metrics.counters("ws_saves_failed", "Sessions could not be saved"),
@@ -328,11 +328,11 @@ impl Metrics {
             .set(phase);
     }
 
-    /// So many events were published by the set before.
-    pub(crate) fn suppressed(&self, count: u64) {
-        self.suppressed
+    /// Whether a change of the number of shards waits for enough identifies.
+    pub(crate) fn reshard_postponed(&self, is_postponed: bool) {
+        self.reshard_postponed
             .get_or_create(&self.by_application())
-            .inc_by(count);
+            .set(is_postponed.into());
     }
 
     /// Whether the store answers.

@@ -5,6 +5,7 @@
 //! that was read, and Discord sends the rest again.
 
 mod account;
+mod drive;
 mod part;
 mod takeover;
 
@@ -17,7 +18,7 @@ use self::{
 use crate::{
     Error,
     command::Line,
-    connection::{Connection, Input},
+    connection::Connection,
     event::Encoder,
     intents,
     keeper::{News, Report},
@@ -30,11 +31,7 @@ use crate::{
     switch::Fingerprint,
 };
 use broker::{Lane, Message};
-use discord::{
-    close::{Next, Refusal},
-    opcode,
-};
-use futures_util::future::poll_immediate;
+use discord::close::{Next, Refusal};
 use std::{collections::VecDeque, future, sync::Arc, time::Duration};
 use store::Session;
 use tokio::{
@@ -47,9 +44,6 @@ use wire::gateway::v1::{SessionStart, ShardReason, ShardState, ShardStatus};
 
 /// How often a shard reports how far it has come.
 const REPORT: Duration = Duration::from_millis(500);
-
-/// How many payloads in a row are read before anything else gets a look.
-const BURST: u32 = 32;
 
 /// How long a shard that stops waits for the broker to confirm its last events.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -182,6 +176,10 @@ impl Shard {
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Ended {
         self.follow();
         let served = self.serve(&stop).await;
+        // It may have been told to stop and something else at the same time.
+        if self.turn.has_changed().unwrap_or_default() {
+            self.follow();
+        }
         self.shared.board.ending(self.lease.shard);
         let has_ended = self.is_finished() || matches!(served, Ok(Some(_)));
         let (connection, outcome) = match served {
@@ -276,141 +274,6 @@ impl Shard {
         }
     }
 
-    /// Reads one connection to its end.
-    async fn drive(
-        &mut self,
-        connection: &mut Connection,
-        stop: &CancellationToken,
-    ) -> Result<Over, Error> {
-        let mut burst = BURST;
-        loop {
-            if self.turn.has_changed().unwrap_or_default() {
-                self.follow();
-            }
-            if !self.due.is_empty()
-                && let Some(over) = self.flush(stop).await?
-            {
-                return Ok(over);
-            }
-            // What has come already is read without looking at anything else, but not for ever.
-            let at_once = match burst {
-                0 => None,
-                _ => poll_immediate(connection.next()).await,
-            };
-            if let Some(input) = at_once {
-                burst -= 1;
-                if let Some(over) = self.taken(connection, input, stop).await? {
-                    return Ok(over);
-                }
-                continue;
-            }
-            burst = BURST;
-            let ends = self.place == Place::Ending && connection.is_active();
-            let input = tokio::select! {
-                biased;
-                () = stop.cancelled(), if !connection.awaits_ready() => return Ok(Over::Stopped),
-                _ = self.tick.tick() => {
-                    self.count();
-                    self.show();
-                    self.report_soon();
-                    self.note_release();
-                    self.shared.metrics.latency(self.lease.shard, connection.latency());
-                    match self.shared.permits.exhausted() {
-                        Some(why) if connection.awaits_permit() => {
-                            return Ok(Over::Lost(Loss::exhausted(why)));
-                        }
-                        _ => continue,
-                    }
-                }
-                payload = self.line.next(), if connection.takes_commands() => {
-                    match connection.send(payload).await {
-                        Some(input) => input,
-                        None => continue,
-                    }
-                }
-                input = connection.next() => input,
-                // Only asked for when nothing has come, since it takes longer.
-                _ = self.turn.changed() => {
-                    self.turn.mark_changed();
-                    continue;
-                }
-                // Nothing more has come.
-                () = future::ready(()), if ends => return Ok(Over::Ended),
-            };
-            if let Some(over) = self.taken(connection, input, stop).await? {
-                return Ok(over);
-            }
-        }
-    }
-
-    /// Deals with what the connection brought; why it is over, if it is.
-    async fn taken(
-        &mut self,
-        connection: &mut Connection,
-        input: Input,
-        stop: &CancellationToken,
-    ) -> Result<Option<Over>, Error> {
-        match self.take(connection, input) {
-            Taken::Over(over) => Ok(Some(over)),
-            Taken::Event(sequence, message, event) => {
-                let over = self.publish(sequence, message, event, stop).await?;
-                self.account.offered(over.is_none());
-                Ok(over)
-            }
-            Taken::Nothing => Ok(None),
-        }
-    }
-
-    /// Decides what to do with what the connection brought.
-    fn take(&mut self, connection: &mut Connection, input: Input) -> Taken {
-        match input {
-            Input::Closed { next, code, reason } => {
-                Taken::Over(Over::Lost(Loss::closed(next, code, reason)))
-            }
-            Input::ConnectFailed(cause) => {
-                self.detour = !self.detour;
-                Taken::Over(Over::Lost(Loss::unreachable(&cause)))
-            }
-            Input::Frame(text) => {
-                let taken = self.frame(connection, &text);
-                connection.reuse(text);
-                taken
-            }
-        }
-    }
-
-    /// Decides by opcode.
-    fn frame(&mut self, connection: &mut Connection, text: &str) -> Taken {
-        let frame = match Frame::parse(text) {
-            Ok(frame) => frame,
-            Err(error) => {
-                self.shared.malformed(&error.to_string(), text.len());
-                return Taken::Nothing;
-            }
-        };
-        connection.heed(&frame);
-        match frame.op {
-            opcode::DISPATCH => return self.dispatch(connection, &frame),
-            opcode::RECONNECT | opcode::INVALID_SESSION => {}
-            opcode::HEARTBEAT | opcode::HEARTBEAT_ACK | opcode::HELLO => return Taken::Nothing,
-            unknown => {
-                self.shared.unknown_opcode(unknown);
-                return Taken::Nothing;
-            }
-        }
-        // A refused session is gone from the connection; one to be resumed is still there.
-        let next = if connection.ready().is_some() {
-            Next::Resume
-        } else {
-            Next::Identify
-        };
-        Taken::Over(Over::Lost(if frame.op == opcode::RECONNECT {
-            Loss::reconnect(next)
-        } else {
-            Loss::invalid_session(next)
-        }))
-    }
-
     /// Takes an event: notes what it says of the session, and makes a message of it.
     fn dispatch(&mut self, connection: &Connection, frame: &Frame<'_>) -> Taken {
         let (Some(sequence), Some(name)) = (frame.sequence, frame.name.as_deref()) else {
@@ -436,18 +299,22 @@ impl Shard {
             let detail = format!("{name} came before a READY that can be read");
             return Taken::Over(Over::Lost(Loss::nonsense(detail)));
         };
-        if !self.encoder.wants(name) || verdict == Verdict::Skip {
-            self.progress.skipped(sequence);
-            match verdict {
-                Verdict::Skip => self.account.suppressed(),
-                Verdict::Hold(_) | Verdict::Publish(_) => self.account.filtered(),
-            }
-            return Taken::Nothing;
-        }
-        let message =
+        let mut message = || {
+            let (id, payload) = (&session.id, frame.payload);
             self.encoder
-                .message(&session.id, sequence, name, frame.payload, &self.shared);
-        self.settle(verdict, sequence, message)
+                .message(id, sequence, name, payload, &self.shared)
+        };
+        match verdict {
+            Verdict::Filter => self.account.filtered(),
+            Verdict::Skip => self.account.suppressed(),
+            Verdict::Hold(event) => {
+                let message = message();
+                return self.hold(event, sequence, message);
+            }
+            Verdict::Publish(event) => return Taken::Event(sequence, message(), event),
+        }
+        self.progress.skipped(sequence);
+        Taken::Nothing
     }
 
     /// Gives an event to the broker, and gives up when the broker takes none for too long.

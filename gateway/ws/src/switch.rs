@@ -174,7 +174,7 @@ impl Struck {
 
     /// Forgets what lies before the last event that was come across: an equal one that comes now is
     /// another.
-    fn forget_passed(&mut self) {
+    pub(crate) fn forget_passed(&mut self) {
         let reached = &self.reached;
         self.events.retain(|_, places| {
             places.retain(|(shard, place)| reached.get(shard).is_none_or(|last| place > last));

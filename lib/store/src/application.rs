@@ -199,12 +199,12 @@ impl Application {
         }
     }
 
-    /// Replaces the plan if it has the revision expected, or if there is none. Returns the plan
-    /// that holds now: ours if it [says the same](Plan::says_the_same).
+    /// Replaces the plan if it has the revision expected, or if there is none. Returns it with its
+    /// new revision; `None` when somebody else was faster, be it with the very same plan.
     ///
     /// # Errors
     /// When the store is away or holds something that is not ours.
-    pub async fn plan(&self, expected_revision: u64, plan: &Plan) -> Result<Plan, Error> {
+    pub async fn plan(&self, expected_revision: u64, plan: &Plan) -> Result<Option<Plan>, Error> {
         match &self.kind {
             Kind::Memory(memory) => memory.plan(self.id, expected_revision, plan).await,
             Kind::Redis(redis) => redis.plan(self.id, expected_revision, plan).await,
@@ -223,7 +223,7 @@ impl Application {
         ttl: Duration,
     ) -> Result<Written, Error> {
         match &self.kind {
-            Kind::Memory(memory) => Ok(memory.put_tail(self.id, shard, token, tail, ttl)),
+            Kind::Memory(memory) => memory.put_tail(self.id, shard, token, tail, ttl).await,
             Kind::Redis(redis) => redis.put_tail(self.id, shard, token, tail, ttl).await,
         }
     }

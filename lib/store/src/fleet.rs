@@ -74,14 +74,6 @@ pub struct Plan {
     pub revision: u64,
 }
 
-impl Plan {
-    /// Whether both say the same, whatever their revisions.
-    #[must_use]
-    pub fn says_the_same(&self, other: &Self) -> bool {
-        (self.current, self.next, self.phase) == (other.current, other.next, other.phase)
-    }
-}
-
 /// What a heartbeat tells the replica that sent it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fleet {

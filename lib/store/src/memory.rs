@@ -129,24 +129,30 @@ impl Memory {
         Ok(permit)
     }
 
-    pub(crate) async fn plan(&self, id: u64, expected: u64, plan: &Plan) -> Result<Plan, Error> {
+    pub(crate) async fn plan(
+        &self,
+        id: u64,
+        expected: u64,
+        plan: &Plan,
+    ) -> Result<Option<Plan>, Error> {
         let plan = self.with(id, |state, now| state.plan(expected, plan, now));
         self.keep().await?;
         Ok(plan)
     }
 
-    pub(crate) fn put_tail(
+    pub(crate) async fn put_tail(
         &self,
         id: u64,
         shard: Shard,
         token: u64,
         tail: &[u8],
         ttl: Duration,
-    ) -> Written {
+    ) -> Result<Written, Error> {
         let tail = Bytes::copy_from_slice(tail);
-        self.with(id, |state, now| {
-            state.put_tail(shard, token, tail, ttl, now)
-        })
+        let put = |state: &mut State, now| state.put_tail(shard, token, tail, ttl, now);
+        let written = self.with(id, put);
+        self.keep().await?;
+        Ok(written)
     }
 
     pub(crate) fn tails(&self, id: u64, count: u32) -> BTreeMap<u32, Bytes> {

@@ -167,17 +167,23 @@ impl Redis {
         })
     }
 
-    pub(crate) async fn plan(&self, id: u64, expected: u64, plan: &Plan) -> Result<Plan, Error> {
+    pub(crate) async fn plan(
+        &self,
+        id: u64,
+        expected: u64,
+        plan: &Plan,
+    ) -> Result<Option<Plan>, Error> {
         let mut script = self.scripts.plan.prepare_invoke();
         self.keys(&mut script, id, &["meta"]);
-        let text: Vec<u8> = self
+        let (is_ours, text): (bool, Vec<u8>) = self
             .run(script.arg(expected).arg(read::plan_text(plan)))
             .await?;
-        read::plan(&text).map_err(|reason| Error::Corrupt {
+        let holds = read::plan(&text).map_err(|reason| Error::Corrupt {
             key: self.key(id, "meta"),
             field: "plan".to_owned(),
             reason,
-        })
+        })?;
+        Ok(is_ours.then_some(holds))
     }
 
     pub(crate) async fn put_tail(

@@ -78,7 +78,9 @@ mod tests {
 
     #[test]
     fn payloads_of_all_sizes_come_out_whole_and_in_order() {
-        let sizes = [0, 1, 4095, 4096, 8191, 8192, 8193, 500_000, 7, 65_536, 65_537];
+        let sizes = [
+            0, 1, 4095, 4096, 8191, 8192, 8193, 500_000, 7, 65_536, 65_537,
+        ];
         let payload = |size: &usize| -> String { ('a'..='z').cycle().take(*size).collect() };
         let payloads: Vec<String> = sizes.iter().map(payload).collect();
         let (mut inflate, mut text) = (Inflate::new(), String::new());
@@ -86,13 +88,20 @@ mod tests {
             inflate.message(message, &mut text).unwrap();
             assert!(text == *payload, "{}", payload.len());
         }
-        assert!(text.capacity() <= 4 * KEPT, "a large payload's memory is given back");
+        assert!(
+            text.capacity() <= 4 * KEPT,
+            "a large payload's memory is given back"
+        );
     }
 
     #[test]
     fn what_is_no_stream_or_no_text_is_refused() {
         let mut text = String::new();
-        assert!(Inflate::new().message(b"no zstd at all", &mut text).is_err());
+        assert!(
+            Inflate::new()
+                .message(b"no zstd at all", &mut text)
+                .is_err()
+        );
         let mut bytes = vec![0; 64];
         let size = zstd_safe::compress(&mut bytes[..], &[0xff, 0xfe], 3).unwrap();
         let refused = Inflate::new().message(&bytes[..size], &mut text);

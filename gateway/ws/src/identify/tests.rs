@@ -32,6 +32,11 @@ fn store() -> Store {
 }
 
 fn office(store: &Store, total: u32, remaining: u32) -> Office {
+    office_until(store, total, remaining, Duration::from_hours(1))
+}
+
+/// One that hears that Discord counts anew in so long.
+fn office_until(store: &Store, total: u32, remaining: u32, reset_after: Duration) -> Office {
     // It fails when there is a default already.
     rustls::crypto::ring::default_provider()
         .install_default()
@@ -47,7 +52,7 @@ fn office(store: &Store, total: u32, remaining: u32) -> Office {
             &SessionStartLimit {
                 total,
                 remaining,
-                reset_after: 3_600_000,
+                reset_after: u64::try_from(reset_after.as_millis()).unwrap(),
                 max_concurrency: 1,
             },
             10,
@@ -99,6 +104,15 @@ async fn nothing_is_granted_into_the_reserve_and_the_reason_is_told() {
     let began = Instant::now();
     office.permits.open().await;
     assert!(began.elapsed() > Duration::ZERO && began.elapsed() <= LOOK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_nothing_is_left_is_forgotten_with_the_next_permit() {
+    let office = office_until(&store(), 1000, 10, BUCKET);
+    let (_ticket, permit) = wait(&office.permits, 0);
+    permit.await.unwrap();
+    // The next time it is an error again, and said.
+    assert!(super::lock(&office.permits.0.exhausted).is_none());
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,6 +37,8 @@ pub(super) struct Resharding {
     turn: Turn,
     /// Sets that are closed, and still to be forgotten.
     closed: BTreeSet<u32>,
+    /// The size of a set that there are not enough identifies for.
+    postponed: Option<u32>,
 }
 
 impl Resharding {
@@ -48,6 +50,7 @@ impl Resharding {
             calm: Calm::default(),
             turn: Turn::default(),
             closed: BTreeSet::new(),
+            postponed: None,
         }
     }
 
@@ -79,34 +82,46 @@ impl Resharding {
         fleet: &Fleet,
         asked: Instant,
     ) -> Result<Option<&Turn>, Error> {
+        if let Some(plan) = &fleet.plan {
+            // Another replica may have changed it.
+            self.relieve(plan);
+        }
         let is_settled = self.calm.note(fleet, asked);
         let wanted = reshard::wanted(fleet, &self.me.id, self.advice(fleet)?);
         let mut plan = fleet.plan.clone();
         let step = reshard::step(fleet, wanted, is_settled);
-        let step = match step {
-            Some(step) if self.may(store, shared, fleet, &step).await => Some(step),
-            _ => None,
-        };
-        if let Some(step) = step {
+        if step.is_none() {
+            self.postponed = None;
+        }
+        if let Some(step) = step
+            && self.may(store, fleet, &step).await
+        {
             let revision = plan.as_ref().map_or(0, |plan| plan.revision);
+            // Somebody else's step is in the answer to the next heartbeat.
             let Some(holds) = written(store.plan(revision, &step).await) else {
                 return Ok(None);
             };
-            if holds.says_the_same(&step) {
-                self.stepped(plan.as_ref(), &holds, shared);
-            }
+            self.stepped(plan.as_ref(), &holds, shared);
             plan = Some(holds);
         }
         let Some(plan) = plan else {
             return Ok(None);
         };
         self.check(&plan)?;
-        let Some(tails) = self.tails(store, fleet, &plan).await else {
-            return Ok(None);
-        };
-        if plan.current != self.turn.plan.current {
-            self.policy.adviser.relieved();
-        }
+        Ok(self.follow(store, shared, fleet, plan, asked).await)
+    }
+
+    /// Follows this plan and takes no step; `None` when it cannot be told how far it is.
+    pub(super) async fn follow(
+        &mut self,
+        store: &Application,
+        shared: &Shared,
+        fleet: &Fleet,
+        plan: Plan,
+        asked: Instant,
+    ) -> Option<&Turn> {
+        let tails = self.tails(store, fleet, &plan).await?;
+        self.relieve(&plan);
         let has_begun = fleet.plan.as_ref().map(|plan| plan.phase) == Some(Phase::Switching);
         self.turn = Turn {
             as_of: if has_begun {
@@ -119,7 +134,14 @@ impl Resharding {
         };
         self.forget(store, fleet).await;
         self.show(shared);
-        Ok(Some(&self.turn))
+        Some(&self.turn)
+    }
+
+    /// What Discord refused was the set before, if there is another one.
+    fn relieve(&self, plan: &Plan) {
+        if plan.current != self.turn.plan.current {
+            self.policy.adviser.relieved();
+        }
     }
 
     /// The shards that there should be.
@@ -153,8 +175,9 @@ impl Resharding {
 
     /// Whether a step can be taken now: a set that is to connect has to have its identifies, one of the
     /// same size has to be gone, and nothing may be left of an earlier end of the current one.
-    async fn may(&self, store: &Application, shared: &Shared, fleet: &Fleet, step: &Plan) -> bool {
+    async fn may(&mut self, store: &Application, fleet: &Fleet, step: &Plan) -> bool {
         let (Some(plan), Some(next), Phase::Warming) = (&fleet.plan, step.next, step.phase) else {
+            self.postponed = None;
             return true;
         };
         let said = self.policy.adviser.said();
@@ -163,7 +186,7 @@ impl Resharding {
             return false;
         }
         if said.identifies < next.saturating_add(self.policy.reserve) {
-            if shared.logged.first(format!("reshard to {next}")) {
+            if self.postponed.replace(next) != Some(next) {
                 tracing::error!(
                     from = plan.current,
                     to = next,
@@ -175,6 +198,7 @@ impl Resharding {
             }
             return false;
         }
+        self.postponed = None;
         let is_alive = |lease: &Lease| lease.shard.count == next && lease.remaining.is_some();
         if fleet.leases.iter().any(is_alive) {
             return false;
@@ -298,17 +322,18 @@ impl Resharding {
             Phase::Warming => 1,
             Phase::Switching => 2,
         });
+        shared.metrics.reshard_postponed(self.postponed.is_some());
         shared
             .board
             .beside(next.filter(|_| *phase == Phase::Warming));
     }
 }
 
-fn written(answer: Result<Plan, store::Error>) -> Option<Plan> {
+fn written(answer: Result<Option<Plan>, store::Error>) -> Option<Plan> {
     let unwritten = |error: &store::Error| {
         forgiven("the plan cannot be written", error);
     };
-    answer.inspect_err(unwritten).ok()
+    answer.inspect_err(unwritten).ok().flatten()
 }
 
 /// The next heartbeat tries again. Always `false`.

@@ -119,4 +119,33 @@ mod tests {
         assert_eq!(ledger.returned.get(), 6);
         assert_eq!(ledger.held.get(), 0);
     }
+
+    #[test]
+    fn whatever_becomes_of_an_event_is_counted_once() {
+        let metrics = Arc::new(Metrics::new(&boot::Metrics::new()).of(1));
+        let account = Account::new(&metrics, Shard { count: 1, id: 0 });
+        let ends: [fn(&Account); 5] = [
+            Account::filtered,
+            Account::suppressed,
+            Account::sessionless,
+            |account| account.offered(true),
+            |account| account.offered(false),
+        ];
+        for (number, end) in (1..).zip(ends) {
+            account.received();
+            end(&account);
+            let ledger = &metrics.ledger;
+            let counters = [
+                &ledger.filtered,
+                &ledger.suppressed,
+                &ledger.sessionless,
+                &ledger.published,
+                &ledger.returned,
+            ];
+            let counted: Vec<u64> = counters.iter().map(|counter| counter.get()).collect();
+            let expected: Vec<u64> = (1..=5).map(|index| u64::from(index <= number)).collect();
+            assert_eq!(counted, expected);
+            assert_eq!(ledger.received.get(), number);
+        }
+    }
 }

@@ -47,6 +47,8 @@ pub(super) enum Part<T> {
 /// What to do with an event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Verdict {
+    /// Let it go: workers are not to get events of its name.
+    Filter,
     /// Keep it until the switch.
     Hold(Fingerprint),
     /// Publish it, and note that if there is a fingerprint.
@@ -132,36 +134,37 @@ impl<T> Part<T> {
         })
     }
 
-    /// Decides on an event.
-    pub(super) fn judge(&mut self, now: Instant, name: &str, data: &str) -> Verdict {
+    /// Decides on an event. `is_wanted`: whether workers are to get events of its name. Its data is
+    /// asked for only where it matters.
+    pub(super) fn judge<'a>(
+        &mut self,
+        now: Instant,
+        name: &str,
+        is_wanted: bool,
+        data: impl Fn() -> &'a str,
+    ) -> Verdict {
         // They are about the session and not about what happened.
         let is_own = matches!(name, "READY" | "RESUMED");
-        match self {
-            Self::Live => return Verdict::Publish(None),
-            Self::Late { until, .. } if *until <= now => {
-                *self = Self::Live;
-                return Verdict::Publish(None);
-            }
-            Self::Late { .. } | Self::Outgoing(_) if is_own => return Verdict::Publish(None),
-            Self::Late { .. } | Self::Outgoing(_) => {}
-            Self::Standby { backfill, .. } => {
-                if is_own || fills(backfill, now, name, data) {
-                    return Verdict::Skip;
-                }
-            }
+        let event = || Fingerprint::of(name, data().as_bytes());
+        if matches!(self, Self::Late { until, .. } if *until <= now) {
+            *self = Self::Live;
         }
-        let event = Fingerprint::of(name, data.as_bytes());
+        // The session is ready when its guilds came, be they wanted or not.
+        let is_known = match self {
+            Self::Standby { backfill, .. } => is_own || fills(backfill, now, name, &data),
+            Self::Late { .. } | Self::Live | Self::Outgoing(_) => false,
+        };
         match self {
-            Self::Late { struck, .. } => {
-                if struck.strike(event) {
-                    Verdict::Skip
-                } else {
-                    Verdict::Publish(None)
-                }
-            }
+            _ if !is_wanted => Verdict::Filter,
+            _ if is_known => Verdict::Skip,
+            Self::Standby { .. } => Verdict::Hold(event()),
             Self::Live => Verdict::Publish(None),
-            Self::Outgoing(_) => Verdict::Publish(Some(event)),
-            Self::Standby { .. } => Verdict::Hold(event),
+            _ if is_own => Verdict::Publish(None),
+            Self::Outgoing(_) => Verdict::Publish(Some(event())),
+            Self::Late { struck, .. } => match struck.strike(event()) {
+                true => Verdict::Skip,
+                false => Verdict::Publish(None),
+            },
         }
     }
 
@@ -209,7 +212,12 @@ impl<T> Part<T> {
     /// The session was taken up again.
     pub(super) fn resumed(&mut self, now: Instant) {
         match self {
-            Self::Late { until, .. } if *until > now => *until = now + LATE,
+            Self::Late { struck, until } if *until > now => {
+                // What was missed has come: what is equal to something before it is another one. A shard
+                // that was taken over has not held back what would have struck that.
+                struck.forget_passed();
+                *until = now + LATE;
+            }
             // Its guilds came to whoever had it before, or to nobody who needs them.
             Self::Standby { backfill, .. } if backfill.is_none() => {
                 *backfill = Some((BTreeSet::new(), now));
@@ -274,11 +282,11 @@ impl<T> Part<T> {
 }
 
 /// Whether an event is one of those that tell the guilds of a new session.
-fn fills(
+fn fills<'a>(
     backfill: &mut Option<(BTreeSet<u64>, Instant)>,
     now: Instant,
     name: &str,
-    data: &str,
+    data: &impl Fn() -> &'a str,
 ) -> bool {
     let Some((guilds, since)) = backfill.as_mut().filter(|(guilds, _)| !guilds.is_empty()) else {
         return false;
@@ -286,7 +294,7 @@ fn fills(
     if !matches!(name, "GUILD_CREATE" | "GUILD_DELETE") {
         return false;
     }
-    let is_one = guild(data).is_some_and(|(id, _)| guilds.remove(&id));
+    let is_one = guild(data()).is_some_and(|(id, _)| guilds.remove(&id));
     if is_one {
         *since = now;
     }

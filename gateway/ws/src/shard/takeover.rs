@@ -1,7 +1,10 @@
 //! A shard while the number of shards changes: it holds back, takes over, or ends for good.
 
 use super::{DRAIN, Over, Shard, Taken};
-use crate::{Error, connection::Connection, reshard::Place, shard::part::Verdict, status::status};
+use crate::{
+    Error, connection::Connection, reshard::Place, shard::part::Verdict, status::status,
+    switch::Fingerprint,
+};
 use broker::Message;
 use store::{Session, Status};
 use tokio::time::{self, Instant};
@@ -44,7 +47,6 @@ impl Shard {
         for reason in released.odd {
             tracing::error!(reason, "some events are published twice, under other ids");
         }
-        self.shared.metrics.suppressed(released.suppressed);
         let last = released.events.back();
         self.released = Some(last.map_or(0, |(sequence, _)| *sequence));
         self.due.extend(released.events);
@@ -64,28 +66,20 @@ impl Shard {
 
     /// What to do with an event.
     pub(super) fn verdict(&mut self, name: &str, payload: Payload<'_>) -> Verdict {
+        let is_wanted = self.encoder.wants(name);
         if self.part.is_plain() {
-            return Verdict::Publish(None);
+            return match is_wanted {
+                true => Verdict::Publish(None),
+                false => Verdict::Filter,
+            };
         }
         // One that cannot be read is known by its name alone.
-        let data = payload.text().unwrap_or_default();
-        let verdict = self.part.judge(Instant::now(), name, data);
-        if verdict == Verdict::Skip && !self.part.is_standby() {
-            self.shared.metrics.suppressed(1);
-        }
-        verdict
+        let data = || payload.text().unwrap_or_default();
+        self.part.judge(Instant::now(), name, is_wanted, data)
     }
 
-    /// Does with an event what was decided.
-    pub(super) fn settle(&mut self, verdict: Verdict, sequence: u64, message: Message) -> Taken {
-        let event = match verdict {
-            Verdict::Hold(event) => event,
-            Verdict::Publish(event) => return Taken::Event(sequence, message, event),
-            Verdict::Skip => {
-                self.account.suppressed();
-                return Taken::Nothing;
-            }
-        };
+    /// Holds an event back, while there is room.
+    pub(super) fn hold(&mut self, event: Fingerprint, sequence: u64, message: Message) -> Taken {
         self.progress.skipped(sequence);
         self.account.held();
         let now = (Instant::now(), self.as_of);

@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::Error as _};
 
 use super::{ledger::Ledger, state::State};
@@ -34,6 +35,18 @@ struct Kept {
     plan: Option<KeptPlan>,
     /// By shard, such as `3/16`.
     sessions: BTreeMap<String, Session>,
+    /// By shard, too; only while the number of shards changes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    tails: BTreeMap<String, KeptTail>,
+}
+
+/// The end of a shard's events.
+#[derive(Debug, Deserialize, Serialize)]
+struct KeptTail {
+    /// When it is of no use any more, in milliseconds since 1970.
+    until: u64,
+    /// In hexadecimal digits.
+    events: String,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -112,12 +125,23 @@ fn state(kept: Kept, now: u64) -> Result<State, serde_json::Error> {
         let shard = shard.parse().map_err(serde_json::Error::custom)?;
         state.sessions.insert(shard, session);
     }
+    for (shard, tail) in kept.tails {
+        let shard = shard.parse().map_err(serde_json::Error::custom)?;
+        let events = bytes(&tail.events).ok_or_else(|| {
+            serde_json::Error::custom(format!("the tail of shard {shard} is not hexadecimal"))
+        })?;
+        state.tails.insert(shard, (events.into(), tail.until));
+    }
     Ok(state)
 }
 
 fn kept(state: &State) -> Kept {
     let session =
         |(shard, session): (&crate::Shard, &Session)| (shard.to_string(), session.clone());
+    let tail = |(shard, (events, until)): (&crate::Shard, &(Bytes, u64))| {
+        let (until, events) = (*until, digits(events));
+        (shard.to_string(), KeptTail { until, events })
+    };
     Kept {
         born: state.born,
         identifies: state.ledger.identifies.clone(),
@@ -128,7 +152,22 @@ fn kept(state: &State) -> Kept {
             revision: plan.revision,
         }),
         sessions: state.sessions.iter().map(session).collect(),
+        tails: state.tails.iter().map(tail).collect(),
     }
+}
+
+/// Two hexadecimal digits for each byte.
+fn digits(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes of hexadecimal digits, if that is what they are.
+fn bytes(digits: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
+    let byte = |pair: &[u8; 2]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
+    rest.is_empty()
+        .then(|| pairs.iter().map(byte).collect())
+        .flatten()
 }
 
 fn failed(what: &'static str, path: &Path, source: io::Error) -> Error {

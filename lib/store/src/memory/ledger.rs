@@ -11,6 +11,8 @@ pub(super) struct Ledger {
     pub(super) identifies: Vec<u64>,
     /// When each bucket is free again.
     buckets: BTreeMap<u32, u64>,
+    /// When an earlier process identified last: in which bucket is not known.
+    before: Option<u64>,
     /// Identifies that Discord knew of and we did not, and until when they count.
     foreign: (u32, u64),
 }
@@ -22,6 +24,7 @@ impl Ledger {
         identifies.iter_mut().for_each(|at| *at = now.min(*at));
         identifies.sort_unstable();
         Self {
+            before: identifies.last().copied(),
             identifies,
             ..Self::default()
         }
@@ -47,10 +50,9 @@ impl Ledger {
             };
         }
         let bucket = shard_id % u32::from(limit.max_concurrency.max(1));
-        let wait = self
-            .buckets
-            .get(&bucket)
-            .map_or(0, |free| free.saturating_sub(now));
+        let before = self.before.map(|at| at.saturating_add(millis(pace.bucket)));
+        let free = self.buckets.get(&bucket).copied().max(before);
+        let wait = free.map_or(0, |free| free.saturating_sub(now));
         let wait = wait.min(millis(pace.bucket));
         if wait > 0 {
             return Permit::Wait(Duration::from_millis(wait));

@@ -24,7 +24,7 @@ pub(super) struct State {
     pub(super) ledger: Ledger,
     pub(super) plan: Option<Plan>,
     /// Each with the time when it is of no use any more.
-    tails: BTreeMap<Shard, (Bytes, u64)>,
+    pub(super) tails: BTreeMap<Shard, (Bytes, u64)>,
 }
 
 /// A lease, or what is left of one: the token is never forgotten.
@@ -182,20 +182,18 @@ impl State {
         refused
     }
 
-    pub(super) fn plan(&mut self, expected: u64, plan: &Plan, now: u64) -> Plan {
-        match &self.plan {
-            Some(plan) if plan.revision != expected => plan.clone(),
-            _ => {
-                let revision = now.max(expected.saturating_add(1));
-                let plan = Plan {
-                    revision,
-                    ..plan.clone()
-                };
-                self.plan = Some(plan.clone());
-                self.bump(now);
-                plan
-            }
+    pub(super) fn plan(&mut self, expected: u64, plan: &Plan, now: u64) -> Option<Plan> {
+        let holds = self.plan.as_ref();
+        if holds.is_some_and(|holds| holds.revision != expected) {
+            return None;
         }
+        let revision = now.max(expected.saturating_add(1));
+        self.plan = Some(Plan {
+            revision,
+            ..plan.clone()
+        });
+        self.bump(now);
+        self.plan.clone()
     }
 
     pub(super) fn put_tail(

@@ -6,10 +6,10 @@ if plan then
     corrupt(KEYS[1], 'plan', 'it is not "<revision> <plan>"')
   end
   if tonumber(revision) ~= tonumber(ARGV[1]) then
-    return plan
+    return { 0, plan }
   end
 end
 plan = whole(math.max(now, ARGV[1] + 1)) .. ' ' .. ARGV[2]
 redis.call('HSET', KEYS[1], 'plan', plan)
 bump()
-return plan
+return { 1, plan }

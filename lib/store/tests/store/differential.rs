@@ -140,7 +140,9 @@ impl Side {
             revision: 0,
         };
         let expected = if known { self.revision } else { 1 };
-        let now = self.application.plan(expected, &plan).await.unwrap();
+        let Some(now) = self.application.plan(expected, &plan).await.unwrap() else {
+            return "another plan holds".to_owned();
+        };
         self.revision = now.revision;
         format!("{} {:?} {:?}", now.current, now.next, now.phase)
     }

@@ -34,6 +34,8 @@ async fn what_must_outlive_the_process_does() {
         ..Plan::default()
     };
     let plan = a.plan(0, &plan).await.unwrap();
+    let tail = b"\x00\x0f\xf0\xff";
+    a.put_tail(shard(4), token, tail, LONG).await.unwrap();
     let other = bench.store().application(7);
     let token_of_other = take(&other, shard(3), "a", LONG).await;
     let theirs = [(shard(3), token_of_other, Some(session("theirs", 3)))];
@@ -44,8 +46,12 @@ async fn what_must_outlive_the_process_does() {
     assert!(store.outlives_us());
     let a = store.application(APPLICATION);
     let fleet = look(&a).await;
-    assert_eq!(fleet.plan, Some(plan));
+    assert!(plan.is_some());
+    assert_eq!(fleet.plan, plan);
     assert_eq!(fleet.leases, [], "who held them is gone");
+    let tails = a.tails(16).await.unwrap();
+    assert_eq!(tails.len(), 1);
+    assert_eq!(tails[&4][..], tail[..]);
     let taken = a.acquire(shard(3), "b", LONG).await.unwrap();
     assert!(format!("{taken:?}").contains("last"), "{taken:?}");
     assert!(take(&a, shard(4), "b", LONG).await > token);
@@ -53,6 +59,17 @@ async fn what_must_outlive_the_process_does() {
     assert_eq!(permit, Permit::Granted { left: 1_000 - 3 });
     let theirs = store.application(7).acquire(shard(3), "b", LONG).await;
     assert!(format!("{theirs:?}").contains("theirs"), "{theirs:?}");
+}
+
+#[tokio::test]
+async fn a_restart_does_not_shorten_the_pause_between_identifies() {
+    let bench = Bench::file().paced(LONG, LONG);
+    let permit = bench.application().identify(0, &limit(10)).await.unwrap();
+    assert_eq!(permit, Permit::Granted { left: 9 });
+    let store = Store::open(&bench.config).unwrap();
+    let a = store.application(APPLICATION);
+    let permit = a.identify(0, &limit(10)).await.unwrap();
+    assert!(matches!(permit, Permit::Wait(_)), "{permit:?}");
 }
 
 #[tokio::test]
@@ -94,6 +111,10 @@ async fn a_file_of_something_else_is_refused_and_kept() {
         r#"{"format": 1, "applications": {"x": {}}}"#,
         r#"{"format": 1, "applications": {"42": {"born": 1, "identifies": [], "plan": null,
             "sessions": {"16/16": {"id": "", "resume_url": "", "sequence": 1}}}}}"#,
+        r#"{"format": 1, "applications": {"42": {"born": 1, "identifies": [], "plan": null,
+            "sessions": {}, "tails": {"1/16": {"until": 1, "events": "0g"}}}}}"#,
+        r#"{"format": 1, "applications": {"42": {"born": 1, "identifies": [], "plan": null,
+            "sessions": {}, "tails": {"1/16": {"until": 1, "events": "0ff"}}}}}"#,
         r#"{"application_id": 42, "sessions": {}}"#,
     ] {
         fs::write(&path, text).unwrap();

@@ -87,7 +87,9 @@ async fn the_version_changes_when_there_is_news(bench: Bench) {
     assert!(!news(&b, &mut last).await, "it had left already");
     let plan = a.plan(0, &Plan::default()).await.unwrap();
     assert!(news(&b, &mut last).await, "there is a plan");
-    a.plan(plan.revision + 1, &Plan::default()).await.unwrap();
+    a.plan(plan.unwrap().revision + 1, &Plan::default())
+        .await
+        .unwrap();
     a.forget(16).await.unwrap();
     a.tails(16).await.unwrap();
     assert!(!news(&b, &mut last).await, "the plan was not the expected");
@@ -114,15 +116,32 @@ async fn a_plan_is_replaced_only_by_who_knows_it(bench: Bench) {
         phase: Phase::Warming,
         revision: 0,
     };
-    let first = a.plan(0, &steady).await.unwrap();
-    assert!(first.says_the_same(&steady));
-    // Who thinks that there is none is told that there is one.
-    assert_eq!(b.plan(0, &warming).await.unwrap(), first);
-    let second = b.plan(first.revision, &warming).await.unwrap();
-    assert!(second.says_the_same(&warming));
-    assert!(second.revision > first.revision);
-    assert_eq!(a.plan(first.revision, &steady).await.unwrap(), second);
-    assert_eq!(look(&a).await.plan, Some(second));
+    let first = a.plan(0, &steady).await.unwrap().unwrap();
+    let revision = first.revision;
+    assert_eq!(
+        first,
+        Plan {
+            revision,
+            ..steady.clone()
+        }
+    );
+    // Who thinks that there is none is too late.
+    assert_eq!(b.plan(0, &warming).await.unwrap(), None);
+    assert_eq!(look(&b).await.plan, Some(first));
+    let second = b.plan(revision, &warming).await.unwrap().unwrap();
+    assert!(second.revision > revision);
+    for late in [&warming, &steady] {
+        assert_eq!(a.plan(revision, late).await.unwrap(), None);
+    }
+    assert_eq!(look(&a).await.plan, Some(second.clone()));
+    let revision = second.revision;
+    assert_eq!(
+        second,
+        Plan {
+            revision,
+            ..warming
+        }
+    );
 }
 
 async fn of_many_plans_one_is_made(bench: Bench) {
@@ -131,20 +150,18 @@ async fn of_many_plans_one_is_made(bench: Bench) {
     for round in 0..10 {
         let make = |number: u32| {
             let application = &stores[number as usize % stores.len()];
+            // Some of them say the same, and yet one alone has made it.
             let plan = Plan {
-                current: round * 100 + number,
+                current: round * 100 + number / 10,
                 ..Plan::default()
             };
-            async move {
-                let result = application.plan(revision, &plan).await.unwrap();
-                (plan, result)
-            }
+            async move { application.plan(revision, &plan).await.unwrap() }
         };
         let results = join_all((1..20).map(make)).await;
-        let won = results.iter().filter(|(ours, now)| now.says_the_same(ours));
-        assert_eq!(won.count(), 1);
-        let now = &results[0].1;
-        assert!(results.iter().all(|(_, result)| result == now));
+        let mut won = results.into_iter().flatten();
+        let now = won.next().unwrap();
+        assert_eq!(won.next(), None);
+        assert_eq!(look(&stores[0]).await.plan.as_ref(), Some(&now));
         assert!(now.revision > revision);
         revision = now.revision;
     }

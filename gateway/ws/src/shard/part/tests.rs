@@ -1,9 +1,9 @@
 //! A shard of either set from the beginning of a change to its end.
 
-use super::{BACKFILL, Part, Verdict};
+use super::{BACKFILL, Part, ROOM, Verdict};
 use crate::{
     reshard::{Tails, Turn},
-    switch::LATE,
+    switch::{Fingerprint, LATE},
 };
 use bytes::Bytes;
 use std::{sync::Arc, time::Duration};
@@ -50,7 +50,7 @@ fn standby(now: Instant) -> Part<u32> {
 /// Gives an event to a shard, and holds it back if it says so.
 fn give(part: &mut Part<u32>, now: Instant, sequence: u32) -> Verdict {
     let data = format!("{{\"n\":{sequence}}}");
-    let verdict = part.judge(now, "MESSAGE_CREATE", &data);
+    let verdict = part.judge(now, "MESSAGE_CREATE", true, || &data);
     if let Verdict::Hold(event) = verdict {
         part.hold(
             (now, Some(now)),
@@ -108,21 +108,24 @@ fn the_guilds_of_a_new_session_are_nobodys_news() {
     let now = Instant::now();
     let mut part = Part::<u32>::Live;
     part.follow(&turn(Phase::Warming, now, None), NEW, now);
-    assert_eq!(part.judge(now, "READY", READY), Verdict::Skip);
+    assert_eq!(part.judge(now, "READY", true, || READY), Verdict::Skip);
     part.identified(now, READY, true);
     assert!(!part.is_ready(now));
-    let guild = |id: u32| format!("{{\"id\":\"{id}\"}}");
-    assert_eq!(part.judge(now, "GUILD_CREATE", &guild(1)), Verdict::Skip);
-    let joined = part.judge(now, "GUILD_CREATE", &guild(5));
+    let told = |part: &mut Part<u32>, name: &str, id: u32| {
+        let data = format!("{{\"id\":\"{id}\"}}");
+        part.judge(now, name, true, || &data)
+    };
+    assert_eq!(told(&mut part, "GUILD_CREATE", 1), Verdict::Skip);
+    let joined = told(&mut part, "GUILD_CREATE", 5);
     assert!(
         matches!(joined, Verdict::Hold(_)),
         "the bot came to it just now"
     );
-    let left = part.judge(now, "GUILD_DELETE", &guild(1));
+    let left = told(&mut part, "GUILD_DELETE", 1);
     assert!(matches!(left, Verdict::Hold(_)), "it was told already");
     assert!(!part.is_ready(now));
     assert!(part.is_ready(now + BACKFILL), "it cannot wait for ever");
-    assert_eq!(part.judge(now, "GUILD_DELETE", &guild(3)), Verdict::Skip);
+    assert_eq!(told(&mut part, "GUILD_DELETE", 3), Verdict::Skip);
     assert!(part.is_ready(now));
 }
 
@@ -140,6 +143,78 @@ fn a_shard_that_is_taken_over_in_the_middle_asks_the_tails_too() {
     let later = later + Duration::from_secs(20);
     assert_eq!(give(&mut part, later, 2), Verdict::Skip);
     assert_eq!(give(&mut part, later, 3), Verdict::Publish(None));
+}
+
+#[test]
+fn what_a_dead_owner_had_passed_strikes_nothing_any_more() {
+    let now = Instant::now();
+    let mut part = Part::<u32>::Live;
+    // The first of them the dead owner held back and forgot, so it does not come again.
+    let tail = published(now, &[1, 2, 3]);
+    part.follow(&turn(Phase::Switching, now, Some(tail)), NEW, now);
+    assert_eq!(give(&mut part, now, 2), Verdict::Skip);
+    part.resumed(now);
+    let equal = give(&mut part, now, 1);
+    assert_eq!(equal, Verdict::Publish(None), "another one, like the first");
+    assert_eq!(give(&mut part, now, 3), Verdict::Skip, "still on its way");
+}
+
+#[test]
+fn what_nobody_wants_is_neither_held_back_nor_remembered_nor_even_read() {
+    let now = Instant::now();
+    let tail = published(now, &[1]);
+    let mut outgoing = Part::<u32>::Live;
+    outgoing.follow(&turn(Phase::Warming, now, None), OLD, now);
+    let mut late = Part::<u32>::Live;
+    late.follow(&turn(Phase::Switching, now, Some(tail)), NEW, now);
+    for mut part in [Part::Live, standby(now), outgoing, late] {
+        let unread = || -> &str { panic!("nobody needs its data") };
+        let verdict = part.judge(now, "TYPING_START", false, unread);
+        assert_eq!(verdict, Verdict::Filter);
+    }
+}
+
+#[test]
+fn the_guilds_of_a_session_are_told_even_if_nobody_wants_to_know() {
+    let now = Instant::now();
+    let mut part = Part::<u32>::Live;
+    part.follow(&turn(Phase::Warming, now, None), NEW, now);
+    part.identified(now, READY, true);
+    for guild in [r#"{"id":"1"}"#, r#"{"id":"3"}"#] {
+        assert!(!part.is_ready(now));
+        let verdict = part.judge(now, "GUILD_CREATE", false, || guild);
+        assert_eq!(verdict, Verdict::Filter);
+    }
+    assert!(part.is_ready(now));
+}
+
+#[test]
+fn a_shard_that_holds_no_more_has_room_when_its_turn_has_come() {
+    let now = Instant::now();
+    let mut part = standby(now);
+    let mut turn = turn(Phase::Switching, now, None);
+    let mut sequence = 0_u32;
+    loop {
+        sequence += 1;
+        let event = Fingerprint::of("MESSAGE_CREATE", &sequence.to_le_bytes());
+        let has_room = part.hold(
+            (now, Some(now)),
+            event,
+            ROOM / 10,
+            (sequence.into(), sequence),
+        );
+        if !has_room {
+            break;
+        }
+    }
+    // However long that takes: what is not known to be published is kept.
+    let later = now + LATE * 10;
+    assert!(part.follow(&turn, NEW, later).is_none());
+    assert!(part.is_full());
+    turn.tails = Arc::new(Tails::from([(0, Bytes::new())]));
+    let released = part.follow(&turn, NEW, later).unwrap();
+    assert_eq!(released.events.len(), sequence as usize);
+    assert!(!part.is_full());
 }
 
 #[test]
