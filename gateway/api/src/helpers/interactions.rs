@@ -27,7 +27,7 @@ enum Place {
     /// To the field with this number.
     At(u32),
     /// What is in it goes to the fields with these numbers.
-    Spread(&'static [(u32, Place)]),
+    Spread(&'static [(u32, Self)]),
 }
 
 /// What the operation needs beside what the caller says.

@@ -462,7 +462,12 @@ async fn an_interaction_is_answered_edited_and_followed_up_with_files() {
         stage.interact("CreateFollowup", &follow).await.unwrap();
     let sent = &done.message.unwrap().attachments[0];
     assert_eq!((sent.filename(), sent.size()), ("a.txt", 7));
+    assert!(stage.sim.violations().is_empty());
+}
 
+#[tokio::test]
+async fn a_missing_token_is_named_as_the_method_names_it() {
+    let stage = Stage::free().await;
     let nobody = InteractionsGetOriginalRequest {
         token: String::new(),
     };
