@@ -96,10 +96,6 @@ impl Listener {
             version: version.map(str::to_owned),
             timeout: common.timeout,
             shutdown: context.shutdown.clone(),
-            errors: context.metrics.counters(
-                "api_http_errors",
-                "Requests over HTTP that were not answered by Discord, by the code of what went wrong",
-            ),
         };
         Ok(Self {
             socket,

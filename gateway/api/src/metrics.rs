@@ -27,6 +27,8 @@ pub(crate) struct Metrics {
     buckets: Family<ByApplication, Gauge>,
     revoked: Family<ByApplication, Gauge>,
     invalid: Gauge,
+    /// Requests over HTTP that Discord has not answered, by the code of what went wrong.
+    pub(crate) http_errors: Family<[(&'static str, &'static str); 1], Counter>,
     /// Bytes of the bodies of requests in hand.
     pub(crate) bytes: Gauge,
 }
@@ -82,6 +84,10 @@ impl Metrics {
             invalid: metrics.gauge(
                 "api_invalid_requests",
                 "Answers with 401, 403 and 429 in the last ten minutes, when the last came",
+            ),
+            http_errors: metrics.counters(
+                "api_http_errors",
+                "Requests over HTTP that were not answered by Discord, by the code of what went wrong",
             ),
             bytes: metrics.gauge("api_bytes", "Bytes of the bodies of requests in hand"),
         }
