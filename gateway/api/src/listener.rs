@@ -69,16 +69,6 @@ pub(crate) struct Listener {
     front: Arc<Front>,
 }
 
-/// What is counted of those that Discord did not answer.
-pub(crate) fn errors(
-    metrics: &boot::Metrics,
-) -> Family<[(&'static str, &'static str); 1], Counter> {
-    metrics.counters(
-        "api_http_errors",
-        "Requests over HTTP that were not answered by Discord, by the code of what went wrong",
-    )
-}
-
 impl Listener {
     /// Opens the address.
     ///
@@ -109,7 +99,6 @@ impl Listener {
             version: version.map(str::to_owned),
             timeout: common.timeout,
             shutdown: context.shutdown.clone(),
-            errors: errors(&context.metrics),
         };
         Ok(Self {
             socket,

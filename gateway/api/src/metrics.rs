@@ -30,6 +30,8 @@ pub(crate) struct Metrics {
     level: Gauge,
     store_up: Family<ByApplication, Gauge>,
     replicas: Family<ByApplication, Gauge>,
+    /// Requests over HTTP that Discord has not answered, by the code of what went wrong.
+    pub(crate) http_errors: Family<[(&'static str, &'static str); 1], Counter>,
     /// Bytes of the bodies of requests in hand.
     pub(crate) bytes: Gauge,
 }
@@ -99,6 +101,10 @@ impl Metrics {
             replicas: metrics.gauges(
                 "api_replicas",
                 "Replicas that share the application's limits, as far as is known",
+            ),
+            http_errors: metrics.counters(
+                "api_http_errors",
+                "Requests over HTTP that were not answered by Discord, by the code of what went wrong",
             ),
             bytes: metrics.gauge("api_bytes", "Bytes of the bodies of requests in hand"),
         }

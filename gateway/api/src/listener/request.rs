@@ -5,10 +5,7 @@ use std::{
     time::Duration,
 };
 
-use boot::{
-    CancellationToken, Parse,
-    metrics::{Counter, Family},
-};
+use boot::{CancellationToken, Parse};
 use bytes::Bytes;
 use discord::route::Method;
 use http::{
@@ -45,8 +42,6 @@ pub(super) struct Front {
     /// How long a caller waits that does not say it.
     pub(super) timeout: Duration,
     pub(super) shutdown: CancellationToken,
-    /// Errors of ours, by their code.
-    pub(super) errors: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
 impl Front {
@@ -57,7 +52,8 @@ impl Front {
             Err(reply) => reply,
         };
         let label = [("code", reply.cause().as_str_name())];
-        self.errors.get_or_create(&label).inc();
+        let errors = &self.gateway.metrics().http_errors;
+        errors.get_or_create(&label).inc();
         reply.into_response()
     }
 
