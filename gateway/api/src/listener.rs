@@ -28,10 +28,7 @@ use std::{
     time::Duration,
 };
 
-use boot::{
-    Context,
-    metrics::{Counter, Family},
-};
+use boot::Context;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
