@@ -13,7 +13,7 @@ mod process;
 mod reference;
 mod upstream;
 
-use std::{env, path::PathBuf};
+use std::{env, path::Path};
 
 use anyhow::Result;
 use bench::summary::Summary;
@@ -58,7 +58,7 @@ fn main() -> Result<()> {
 }
 
 /// Measures these parts, or all.
-async fn measure(program: &PathBuf, parts: &[String]) -> Result<Summary> {
+async fn measure(program: &Path, parts: &[String]) -> Result<Summary> {
     let is_wanted = |part: &str| parts.is_empty() || parts.iter().any(|each| each == part);
     let mut summary = Summary::new("gateway-api over HTTP");
     let upstream = Upstream::start().await?;

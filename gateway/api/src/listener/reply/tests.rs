@@ -22,14 +22,14 @@ fn header<'a>(response: &'a Response<Full<bytes::Bytes>>, name: &str) -> &'a str
         .map_or("", |value| value.to_str().unwrap())
 }
 
-#[tokio::test]
-async fn every_failure_has_a_status_and_says_that_it_is_ours() {
+/// Failures, each with the status, the code and the cause that a caller sees.
+fn failures() -> Vec<(Failure, u16, u32, &'static str)> {
     let retry_after = Duration::from_secs(1);
     let gone = |code| Refusal::Gone {
         code,
         major: "channels/1".to_owned(),
     };
-    for (failure, status, code, cause) in [
+    vec![
         (Failure::Application(7), 404, 10_002, "NOT_FOUND"),
         (Failure::invalid("path", "x"), 404, 0, "INVALID_ARGUMENT"),
         (
@@ -70,7 +70,12 @@ async fn every_failure_has_a_status_and_says_that_it_is_ours() {
         (Failure::Stopping, 503, 0, "UNAVAILABLE"),
         (Failure::Unreachable("x".to_owned()), 502, 0, "UNAVAILABLE"),
         (Failure::Unknown("x".to_owned()), 504, 0, "UNKNOWN"),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn every_failure_has_a_status_and_says_that_it_is_ours() {
+    for (failure, status, code, cause) in failures() {
         let shown = format!("{failure:?}");
         let response = Reply::from(failure).into_response();
         assert_eq!(response.status().as_u16(), status, "{shown}");
