@@ -157,11 +157,6 @@ impl Gateway {
         self.0.timeout
     }
 
-    /// What is counted.
-    pub(crate) fn metrics(&self) -> &Metrics {
-        &self.0.metrics
-    }
-
     /// How large the body of a request may be.
     pub fn largest_body(&self) -> usize {
         self.0.largest_body

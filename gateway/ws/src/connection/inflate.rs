@@ -102,7 +102,7 @@ mod tests {
                 .message(b"no zstd at all", &mut text)
                 .is_err()
         );
-        let mut bytes = vec![0; 64];
+        let mut bytes = [0; 64];
         let size = zstd_safe::compress(&mut bytes[..], &[0xff, 0xfe], 3).unwrap();
         let refused = Inflate::new().message(&bytes[..size], &mut text);
         assert!(refused.unwrap_err().contains("utf-8"));
