@@ -17,6 +17,8 @@ fn least(input: &MessageDescriptor, path: &str, number: u64) -> Result<Value> {
             Kind::Fixed64 if in_path && field.name() != "application_id" => {
                 message.set_field(&field, Field::U64(1_000_000 + number));
             }
+            Kind::Uint32 if in_path => message.set_field(&field, Field::U32(1)),
+            Kind::Int32 if in_path => message.set_field(&field, Field::I32(1)),
             Kind::String if in_path => {
                 message.set_field(&field, Field::String(format!("text{number}")));
             }
