@@ -94,7 +94,7 @@ async fn a_worker_without_a_token_calls_discord() -> Result<()> {
         came["method"] == "PATCH" && came["query"] == json!([["a b", "1&2=ü"]]),
         "{came}"
     );
-    ensure!(came["reason"] == "späm\n100%", "{came}");
+    ensure!(came["reason"] == "sp%C3%A4m%0A100%25", "{came}");
     ensure!(came["files"][0]["name"] == "file", "{came}");
     ensure!(came["files"][0]["content_type"] == "image/png", "{came}");
 
