@@ -2,12 +2,12 @@
 
 use anyhow::{Result, ensure};
 use prost_reflect::{DynamicMessage, Kind, MessageDescriptor, Value as Field};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sim::RestConfig;
 
 use super::stage::{Stage, tell};
 
-/// The least that an operation can do with: its path, a list that is its body, and a file.
+/// The least that an operation can do with: its path, a body that is no message of its own, and a file.
 fn least(input: &MessageDescriptor, path: &str, number: u64) -> Result<Value> {
     let mut message = DynamicMessage::new(input.clone());
     for field in input.fields() {
@@ -17,6 +17,8 @@ fn least(input: &MessageDescriptor, path: &str, number: u64) -> Result<Value> {
             Kind::Fixed64 if in_path && field.name() != "application_id" => {
                 message.set_field(&field, Field::U64(1_000_000 + number));
             }
+            Kind::Uint32 if in_path => message.set_field(&field, Field::U32(1)),
+            Kind::Int32 if in_path => message.set_field(&field, Field::I32(1)),
             Kind::String if in_path => {
                 message.set_field(&field, Field::String(format!("text{number}")));
             }
@@ -37,7 +39,14 @@ fn least(input: &MessageDescriptor, path: &str, number: u64) -> Result<Value> {
             _ => {}
         }
     }
-    Ok(serde_json::to_value(message)?)
+    let mut message = serde_json::to_value(message)?;
+    for field in input.fields() {
+        // A body that may be anything, or have any members.
+        if field.is_map() || field.name() == "body" {
+            message[field.json_name()] = json!({"text": "x"});
+        }
+    }
+    Ok(message)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -192,20 +192,23 @@ async fn interactions_are_answered_once() -> Result<()> {
 async fn a_file_is_read_from_its_address_if_the_operator_allows_it() -> Result<()> {
     let rabbit = Rabbit::shared();
     let mut stage = Stage::over(rabbit, "api-files", limited(Vec::new())).await?;
-    let with = |file: File| CallRequest {
+    let with = |nonce: &str, file: File| CallRequest {
         files: vec![file],
-        ..stage.post("n1")
+        ..stage.post(nonce)
     };
-    let inline = with(File {
+    let text = File {
         filename: "a.txt".to_owned(),
         data: b"content".to_vec(),
         ..File::default()
-    });
+    };
+    let inline = with("inline", text);
     let fetched = |url: &Value| {
-        with(File {
-            url: url.as_str().unwrap_or_default().to_owned(),
+        let url = url.as_str().unwrap_or_default().to_owned();
+        let file = File {
+            url,
             ..File::default()
-        })
+        };
+        with("by url", file)
     };
     let (first, by_url) = {
         let service = stage.start().await?;

@@ -1,7 +1,7 @@
 //! Requests of workers over the bus: the service `api`, and the typed operations of the service `rest`.
 //!
-//! Each has a task of its own, as it may wait long for its turn; how many there are is bounded by how many the
-//! broker hands out. A request is settled after its reply: who dies before leaves it to another replica, which can
+//! They are carried out side by side, as each may wait long for its turn, and line up in the order in which they
+//! come; how many there are is bounded by how many the broker hands out. A request is settled after its reply: who dies before leaves it to another replica, which can
 //! tell that it may have been carried out.
 
 mod form;
@@ -15,14 +15,11 @@ use boot::CancellationToken;
 use broker::{Broker, Request, Requests};
 use bytes::Bytes;
 use discord::route::Method;
+use futures_util::{StreamExt as _, future, stream::FuturesUnordered};
 use http::{HeaderMap, HeaderValue};
 use prost::{Message, Name};
-use std::{panic, sync::Arc};
-use tokio::{
-    select,
-    task::{JoinError, JoinSet},
-    time::Instant,
-};
+use std::sync::Arc;
+use tokio::{select, time::Instant};
 
 /// The services that are carried out here, by the first words of their routing keys.
 const SERVICES: &[&str] = &["api", "rest", "interactions"];
@@ -99,32 +96,22 @@ impl Door {
     /// Takes requests until the shutdown; then what was not sent goes back to the queue, and what was sent is
     /// answered.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
-        let mut answering = JoinSet::new();
+        let mut answering = FuturesUnordered::new();
         loop {
             let has_room = answering.len() < usize::from(self.at_once);
             select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                Some(ended) = answering.join_next() => looked_at(ended),
+                // Before the next one is taken, so that it lines up behind this one.
+                Some(()) = answering.next() => {}
                 request = self.requests.next(), if has_room => {
                     let gateway = self.gateway.clone();
-                    answering.spawn(answer(gateway, self.application_id, request));
+                    answering.push(answer(gateway, self.application_id, request));
                 }
             }
         }
-        self.requests.close().await;
-        while let Some(ended) = answering.join_next().await {
-            looked_at(ended);
-        }
-    }
-}
-
-/// A panic in a request's task is the service's.
-fn looked_at(ended: Result<(), JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        panic::resume_unwind(error.into_panic());
+        let answered = async { while answering.next().await.is_some() {} };
+        future::join(self.requests.close(), answered).await;
     }
 }
 
