@@ -17,7 +17,7 @@ const LONGEST: Duration = Duration::from_millis(250);
 /// How many windows, routes and buckets are remembered.
 const MOST: usize = 10_000;
 
-/// Counts for all replicas of one application; [`super::share`] says how. A store elsewhere does the same.
+/// Counts for all replicas of one application; the module `share` says how. A store elsewhere does the same.
 #[derive(Debug, Default)]
 pub struct Ledger {
     replicas: BTreeMap<String, Duration>,

@@ -16,7 +16,7 @@ const REST_HEAD: &str = "# Discord's HTTP API
 The operations of Discord's HTTP API, each as a method of one service. What holds for all services stands in
 [Services](services.md).
 
-`gateway-api` carries them out: its [README](../../gateway/api/README.md) says what becomes of a request.
+`gateway-api` carries them out: `gateway/api/README.md` says what becomes of a request.
 ";
 
 const HEAD: &str = "# Services
