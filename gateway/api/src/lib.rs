@@ -1,4 +1,5 @@
-#![doc = include_str!("../README.md")]
+//! Carries out requests to Discord's HTTP API, for workers that have no token, within its limits: the service
+//! `gateway-api`, whose README says what it does and how it is set up.
 
 mod call;
 mod client;
