@@ -158,6 +158,33 @@ async fn sigterm_leaves_the_session_to_the_next_process() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sigterm_waits_for_the_session_that_an_identify_is_to_bring() -> Result<()> {
+    let mut stage = Stage::small().await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("sessions.json");
+    stage.set("WS_SESSION_FILE", &file.to_string_lossy());
+    stage.sim.change_faults(|faults| faults.delay_ms = 400);
+    let first = stage.start()?;
+    stage
+        .sim
+        .wait_for("an identify", PATIENCE, |state| state.identifies == 1)
+        .await?;
+    let ended = first.terminate()?;
+    ensure!(ended.status.success(), "{}", ended.log);
+    stage.sim.change_faults(|faults| faults.delay_ms = 0);
+    let second = stage.start()?;
+    stage
+        .sim
+        .wait_for("a session", PATIENCE, |state| {
+            state.identifies + state.resumes > 1
+        })
+        .await?;
+    ensure!(stage.sim.state().identifies == 1, "{}", ended.log);
+    second.terminate()?;
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sigkill_loses_nothing_whether_sessions_are_in_a_file_or_in_redis() -> Result<()> {
     let redis = Redis::start()?;
     let folder = tempfile::tempdir()?;

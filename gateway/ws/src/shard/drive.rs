@@ -49,7 +49,11 @@ impl Shard {
             let ends = self.place == Place::Ending && connection.is_active();
             let input = tokio::select! {
                 biased;
-                () = stop.cancelled(), if !connection.awaits_ready() => return Ok(Over::Stopped),
+                // Asked again: it may have got its permit, and identified, while this waited.
+                () = stop.cancelled(), if !connection.awaits_ready() => match connection.awaits_ready() {
+                    true => continue,
+                    false => return Ok(Over::Stopped),
+                },
                 _ = self.tick.tick() => match self.look_up(connection) {
                     Some(over) => return Ok(over),
                     None => continue,
