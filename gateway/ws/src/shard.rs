@@ -325,19 +325,19 @@ impl Shard {
         event: Option<Fingerprint>,
         stop: &CancellationToken,
     ) -> Result<Option<Over>, Error> {
-        let published = time::timeout(
-            self.shared.stall_timeout,
-            self.lane.publish(sequence, message),
-        );
-        tokio::select! {
-            biased;
-            outcome = published => match outcome {
-                Ok(Ok(())) => self.progress.published(sequence),
-                Ok(Err(_)) => return Err(Error::BrokerClosed),
-                Err(_) => return Ok(Some(Over::Stalled)),
-            },
-            () = stop.cancelled() => return Ok(Some(Over::Stopped)),
+        let offered = self.lane.offer(sequence, message);
+        if let Some(message) = offered.map_err(|_| Error::BrokerClosed)? {
+            let waits = self.lane.publish(sequence, message);
+            tokio::select! {
+                biased;
+                outcome = time::timeout(self.shared.stall_timeout, waits) => match outcome {
+                    Ok(published) => published.map_err(|_| Error::BrokerClosed)?,
+                    Err(_) => return Ok(Some(Over::Stalled)),
+                },
+                () = stop.cancelled() => return Ok(Some(Over::Stopped)),
+            }
         }
+        self.progress.published(sequence);
         if let Some(event) = event {
             let now = (Instant::now(), self.as_of);
             self.part.published(now, event, sequence);

@@ -152,6 +152,16 @@ impl Lane {
         }
     }
 
+    /// Hands a message to the broker, or gives it back when the window is full: then
+    /// [`Lane::publish`] waits.
+    ///
+    /// # Errors
+    ///
+    /// The broker has ended, and the message was not published.
+    pub fn offer(&mut self, sequence: u64, message: Message) -> Result<Option<Message>, Closed> {
+        self.queue().offer(&self.confirmed, sequence, message)
+    }
+
     /// Whether the window has room.
     pub fn has_room(&self) -> bool {
         self.queue().has_room()
