@@ -110,7 +110,7 @@ fn a_key_that_no_service_has_is_refused_by_all_with_the_one_that_is_meant() -> R
     let slips = [
         ("discord_intents", "discord_intnets"),
         ("ws_lease_ttl", "ws_leese_ttl"),
-        ("api_timeout", "api_timeuot"),
+        ("api_timeout", "api_timeouts"),
         ("http_secret", "http_sceret"),
         ("shard_count", "shard_cuont"),
         ("global_limit", "global_limits"),

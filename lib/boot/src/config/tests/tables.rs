@@ -236,8 +236,8 @@ const OF_NAMES: &[Case<'_>] = &[
     ),
     (
         SET,
-        "api_tiemout = 1",
-        "api_tiemout (gateway.toml line 1): is not a known key; did you mean api_timeout?",
+        "api_timeouts = 1",
+        "api_timeouts (gateway.toml line 1): is not a known key; did you mean api_timeout?",
     ),
     (
         SET,
