@@ -4,6 +4,7 @@ mod api;
 mod broker;
 mod chaos;
 mod client;
+mod configuration;
 mod contract;
 mod golden;
 mod layers;

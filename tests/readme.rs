@@ -34,12 +34,16 @@ fn the_example_of_several_applications_is_valid() {
     }
     let folder = folder.path().to_str().expect("a path that is text");
     let example = example.replace("/run/secrets", folder);
-    let keys = [gateway_ws::KEYS, boot::KEYS].concat();
-    let mut reader = boot::Reader::of("ws", &keys, [], Some(("gateway.toml", &example)));
-    let config = gateway_ws::Config::read(&mut reader);
-    if let Err(mistakes) = reader.finish(config) {
-        panic!("{mistakes}");
-    }
+    let reader = |service: &str, keys: &[&[Key]]| {
+        let keys = [keys, boot::KEYS].concat();
+        boot::Reader::of(service, &keys, [], Some(("gateway.toml", &example)))
+    };
+    let mut ws = reader("ws", gateway_ws::KEYS);
+    let config = gateway_ws::Config::read(&mut ws);
+    ws.finish(config).expect("it is right for gateway-ws");
+    let mut api = reader("api", gateway_api::KEYS);
+    let config = gateway_api::Config::read(&mut api);
+    api.finish(config).expect("it is right for gateway-api");
 }
 
 fn table(keys: &[&[Key]]) -> String {

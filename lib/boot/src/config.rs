@@ -6,6 +6,7 @@ mod mistake;
 mod names;
 mod parse;
 mod reader;
+mod services;
 mod sources;
 mod suggest;
 #[cfg(test)]
@@ -15,3 +16,4 @@ pub use key::{Each, Key};
 pub use mistake::Mistakes;
 pub use parse::{Invalid, Parse, Parsed, Size};
 pub use reader::Reader;
+pub use services::{SERVICES, Service};

@@ -3,6 +3,7 @@
 mod process;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -46,8 +47,8 @@ struct Registries {
     /// What every process has, under the names that dashboards know.
     process: Registry,
     gateway: Registry,
-    /// The names of the service's own metrics, as they were registered.
-    names: Vec<String>,
+    /// The names of the service's own metrics.
+    names: BTreeSet<String>,
 }
 
 /// The upper bounds of a histogram's buckets.
@@ -87,7 +88,7 @@ impl Metrics {
             registries: Arc::new(Mutex::new(Registries {
                 process,
                 gateway,
-                names: Vec::new(),
+                names: BTreeSet::new(),
             })),
         }
     }
@@ -137,15 +138,14 @@ impl Metrics {
     pub fn register<M: Metric + Clone>(&self, name: &str, help: &str, metric: M) -> M {
         let mut registries = self.lock();
         registries.gateway.register(name, help, metric.clone());
-        registries.names.push(format!("gateway_{name}"));
+        registries.names.insert(format!("gateway_{name}"));
         drop(registries);
         metric
     }
 
-    /// The names of all metrics of the service's own, in the order in which they were registered,
-    /// without what OpenMetrics puts behind them.
+    /// The names of all metrics of the service's own, without what OpenMetrics puts behind them.
     #[must_use]
-    pub fn names(&self) -> Vec<String> {
+    pub fn names(&self) -> BTreeSet<String> {
         self.lock().names.clone()
     }
 
@@ -184,9 +184,28 @@ impl Default for Metrics {
     }
 }
 
+/// The names in the first column of a README's table, as [`Metrics::names`] has them: a service's
+/// test compares the two.
+#[must_use]
+pub fn documented(readme: &str) -> BTreeSet<String> {
+    let rows = readme
+        .lines()
+        .filter(|line| line.starts_with("| `gateway_"));
+    let names = rows.filter_map(|line| line.split(" | ").next()?.strip_prefix("| "));
+    let bare = |name: &str| {
+        let name = name.trim_matches('`');
+        let name = name.split_once('{').map_or(name, |(name, _)| name);
+        name.strip_suffix("_total").unwrap_or(name).to_owned()
+    };
+    names
+        .flat_map(|names| names.split(", "))
+        .map(bare)
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Buckets, Metrics};
+    use super::{Buckets, Metrics, documented};
 
     #[test]
     fn every_kind_is_shown_under_the_prefix() {
@@ -221,5 +240,14 @@ mod tests {
             assert!(text.lines().any(|other| other == line), "{line}\n{text}");
         }
         assert!(text.contains("process_start_time_seconds "), "{text}");
+    }
+
+    #[test]
+    fn a_table_has_names_with_labels_and_suffixes_and_sometimes_two_in_a_row() {
+        let readme = "| metric | what it is |\n|---|---|\n\
+            | `gateway_events_total{shard}` | events |\n\
+            | `gateway_shards`, `gateway_closes_total` | `gateway_other` is no metric |\n";
+        let names = ["gateway_closes", "gateway_events", "gateway_shards"];
+        assert_eq!(documented(readme), names.map(str::to_owned).into());
     }
 }

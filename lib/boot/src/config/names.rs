@@ -3,13 +3,12 @@
 use super::{
     file::{Table, Value},
     key::Key,
+    services::{SERVICES, Service},
     suggest::nearest,
 };
 
-/// The services that one file can be for. What stands in the table of another is not ours to judge.
-const SERVICES: [&str; 7] = ["api", "cache", "control", "http", "voice", "webhook", "ws"];
-
-/// The names that a service knows.
+/// The names that a service knows: its own, and those that are for other services. What it passes over
+/// is known by name alone; the value is not its to judge, and nor are the tables of the others.
 pub(super) struct Names<'k> {
     pub(super) keys: &'k [Key],
     /// The name of the service's own table.
@@ -64,7 +63,7 @@ impl Names<'_> {
                     self.look(table, &format!("{path}."), own, strangers);
                     continue;
                 }
-                (Value::Table(_), None) if !level.own && is_service(name) => continue,
+                (Value::Table(_), None) if !level.own && self.other(name).is_some() => continue,
                 (Value::Table(_) | Value::Tables(_), None) => format!(
                     "is not a known table; tables have the names of services, such as [ws]; {}",
                     self.hint(name, level, &known)
@@ -75,16 +74,18 @@ impl Names<'_> {
         }
     }
 
+    /// The keys that may stand in a table of this kind, or in one of its arrays.
+    fn keys(&self, level: Level) -> impl Iterator<Item = &Key> {
+        let others = self.others().filter(move |_| !level.own);
+        self.keys
+            .iter()
+            .chain(others.flat_map(|service| service.keys))
+    }
+
     /// The names of keys that may stand in a table of this kind.
     fn known(&self, level: Level) -> Vec<String> {
-        let names = self.keys.iter().filter_map(|key| match level.list {
-            None => Some((key, key.toml_name())),
-            Some(list) => {
-                let each = key.each.filter(|each| each.list == list)?;
-                Some((key, each.name.to_owned()))
-            }
-        });
-        names
+        self.keys(level)
+            .filter_map(|key| Some((key, level.name(key)?)))
             .flat_map(|(key, name)| {
                 let file = key.secret.then(|| format!("{name}_file"));
                 [Some(name), file].into_iter().flatten()
@@ -94,13 +95,20 @@ impl Names<'_> {
 
     /// The names of the arrays of tables that may stand in a table of this kind.
     fn lists(&self, level: Level) -> impl Iterator<Item = &'static str> {
-        let keys = self.keys.iter().filter(move |_| level.list.is_none());
+        let keys = self.keys(level).filter(move |_| level.list.is_none());
         keys.filter_map(|key| Some(key.each?.list))
     }
 
     /// What may be meant.
     fn hint(&self, name: &str, level: Level, known: &[String]) -> String {
-        let namesake = self.keys.iter().find_map(|key| {
+        let has = |service: &&Service| {
+            let mut keys = service.keys.iter();
+            keys.any(|key| level.name(key).as_deref() == Some(name))
+        };
+        if let Some(owner) = self.others().find(has) {
+            return format!("it is one of gateway-{}", owner.name);
+        }
+        let namesake = self.keys(level).find_map(|key| {
             let each = key.each?;
             match level.list {
                 None if each.name == name => Some(key.toml_name()),
@@ -117,16 +125,37 @@ impl Names<'_> {
         if let Some(meant) = namesake.or_else(|| nearest(name, candidates())) {
             return format!("did you mean {meant}?");
         }
-        let service = name.split_once('_').map(|(service, _)| service);
-        match service.filter(|service| is_service(service) && *service != self.service) {
-            Some(service) => {
-                format!("what is for gateway-{service} alone stands in the table [{service}]")
+        let prefix = name.split_once('_').map(|(prefix, _)| prefix);
+        match prefix.and_then(|prefix| self.other(prefix)) {
+            Some(Service { name, keys: [] }) => {
+                format!("what is for gateway-{name} alone stands in the table [{name}]")
             }
+            Some(Service { name, .. }) => format!("gateway-{name} --help lists its keys"),
             None => "--help lists all keys".to_owned(),
         }
     }
+
+    /// The other service that is called so.
+    fn other(&self, name: &str) -> Option<&'static Service> {
+        self.others().find(|service| service.name == name)
+    }
+
+    /// The services that this one is not.
+    fn others(&self) -> impl Iterator<Item = &'static Service> {
+        let others = SERVICES.iter();
+        others.filter(|service| service.name != self.service)
+    }
 }
 
-fn is_service(name: &str) -> bool {
-    SERVICES.contains(&name)
+impl Level {
+    /// What the key is called in a table of this kind, if it may stand there.
+    fn name(self, key: &Key) -> Option<String> {
+        match self.list {
+            None => Some(key.toml_name()),
+            Some(list) => {
+                let each = key.each.filter(|each| each.list == list)?;
+                Some(each.name.to_owned())
+            }
+        }
+    }
 }

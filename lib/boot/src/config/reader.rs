@@ -43,7 +43,7 @@ struct Unique {
 impl Reader {
     /// Merges the environment with the file, given as its path and its text.
     ///
-    /// Keys of the file that are not in `keys` are mistakes.
+    /// Keys of the file that are not in `keys`, and that no other service has, are mistakes.
     pub fn new(
         keys: &[&[Key]],
         environment: impl IntoIterator<Item = (String, String)>,

@@ -132,6 +132,32 @@ fn the_table_of_the_service_wins_and_those_of_others_are_left_alone() {
     assert_eq!(good(&[], own).0[0].token.expose_secret(), "own-token");
 }
 
+#[test]
+fn what_is_for_another_service_is_passed_over_whatever_its_value() {
+    let file = "
+        api_timeout = 'not ours to judge'
+        http_secret_file = '/nonexistent'
+        bot_names = 'x'
+        [http_tokens]
+        ignore = 1
+        [[applications]]
+        global_limit = 'many'
+        token = 'of-another'
+        [[bots]]
+        token = 'first-token'
+        count = 3
+    ";
+    // [[applications]] are nothing that these services have in common.
+    assert_eq!(
+        mistakes(&[], file),
+        "applications[0].token (gateway.toml line 9): is not a known key; --help lists all keys\n\
+         bots[0].count (gateway.toml line 12): is not a known key; did you mean size?"
+    );
+    let file = file.replace("token = 'of-another'", "");
+    let (bots, _) = good(&[("API_TIMEOUT", "never")], &file.replace("count = 3", ""));
+    assert_eq!(bots.len(), 1);
+}
+
 /// Environment, file, and what is said about them.
 type Case<'c> = (&'c [(&'c str, &'c str)], &'c str, &'c str);
 
@@ -207,6 +233,29 @@ const OF_NAMES: &[Case<'_>] = &[
         "voice_speed = 1",
         "voice_speed (gateway.toml line 1): is not a known key; what is for gateway-voice alone \
          stands in the table [voice]",
+    ),
+    (
+        SET,
+        "api_timeouts = 1",
+        "api_timeouts (gateway.toml line 1): is not a known key; did you mean api_timeout?",
+    ),
+    (
+        SET,
+        "api_colour_of_the_moon = 1",
+        "api_colour_of_the_moon (gateway.toml line 1): is not a known key; gateway-api --help lists \
+         its keys",
+    ),
+    (
+        SET,
+        "[[applications]]\nglobal_limits = 1",
+        "applications[0].global_limits (gateway.toml line 2): is not a known key; did you mean \
+         global_limit?",
+    ),
+    (
+        SET,
+        "[ws]\napi_timeout = '1s'\nws_lease_ttl = '1s'",
+        "ws.api_timeout (gateway.toml line 2): is not a known key; it is one of gateway-api\n\
+         ws.ws_lease_ttl (gateway.toml line 3): is not a known key; --help lists all keys",
     ),
     (
         SET,

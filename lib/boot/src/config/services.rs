@@ -1,0 +1,81 @@
+//! Which service has which keys, so that one file can be for all of them.
+
+use super::key::Key;
+
+/// A service that a file can be for.
+#[derive(Clone, Copy, Debug)]
+pub struct Service {
+    /// What its table is called: `ws` is that of `gateway-ws`.
+    pub name: &'static str,
+    /// The keys that it has and that not every service has: their names, whether they are secret, and
+    /// where they stand in an array. The rest is the service's own to say.
+    pub keys: &'static [Key],
+}
+
+/// The services. Those without keys are of other versions than this one.
+///
+/// Each service reads this list to tell what is for another from what nobody knows. It stands here,
+/// as services know nothing of each other; a test compares it with their keys.
+pub const SERVICES: &[Service] = &[
+    Service::new("api", API),
+    Service::new("cache", &[]),
+    Service::new("control", &[]),
+    Service::new("http", &[]),
+    Service::new("voice", &[]),
+    Service::new("webhook", &[]),
+    Service::new("ws", WS),
+];
+
+const API: &[Key] = &[
+    key("API_EGRESS"),
+    key("API_FILE_TIMEOUT"),
+    key("API_FILE_URLS"),
+    of_application("API_GLOBAL_LIMIT", "global_limit"),
+    key("API_INVALID_LIMIT"),
+    key("API_MAX_BODY"),
+    key("API_REQUEST_TIMEOUT"),
+    key("API_TIMEOUT"),
+    key("API_WAITING"),
+    key("API_WAITING_PER_BUCKET"),
+    key("API_WAITING_SIZE"),
+    key("HTTP_ADDRESS"),
+    key("HTTP_CONNECTIONS"),
+    key("HTTP_SECRET").secret(),
+    key("HTTP_TLS_CERT"),
+    key("HTTP_TLS_CLIENT_CA"),
+    key("HTTP_TLS_KEY"),
+    key("HTTP_TOKENS"),
+];
+
+const WS: &[Key] = &[
+    of_application("DISCORD_EVENTS", "events"),
+    of_application("DISCORD_INTENTS", "intents"),
+    of_application("DISCORD_PRESENCE", "presence"),
+    of_application("DISCORD_SHARD_COUNT", "shard_count"),
+    of_application("DISCORD_SHARD_IDS", "shard_ids"),
+    of_application("EVENT_BATCH", "event_batch"),
+    of_application("EVENT_PAYLOAD", "event_payload"),
+    key("WS_IDENTIFY_RESERVE"),
+    key("WS_LEASE_TTL"),
+    key("WS_RESHARD_INTERVAL"),
+    key("WS_RESHARD_THRESHOLD"),
+    key("WS_SESSION_FILE"),
+    key("WS_SPOOL_DIR"),
+    key("WS_SPOOL_SIZE"),
+    key("WS_STALL_TIMEOUT"),
+];
+
+impl Service {
+    const fn new(name: &'static str, keys: &'static [Key]) -> Self {
+        Self { name, keys }
+    }
+}
+
+const fn key(name: &'static str) -> Key {
+    Key::new(name, "")
+}
+
+/// A key that may stand in each table of `[[applications]]`.
+const fn of_application(name: &'static str, there: &'static str) -> Key {
+    key(name).in_each("applications", there)
+}
