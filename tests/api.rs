@@ -1,5 +1,6 @@
 //! `gateway-api` as a process, against the simulated Discord.
 
+mod applications;
 mod bad_input;
 mod calls;
 mod ends;

@@ -147,6 +147,9 @@ async fn sigterm_answers_what_was_sent_and_leaves_the_rest_to_others() -> Result
         carried_out.values().all(|times| *times == 1),
         "{carried_out:?}"
     );
+    let order = stage.sim.requests().into_iter().filter_map(|it| it.nonce);
+    let expected: Vec<String> = (0..REQUESTS).map(|number| number.to_string()).collect();
+    ensure!(order.collect::<Vec<_>>() == expected, "in their order");
     worker.close().await?;
     service.terminate()?;
     stage.rules_kept()

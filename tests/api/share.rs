@@ -4,10 +4,10 @@ use anyhow::{Result, ensure};
 use prost::Message as _;
 use sim::{Limit, RestConfig, Window};
 use tests::{rabbitmq::Rabbit, redis::Redis, service::Service};
-use tokio::time::{self, Duration, Instant};
+use tokio::time::{Duration, Instant};
 use wire::gateway::v1::{CallRequest, Code};
 
-use super::stage::{PATIENCE, Stage, Worker};
+use super::stage::{Stage, Worker, has, until};
 
 /// How many requests a burst has.
 const BURST: usize = 240;
@@ -61,26 +61,6 @@ async fn three(stage: &Stage) -> Result<Vec<Service>> {
         until(service, "/metrics", |text| has(text, "api_replicas", "3")).await?;
     }
     Ok(services)
-}
-
-/// Whether a metric has this value.
-fn has(text: &str, metric: &str, value: &str) -> bool {
-    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines.any(|line| line.contains(metric) && line.ends_with(&format!(" {value}")))
-}
-
-/// Waits until the administrator is told so.
-async fn until(service: &Service, path: &str, told: impl Fn(&str) -> bool) -> Result<()> {
-    let url = format!("{}{path}", service.admin().await?);
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let text = reqwest::get(&url).await?.text().await?;
-        if told(&text) {
-            return Ok(());
-        }
-        ensure!(Instant::now() < deadline, "{text}\n{}", service.log());
-        time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// A stage whose callers have time.
@@ -221,5 +201,37 @@ async fn invalid_requests_are_counted_together() -> Result<()> {
     worker.close().await?;
     first.terminate()?;
     second.terminate()?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_was_refused_to_one_replica_is_used_by_none() -> Result<()> {
+    let prefix = "api-share-revoked";
+    let stage = stage(prefix, Redis::shared(), RestConfig::default()).await?;
+    let replicas = [stage.start().await?, stage.start().await?];
+    let mut worker = Worker::connect(Rabbit::shared(), prefix, &stage).await?;
+    stage.sim.change_faults(|faults| {
+        (faults.rest_status, faults.rest_failures) = (Some(401), Some(1));
+    });
+    let get = stage.get().encode_to_vec();
+    let error = worker.ask("api.Call", &get).await?.error()?;
+    ensure!(error.code() == Code::Unauthenticated, "{error:?}");
+    for replica in &replicas {
+        let refused = |text: &str| has(text, "api_token_refused", "1");
+        until(replica, "/metrics", refused).await?;
+        let told = |text: &str| text.contains("Discord refused the bot token");
+        until(replica, "/readyz", told).await?;
+    }
+    // RabbitMQ hands them to both in turn, and Discord would take the token.
+    let requests = stage.sim.state().rest.requests;
+    for _ in 0..4 {
+        let error = worker.ask("api.Call", &get).await?.error()?;
+        ensure!(error.code() == Code::Unauthenticated, "{error:?}");
+    }
+    ensure!(stage.sim.state().rest.requests == requests);
+    worker.close().await?;
+    for replica in replicas {
+        replica.terminate()?;
+    }
     Ok(())
 }

@@ -88,14 +88,21 @@ impl Stage {
         self.variables.insert(name.to_owned(), value.to_owned());
     }
 
+    /// Leaves a variable out of the services that are started from now on.
+    pub(crate) fn unset(&mut self, name: &str) {
+        self.variables.remove(name);
+    }
+
+    /// Starts a service with these arguments.
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Result<Service> {
+        let variables = self.variables.iter();
+        let variables = variables.map(|(name, value)| (name.as_str(), value.as_str()));
+        Service::start(gateway_api()?, &variables.collect::<Vec<_>>(), arguments)
+    }
+
     /// Starts a service, and waits until it takes requests.
     pub(crate) async fn start(&self) -> Result<Service> {
-        let variables: Vec<(&str, &str)> = self
-            .variables
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        let service = Service::start(gateway_api()?, &variables, &[])?;
+        let service = self.spawn(&[])?;
         let url = format!("{}/readyz", service.admin().await?);
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -155,6 +162,11 @@ impl Stage {
 
 impl Worker {
     pub(crate) async fn connect(rabbit: &Rabbit, prefix: &str, stage: &Stage) -> Result<Self> {
+        Self::of(rabbit, prefix, stage.application_id).await
+    }
+
+    /// A worker of the application with this id.
+    pub(crate) async fn of(rabbit: &Rabbit, prefix: &str, application_id: u64) -> Result<Self> {
         let properties = ConnectionProperties::default();
         let connection = Connection::connect(&rabbit.url(), properties).await?;
         let channel = connection.create_channel().await?;
@@ -171,7 +183,7 @@ impl Worker {
             channel,
             replies,
             exchange: format!("{prefix}.requests"),
-            application_id: stage.application_id,
+            application_id,
         })
     }
 
@@ -284,4 +296,28 @@ pub(crate) async fn tell(
         .until("an answer", || Ok(answer()?.is_some()))
         .await?;
     answer()?.context("it was there")
+}
+
+/// Whether a metric has this value.
+pub(crate) fn has(text: &str, metric: &str, value: &str) -> bool {
+    let mut lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.any(|line| line.contains(metric) && line.ends_with(&format!(" {value}")))
+}
+
+/// Waits until the administrator is told so.
+pub(crate) async fn until(
+    service: &Service,
+    path: &str,
+    told: impl Fn(&str) -> bool,
+) -> Result<()> {
+    let url = format!("{}{path}", service.admin().await?);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = reqwest::get(&url).await?.text().await?;
+        if told(&text) {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{text}\n{}", service.log());
+        time::sleep(Duration::from_millis(20)).await;
+    }
 }

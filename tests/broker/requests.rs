@@ -8,8 +8,11 @@ use futures_util::StreamExt as _;
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties, Consumer,
     message::Delivery,
-    options::{BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions},
-    types::FieldTable,
+    options::{
+        BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions,
+        QueueDeclareOptions, QueuePurgeOptions,
+    },
+    types::{AMQPValue, FieldTable},
 };
 use prost::Message as _;
 use tests::rabbitmq::Rabbit;
@@ -173,6 +176,57 @@ async fn a_dropped_request_comes_again() -> Result<()> {
     ensure!(request.call.redelivered);
     request.reply("gateway.v1.Done", "done".into()).await?;
     ensure!(kind(&caller.reply().await?) == "gateway.v1.Done");
+    drop(requests);
+    service.stop().await?;
+    caller.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_settled_only_after_its_reply() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let service = Service::start(rabbit.url(), "unsettled", WINDOW);
+    let mut requests = listen(&service).await?;
+    let caller = Caller::connect(rabbit).await?;
+    let (channel, full) = (&caller.channel, "unsettled.full");
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-max-length".into(), AMQPValue::LongInt(1));
+    let overflow = AMQPValue::LongString("reject-publish".into());
+    arguments.insert("x-overflow".into(), overflow);
+    let exclusive = QueueDeclareOptions {
+        exclusive: true,
+        ..Default::default()
+    };
+    channel
+        .queue_declare(full.into(), exclusive, arguments)
+        .await?;
+    let publish = |exchange: &str, key: &str, properties| {
+        let options = BasicPublishOptions::default();
+        channel.basic_publish(exchange.into(), key.into(), options, b"body", properties)
+    };
+    publish("", full, BasicProperties::default()).await?.await?;
+    let asked = BasicProperties::default()
+        .with_type(METHOD.into())
+        .with_reply_to(full.into());
+    publish("unsettled.requests", "ws.Send.42", asked)
+        .await?
+        .await?;
+    // RabbitMQ has no room for the reply.
+    let refused = requests.next().await;
+    ensure!(
+        refused
+            .reply("gateway.v1.Done", "done".into())
+            .await
+            .is_err()
+    );
+    let again = time::timeout(PATIENCE, requests.next()).await;
+    let again = again.context("what nobody was told of does not come again")?;
+    ensure!(again.call.redelivered);
+    let purged = channel.queue_purge(full.into(), QueuePurgeOptions::default());
+    ensure!(purged.await? == 1);
+    again.reply("gateway.v1.Done", "done".into()).await?;
+    let reply = channel.basic_get(full.into(), BasicGetOptions::default());
+    let reply = reply.await?.context("the reply is not there")?;
+    ensure!(reply.data == b"done");
     drop(requests);
     service.stop().await?;
     caller.close().await

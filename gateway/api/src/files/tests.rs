@@ -96,6 +96,34 @@ async fn what_cannot_be_read_says_why() {
 }
 
 #[tokio::test]
+async fn all_files_of_a_request_together_have_a_bound() {
+    let (_server, base) = server().await;
+    let files = files(Places::Any);
+    let part = |data: &str, url: &str| Part {
+        name: "files[0]".to_owned(),
+        filename: String::new(),
+        content_type: String::new(),
+        data: data.into(),
+        url: url.to_owned(),
+    };
+    // Seven bytes.
+    let picture = format!("{base}/moved");
+    let two = [part("", &picture), part("", &picture)];
+    let inline = [part("12345", ""), part("", &picture)];
+    for (parts, bytes) in [(two, 14), (inline, 12)] {
+        let deadline = Instant::now() + PATIENCE;
+        let fill = async |most| files.fill(&mut parts.clone(), most, deadline).await;
+        fill(bytes).await.unwrap();
+        let failure = fill(bytes - 1).await.unwrap_err();
+        let long = FileError::Long(bytes - 1);
+        assert!(
+            matches!(&failure, Failure::File { error, .. } if *error == long),
+            "{failure}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn nobody_waits_for_a_server_without_end() {
     let (_server, base) = server().await;
     let url = format!("{base}/hangs");

@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use sim::{Limit, RestConfig, Scope, Sim, Times, Window};
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{self, Instant};
 
 struct Stage {
     sim: Sim,
@@ -354,6 +354,26 @@ async fn a_discord_that_hangs_costs_no_more_than_the_deadline() {
     let get = stage.call(Method::Get, &path, &Value::Null);
     let failure = stage.send(soon(get)).await;
     assert!(matches!(failure, Err(Failure::Late)), "{failure:?}");
+}
+
+#[tokio::test]
+async fn the_shorter_of_deadline_and_patience_with_discord_holds() {
+    const NEVER: Duration = Duration::from_secs(600);
+    const SOON: Duration = Duration::from_millis(200);
+    for (patience, deadline) in [("600s", SOON), ("200ms", NEVER)] {
+        let variables = [("API_REQUEST_TIMEOUT", patience)];
+        let stage = Stage::with(RestConfig::default(), &variables).await;
+        stage
+            .sim
+            .change_faults(|faults| faults.rest_hang = Times::Always);
+        let mut call = stage.post(&json!({"content": "x"}));
+        call.deadline = Instant::now() + deadline;
+        let failure = time::timeout(NEVER / 10, stage.send(call)).await;
+        assert!(
+            matches!(failure, Ok(Err(Failure::Unknown(_)))),
+            "{failure:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -34,9 +34,15 @@ pub(super) struct List {
     kind: &'static Kind,
 }
 
-/// What a list consists of.
+/// One of Discord's lists.
 #[derive(Debug)]
 struct Kind {
+    /// Where it is, with the names of the fields that stand in it.
+    path: &'static str,
+    /// The way it goes if the bounds do not say another one.
+    order: Order,
+    /// How many Discord gives in a page at most.
+    most: u32,
     /// The response message, whose field 1 has the objects.
     response: &'static str,
     /// Full name of the message in field 1.
@@ -46,119 +52,107 @@ struct Kind {
 }
 
 const MEMBERS: Kind = Kind {
+    path: "/guilds/{guild_id}/members",
+    order: Order::Up,
+    most: 1000,
     response: "gateway.v1.ListMembersResponse",
     object: "discord.v1.Member",
     member: None,
 };
 const MESSAGES: Kind = Kind {
+    path: "/channels/{channel_id}/messages",
+    order: Order::Down,
+    most: 100,
     response: "gateway.v1.ListMessagesResponse",
     object: "discord.v1.Message",
     member: None,
 };
 const BANS: Kind = Kind {
+    path: "/guilds/{guild_id}/bans",
+    order: Order::Up,
+    most: 1000,
     response: "gateway.v1.ListBansResponse",
     object: "discord.v1.Ban",
     member: None,
 };
 const REACTIONS: Kind = Kind {
+    path: "/channels/{channel_id}/messages/{message_id}/reactions/{emoji}",
+    order: Order::Up,
+    most: 100,
     response: "gateway.v1.ListReactionsResponse",
     object: "discord.v1.User",
     member: None,
 };
 const AUDIT_LOG: Kind = Kind {
+    path: "/guilds/{guild_id}/audit-logs",
+    order: Order::Down,
+    most: 100,
     response: "gateway.v1.ListAuditLogResponse",
     object: "discord.v1.AuditLog",
     member: Some("audit_log_entries"),
 };
 
+/// What a request wants of its list: the bounds that it has, `limit` and `page_size`.
+macro_rules! wish {
+    ($asked:ident $(, $bound:ident)*) => {{
+        let mut wish = Wish::default();
+        $(wish.$bound = $asked.$bound;)*
+        (wish.limit, wish.page_size) = ($asked.limit, $asked.page_size);
+        wish
+    }};
+}
+
 impl List {
     /// The members of a guild.
     pub(super) fn members(asked: &ListMembersRequest) -> Result<Self, Failure> {
-        let guild = present("guild_id", asked.guild_id)?;
-        let wish = Wish {
-            after: asked.after,
-            limit: asked.limit,
-            page_size: asked.page_size,
-            ..Wish::default()
-        };
-        let path = format!("/guilds/{guild}/members");
-        Self::new(&MEMBERS, path, (Order::Up, 1000), &wish)
+        let guild = ("guild_id", asked.guild_id);
+        Self::new(&MEMBERS, &[guild], &wish!(asked, after))
     }
 
     /// The messages of a channel.
     pub(super) fn messages(asked: &ListMessagesRequest) -> Result<Self, Failure> {
-        let channel = present("channel_id", asked.channel_id)?;
-        let wish = Wish {
-            before: asked.before,
-            after: asked.after,
-            around: asked.around,
-            limit: asked.limit,
-            page_size: asked.page_size,
-        };
-        let path = format!("/channels/{channel}/messages");
-        Self::new(&MESSAGES, path, (Order::Down, 100), &wish)
+        let channel = ("channel_id", asked.channel_id);
+        Self::new(&MESSAGES, &[channel], &wish!(asked, before, after, around))
     }
 
     /// The bans of a guild.
     pub(super) fn bans(asked: &ListBansRequest) -> Result<Self, Failure> {
-        let guild = present("guild_id", asked.guild_id)?;
-        let wish = Wish {
-            before: asked.before,
-            after: asked.after,
-            limit: asked.limit,
-            page_size: asked.page_size,
-            ..Wish::default()
-        };
-        let path = format!("/guilds/{guild}/bans");
-        Self::new(&BANS, path, (Order::Up, 1000), &wish)
+        let guild = ("guild_id", asked.guild_id);
+        Self::new(&BANS, &[guild], &wish!(asked, before, after))
     }
 
     /// Those who reacted to a message.
     pub(super) fn reactions(asked: &ListReactionsRequest) -> Result<Self, Failure> {
-        let channel = present("channel_id", asked.channel_id)?;
-        let message = present("message_id", asked.message_id)?;
+        let channel = ("channel_id", asked.channel_id);
+        let message = ("message_id", asked.message_id);
+        let mut list = Self::new(&REACTIONS, &[channel, message], &wish!(asked, after))?;
         let emoji = rest::percent::encode(&asked.emoji);
         if matches!(&*emoji, "" | "." | "..") {
             let why = "it is missing: a standard emoji as it is written, or `name:id`";
             return Err(Failure::invalid("emoji", why));
         }
-        let wish = Wish {
-            after: asked.after,
-            limit: asked.limit,
-            page_size: asked.page_size,
-            ..Wish::default()
-        };
-        let path = format!("/channels/{channel}/messages/{message}/reactions/{emoji}");
-        let mut list = Self::new(&REACTIONS, path, (Order::Up, 100), &wish)?;
+        list.path = list.path.replace("{emoji}", &emoji);
         list.fixed("type", asked.r#type);
         Ok(list)
     }
 
     /// The audit log of a guild.
     pub(super) fn audit_log(asked: &ListAuditLogRequest) -> Result<Self, Failure> {
-        let guild = present("guild_id", asked.guild_id)?;
-        let wish = Wish {
-            before: asked.before,
-            after: asked.after,
-            limit: asked.limit,
-            page_size: asked.page_size,
-            ..Wish::default()
-        };
-        let path = format!("/guilds/{guild}/audit-logs");
-        let mut list = Self::new(&AUDIT_LOG, path, (Order::Down, 100), &wish)?;
+        let guild = ("guild_id", asked.guild_id);
+        let mut list = Self::new(&AUDIT_LOG, &[guild], &wish!(asked, before, after))?;
         list.fixed("user_id", asked.user_id);
         list.fixed("target_id", asked.target_id);
         list.fixed("action_type", asked.action_type);
         Ok(list)
     }
 
-    fn new(
-        kind: &'static Kind,
-        path: String,
-        (order, most): (Order, u32),
-        wish: &Wish,
-    ) -> Result<Self, Failure> {
-        let pages = Pages::new(order, most, wish);
+    fn new(kind: &'static Kind, ids: &[(&str, u64)], wish: &Wish) -> Result<Self, Failure> {
+        let mut path = kind.path.to_owned();
+        for (name, id) in ids {
+            let id = present(name, *id)?;
+            path = path.replace(&format!("{{{name}}}"), &id.to_string());
+        }
+        let pages = Pages::new(kind.order, kind.most, wish);
         let pages = pages.map_err(|(field, why)| Failure::invalid(field, why))?;
         Ok(Self {
             path,

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use boot::{Context, Reader, SecretString};
 use bytes::Bytes;
+use futures_util::future::join;
 use prost::Message as _;
 use serde_json::json;
-use sim::{Limit, RestConfig, Sim, Times};
+use sim::{Limit, RestConfig, Sim, State};
 use tokio::time::Instant;
 use wire::{
     discord::v1::{InteractionCallbackDataParams, InteractionCallbackParams, MessageParams},
@@ -33,7 +34,7 @@ struct Stage {
     errand: Errand,
     guild: u64,
     channel: u64,
-    _context: Context,
+    context: Context,
 }
 
 impl Stage {
@@ -71,7 +72,7 @@ impl Stage {
             guild,
             errand: Errand::of(gateway, application_id, deadline),
             sim,
-            _context: context,
+            context,
         }
     }
 
@@ -120,6 +121,20 @@ fn free() -> RestConfig {
         reactors: 250,
         audit_log_entries: 230,
         ..RestConfig::default()
+    }
+}
+
+/// A Discord that deletes twice an hour in each channel.
+fn two_lots_an_hour() -> RestConfig {
+    RestConfig {
+        limits: vec![Limit {
+            methods: vec!["POST".to_owned()],
+            path: "channels/*/messages/bulk-delete".to_owned(),
+            limit: 2,
+            window_ms: 3_600_000,
+            ..Limit::default()
+        }],
+        ..free()
     }
 }
 
@@ -336,17 +351,7 @@ async fn messages_of_any_number_and_age_are_deleted() {
 
 #[tokio::test]
 async fn a_failure_before_anything_is_deleted_is_that_of_all_and_later_that_of_the_rest() {
-    let rest = RestConfig {
-        limits: vec![Limit {
-            methods: vec!["POST".to_owned()],
-            path: "channels/*/messages/bulk-delete".to_owned(),
-            limit: 2,
-            window_ms: 3_600_000,
-            ..Limit::default()
-        }],
-        ..free()
-    };
-    let stage = Stage::new(rest).await;
+    let stage = Stage::new(two_lots_an_hour()).await;
     let asked = DeleteMessagesRequest {
         message_ids: (0..250).map(|age| stage.put(age * 1000)).collect(),
         ..Default::default()
@@ -388,15 +393,63 @@ async fn a_failure_before_anything_is_deleted_is_that_of_all_and_later_that_of_t
 #[tokio::test]
 async fn a_lost_answer_to_a_bulk_deletion_is_no_harm() {
     let stage = Stage::free().await;
-    stage.sim.change_faults(|faults| {
-        (faults.rest_reset, faults.rest_executes) = (Times::Next(1), true);
-    });
+    let lose = || {
+        stage.sim.change_faults(|faults| {
+            (faults.rest_status, faults.rest_failures) = (Some(502), Some(1));
+            faults.rest_executes = true;
+        });
+    };
+    lose();
     let asked = DeleteMessagesRequest {
         message_ids: vec![stage.put(0), stage.put(1000)],
         ..Default::default()
     };
     let response = delete(&stage, asked.clone()).await.unwrap();
     assert_eq!(response.deleted_ids, asked.message_ids);
+    // Alone, it is not there any more when it is asked for again.
+    lose();
+    let asked = DeleteMessagesRequest {
+        message_ids: vec![stage.put(2000)],
+        ..Default::default()
+    };
+    let response = delete(&stage, asked.clone()).await.unwrap();
+    assert_eq!(response.deleted_ids, asked.message_ids);
+    assert!(stage.sim.message_ids(stage.channel).is_empty());
+}
+
+#[tokio::test]
+async fn a_lot_that_is_refused_does_not_keep_the_others() {
+    let stage = Stage::free().await;
+    stage.sim.change_faults(|faults| {
+        (faults.rest_status, faults.rest_failures) = (Some(403), Some(1));
+    });
+    let asked = DeleteMessagesRequest {
+        message_ids: (0..150).map(|age| stage.put(age * 1000)).collect(),
+        ..Default::default()
+    };
+    let response = delete(&stage, asked.clone()).await.unwrap();
+    assert_eq!(response.deleted_ids, asked.message_ids[100..]);
+    assert_eq!(response.failures.len(), 1);
+    assert_eq!(response.failures[0].message_ids, asked.message_ids[..100]);
+}
+
+#[tokio::test]
+async fn a_deletion_that_the_end_interrupts_goes_back_as_a_whole() {
+    let mut stage = Stage::new(two_lots_an_hour()).await;
+    stage.errand.deadline += Duration::from_secs(7200);
+    let asked = DeleteMessagesRequest {
+        channel_id: stage.channel,
+        message_ids: (0..250).map(|age| stage.put(age * 1000)).collect(),
+        ..Default::default()
+    };
+    let stop = async {
+        let two = |state: &State| state.rest.executed == 2;
+        let waited = stage.sim.wait_for("two lots", Duration::from_secs(60), two);
+        waited.await.unwrap();
+        stage.context.shutdown.cancel();
+    };
+    let (done, ()) = join(deletion::delete(&stage.errand, asked), stop).await;
+    assert!(matches!(done, Err(Failure::Stopping)), "{done:?}");
 }
 
 #[tokio::test]

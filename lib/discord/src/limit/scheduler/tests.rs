@@ -161,6 +161,22 @@ fn a_caller_that_floods_takes_no_turns_from_another() {
         sent.push(id);
     }
     assert!(sent.contains(&late), "{sent:?}");
+
+    // The same when all go to buckets of their own.
+    let mut case = Case::new();
+    for channel in 0..100 {
+        case.enqueue(ms(0), post(channel));
+    }
+    for _ in 0..10 {
+        assert!(matches!(case.next(ms(0)), Step::Send(_)));
+    }
+    let late = Request {
+        caller: "b".into(),
+        ..post(100)
+    };
+    let late = case.enqueue(ms(1), late);
+    let next = [case.next(ms(1)), case.next(ms(1))];
+    assert!(next.contains(&Step::Send(late)), "{next:?}");
 }
 
 #[test]
@@ -285,6 +301,7 @@ fn a_request_whose_fate_is_unknown_counts_as_sent() {
 #[test]
 fn a_full_queue_refuses_at_once_and_says_when_to_come_again() {
     let settings = Settings {
+        waiting: 4,
         waiting_per_bucket: 3,
         ..Settings::default()
     };
@@ -296,6 +313,9 @@ fn a_full_queue_refuses_at_once_and_says_when_to_come_again() {
     let refused = case.scheduler.enqueue(ms(0), post(1));
     assert!(matches!(refused, Err(Refusal::Full { retry_after }) if retry_after > ms(0)));
     case.enqueue(ms(0), post(2));
+    // Now all of the application are too many.
+    let refused = case.scheduler.enqueue(ms(0), post(3));
+    assert!(matches!(refused, Err(Refusal::Full { retry_after }) if retry_after > ms(0)));
 }
 
 #[test]
@@ -350,6 +370,33 @@ fn a_hidden_limit_holds_back_only_requests_with_its_member() {
 }
 
 #[test]
+fn a_limit_that_only_the_429s_of_a_route_show_is_learned_and_kept() {
+    let mut case = Case::new();
+    let s = Duration::from_secs;
+    let shared = |seconds| limited(Scope::Shared, s(seconds));
+    let pass = |case: &mut Case, at, id| {
+        assert_eq!(case.next(s(at)), Step::Send(id), "{at}");
+        case.complete(s(at), id, &ok(4));
+    };
+    let id = case.enqueue(ms(0), post(1));
+    assert_eq!(case.next(ms(0)), Step::Send(id));
+    assert_eq!(case.complete(ms(0), id, &shared(10)), Verdict::Again);
+    pass(&mut case, 10, id);
+    let id = case.enqueue(s(11), post(1));
+    pass(&mut case, 11, id);
+    let id = case.enqueue(s(12), post(1));
+    assert_eq!(case.next(s(12)), Step::Send(id));
+    assert_eq!(case.complete(s(12), id, &shared(58)), Verdict::Again);
+    // Two in a minute.
+    pass(&mut case, 70, id);
+    let id = case.enqueue(s(71), post(1));
+    pass(&mut case, 71, id);
+    let id = case.enqueue(s(72), post(1));
+    assert!(matches!(case.next(s(129)), Step::Wait(_)));
+    pass(&mut case, 130, id);
+}
+
+#[test]
 fn a_revoked_token_stops_the_application_and_a_new_one_starts_it() {
     let mut case = Case::new();
     let (first, second) = (case.enqueue(ms(0), post(1)), case.enqueue(ms(0), post(1)));
@@ -388,6 +435,34 @@ fn near_the_ban_only_what_has_succeeded_goes() {
     assert_eq!(case.next(ms(1)), Step::Send(proven));
     let refused = case.next(ms(1));
     assert!(matches!(refused, Step::Refuse(id, Refusal::Invalid { .. }) if id == unknown));
+    // What fails has to prove itself again.
+    let forbidden = Answer {
+        status: 403,
+        ..Answer::default()
+    };
+    case.complete(ms(2), proven, &forbidden);
+    let failed = case.enqueue(ms(2), post(1));
+    let refused = case.next(ms(2));
+    assert!(matches!(refused, Step::Refuse(id, Refusal::Invalid { .. }) if id == failed));
+}
+
+#[test]
+fn on_the_way_to_the_ban_what_has_not_succeeded_goes_slowly() {
+    let mut case = Case::new();
+    let first = case.enqueue(ms(0), post(1));
+    assert_eq!(case.next(ms(0)), Step::Send(first));
+    case.complete(ms(1), first, &ok(4));
+    case.address.count(ms(1), 8_000);
+    let unknown = [2, 3].map(|channel| case.enqueue(ms(1), post(channel)));
+    assert_eq!(case.next(ms(1)), Step::Send(unknown[0]));
+    let Step::Wait(Some(when)) = case.next(ms(1)) else {
+        panic!("two at once")
+    };
+    // A thousand are left until nothing goes, for ten minutes.
+    assert_eq!(when, ms(601));
+    let proven = case.enqueue(ms(1), post(1));
+    assert_eq!(case.next(ms(1)), Step::Send(proven));
+    assert_eq!(case.next(when), Step::Send(unknown[1]));
 }
 
 #[test]

@@ -344,16 +344,24 @@ fn what_one_replica_was_told_to_wait_for_all_wait_for() {
 #[test]
 fn a_token_that_one_replica_found_revoked_stops_all() {
     let mut fleet = Fleet::new(Kind::Fixed, 1, 2);
-    let report = Report {
-        revoked: true,
-        ..Report::default()
+    let id = fleet.enqueue(0, post(1));
+    while fleet.replicas[0].scheduler.in_flight() == 0 {
+        fleet.step(ms(1000));
+    }
+    let refused = Answer {
+        status: 401,
+        ..Answer::default()
     };
-    fleet.ledger.report(ms(0), &member(0), &report);
+    let (now, first) = (fleet.now, &mut fleet.replicas[0]);
+    let (scheduler, address) = (&mut first.scheduler, &mut first.address);
+    scheduler.complete(now, id, Some(&refused), address);
+    assert_eq!(scheduler.need(now), Need::Now);
+    fleet.until(now + ms(50));
     fleet.enqueue(1, request(Method::Post, "/webhooks/5/t"));
-    fleet.until(ms(50));
+    fleet.until(now + ms(100));
     let scheduler = &mut fleet.replicas[1].scheduler;
     assert_eq!(
-        scheduler.enqueue(ms(50), post(1)),
+        scheduler.enqueue(now + ms(100), post(1)),
         Err(Refusal::Unauthorized)
     );
 }
