@@ -372,40 +372,54 @@ async fn every_other_route_tells_what_arrived() {
     assert_eq!(echo["query"], json!([["a", "b"]]));
 }
 
+/// Sends a request as bytes, to see what comes of an answer that breaks off.
+async fn is_cut(caller: &Caller, method: &str, path: &str, body: &str) {
+    let url = caller.url(path);
+    let rest = url.strip_prefix("http://").unwrap();
+    let (host, path) = rest.split_once('/').unwrap();
+    let request = format!(
+        "{method} /{path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {}\r\n\
+         authorization: Bot {TOKEN}\r\nuser-agent: {AGENT}\r\ncontent-type: application/json\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut got = Vec::new();
+    // Reset or end: either way less came than was announced.
+    drop(
+        timeout(PATIENCE, stream.read_to_end(&mut got))
+            .await
+            .unwrap(),
+    );
+    let text = String::from_utf8_lossy(&got).into_owned();
+    assert!(
+        text.contains("content-length: 4096") && text.len() < 1000,
+        "{text}"
+    );
+}
+
 #[tokio::test]
 async fn an_answer_that_breaks_off_was_carried_out_or_not() {
     let caller = Caller::new().await;
-    for executes in [false, true] {
+    let messages = format!("{}/messages", caller.channel);
+    let reset = |executes| {
         caller.sim.change_faults(|faults| {
             (faults.rest_reset, faults.rest_executes) = (Times::Next(1), executes);
         });
-        let url = caller.url(&format!("{}/messages", caller.channel));
-        let rest = url.strip_prefix("http://").unwrap();
-        let (host, path) = rest.split_once('/').unwrap();
-        let body = r#"{"content":"x"}"#;
-        let request = format!(
-            "POST /{path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {}\r\n\
-             authorization: Bot {TOKEN}\r\nuser-agent: {AGENT}\r\ncontent-type: application/json\r\n\r\n{body}",
-            body.len()
-        );
-        let mut stream = TcpStream::connect(host).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut got = Vec::new();
-        // Reset or end: either way less came than was announced.
-        drop(
-            timeout(PATIENCE, stream.read_to_end(&mut got))
-                .await
-                .unwrap(),
-        );
-        let text = String::from_utf8_lossy(&got).into_owned();
-        assert!(
-            text.contains("content-length: 4096") && text.len() < 1000,
-            "{text}"
-        );
-        let messages = format!("{}/messages", caller.channel);
+    };
+    for executes in [false, true] {
+        reset(executes);
+        is_cut(&caller, "POST", &messages, r#"{"content":"x"}"#).await;
         let (_, list) = caller.call("GET", &messages, &Value::Null).await;
         assert_eq!(list.as_array().unwrap().len(), usize::from(executes));
     }
+    // Of a 204 there is no body to break off in.
+    let (_, list) = caller.call("GET", &messages, &Value::Null).await;
+    let message = format!("{messages}/{}", list[0]["id"].as_str().unwrap());
+    reset(true);
+    is_cut(&caller, "DELETE", &message, "").await;
+    let (_, list) = caller.call("GET", &messages, &Value::Null).await;
+    assert_eq!(list, json!([]));
 }
 
 #[tokio::test]

@@ -147,9 +147,13 @@ fn too_many(scope: Scope, retry_after: Duration) -> Answered {
     }
 }
 
-/// The same answer, whose connection ends in the middle of the body.
+/// The same answer, whose connection ends in the middle of the body. One without a body has nothing that could be
+/// cut off, so it is given one.
 fn cut(response: Response) -> Response {
     let (mut parts, _) = response.into_parts();
+    if parts.status == StatusCode::NO_CONTENT {
+        parts.status = StatusCode::OK;
+    }
     parts
         .headers
         .insert(CONTENT_LENGTH, HeaderValue::from(4096_u16));
