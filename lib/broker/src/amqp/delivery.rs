@@ -14,7 +14,7 @@ use lapin::{
     types::{AMQPValue, FieldTable, ShortString},
 };
 use rabbitmq::{Down, Stage, answer, settled};
-use tokio::time::Instant;
+use tokio::time::{self, Instant};
 use wire::routing;
 
 use super::{Links, consumer::PRIORITY};
@@ -31,6 +31,9 @@ const TRACEPARENT: &str = "traceparent";
 /// What RabbitMQ's own reply queues begin with: a message to one of them that has to be routed counts as returned,
 /// although it arrives.
 const DIRECT: &str = "amq.rabbitmq.reply-to";
+
+/// How long a request whose reply the broker refused is kept before it goes back to its queue.
+const REFUSED: Duration = Duration::from_secs(1);
 
 /// A message that must be settled: unless it was acknowledged, dropping it puts it back.
 #[derive(Debug)]
@@ -87,7 +90,15 @@ impl Delivery {
         let mandatory = !reply_to.as_str().starts_with(DIRECT);
         let exchange = ShortString::default();
         let sending = self.publish(exchange, reply_to, &reply.body, properties, mandatory);
-        let is_taken = sending.await?;
+        let is_taken = match sending.await {
+            // Most likely the caller's queue is full. The request comes again, and may be carried out again, but
+            // not as fast as RabbitMQ can.
+            Err(Error::Refused) => {
+                time::sleep(REFUSED).await;
+                return Err(Error::Refused);
+            }
+            sent => sent?,
+        };
         if !is_taken {
             self.unclaimed.inc();
         }
