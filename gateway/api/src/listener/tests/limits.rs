@@ -86,8 +86,9 @@ async fn too_many_that_wait_are_refused() {
         stage.application_id
     );
     stage.shows(&format!("{line} 1")).await;
-    let (status, headers, _) =
-        taken(stage.message("third").header("x-gateway-timeout", "10m")).await;
+    let third = taken(stage.message("third").header("x-gateway-timeout", "10m"));
+    let third = time::timeout(PATIENCE, third).await;
+    let (status, headers, _) = third.expect("it does not wait");
     assert_eq!(status, 429);
     assert_eq!(headers["x-ratelimit-scope"], "shared");
     assert_eq!(headers["x-gateway-error"], "RESOURCE_EXHAUSTED");
