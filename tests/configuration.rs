@@ -7,14 +7,15 @@ use boot::{
     Key,
     config::{Each, SERVICES},
 };
-use tests::service::{Ended, Service, gateway_api, gateway_ws};
+use tests::service::{Ended, Service, gateway_api, gateway_webhook, gateway_ws};
 
 /// Where the program of a service is.
 type Program = fn() -> Result<&'static Path>;
 
 /// The services: the name of each, its program and its keys.
-const ALL: [(&str, Program, &[&[Key]]); 2] = [
+const ALL: [(&str, Program, &[&[Key]]); 3] = [
     ("api", gateway_api, gateway_api::KEYS),
+    ("webhook", gateway_webhook, gateway_webhook::KEYS),
     ("ws", gateway_ws, gateway_ws::KEYS),
 ];
 
@@ -50,17 +51,17 @@ fn each_service_passes_over_exactly_what_is_for_another() {
 }
 
 /// Lets each service look at this file, with these variables set.
-fn check(file: &str, variables: &[(&str, &str)]) -> Result<[Ended; 2]> {
+fn check(file: &str, variables: &[(&str, &str)]) -> Result<[Ended; 3]> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("gateway.toml");
     fs::write(&path, file)?;
     let path = path.to_string_lossy();
     let arguments = ["--config", &path, "--check"];
-    let [api, ws] = ALL.map(|(_, program, _)| {
+    let [api, webhook, ws] = ALL.map(|(_, program, _)| {
         let service = Service::start(program()?, variables, &arguments)?;
         service.finish()
     });
-    Ok([api?, ws?])
+    Ok([api?, webhook?, ws?])
 }
 
 const FILE: &str = r#"
@@ -77,6 +78,9 @@ admin_address = "127.0.0.1:9091"
 
 [api]
 admin_address = "127.0.0.1:9092"
+
+[webhook]
+admin_address = "127.0.0.1:9093"
 
 [[applications]]
 token = "music.token"
@@ -141,7 +145,7 @@ fn a_mistake_is_told_by_the_service_that_it_is_for() -> Result<()> {
     let file = FILE
         .replace("ws_lease_ttl = \"5s\"", "ws_lease_ttl = \"5\"")
         .replace("global_limit = 60", "global_limit = 0");
-    let [api, ws] = check(&file, &[])?;
+    let [api, _, ws] = check(&file, &[])?;
     for (ended, own, other) in [
         (api, "global_limit", "ws_lease_ttl"),
         (ws, "ws_lease_ttl", "global_limit"),

@@ -12,4 +12,5 @@ mod own;
 mod promises;
 mod readme;
 mod tree;
+mod webhook;
 mod ws;

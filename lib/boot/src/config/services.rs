@@ -22,7 +22,7 @@ pub const SERVICES: &[Service] = &[
     Service::new("control", &[]),
     Service::new("http", &[]),
     Service::new("voice", &[]),
-    Service::new("webhook", &[]),
+    Service::new("webhook", WEBHOOK),
     Service::new("ws", WS),
 ];
 
@@ -45,6 +45,19 @@ const API: &[Key] = &[
     key("HTTP_TLS_CLIENT_CA"),
     key("HTTP_TLS_KEY"),
     key("HTTP_TOKENS"),
+];
+
+const WEBHOOK: &[Key] = &[
+    key("API_EGRESS"),
+    key("API_FILE_TIMEOUT"),
+    key("API_FILE_URLS"),
+    key("API_INVALID_LIMIT"),
+    key("API_MAX_BODY"),
+    key("API_REQUEST_TIMEOUT"),
+    key("API_TIMEOUT"),
+    key("API_WAITING"),
+    key("API_WAITING_PER_BUCKET"),
+    key("API_WAITING_SIZE"),
 ];
 
 const WS: &[Key] = &[

@@ -1,0 +1,12 @@
+//! What ends the service.
+
+/// A failure of `gateway-webhook`. Those that reach the operator say what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Requests cannot be sent to Discord.
+    #[error(transparent)]
+    Outbound(#[from] outbound::Error),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}

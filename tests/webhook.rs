@@ -1,0 +1,9 @@
+//! `gateway-webhook` as a process, against the simulated Discord.
+
+mod applications;
+mod bad_input;
+mod ends;
+mod limits;
+mod methods;
+mod secrets;
+mod stage;
