@@ -86,7 +86,14 @@ const OWN: &[Key] = &[
 
 /// All keys of this service, in the order of the documentation; `boot` adds those of every
 /// service.
-pub const KEYS: &[&[Key]] = &[EACH, OWN, listener::KEYS, store::KEYS, broker::KEYS];
+pub const KEYS: &[&[Key]] = &[
+    EACH,
+    OWN,
+    listener::KEYS,
+    ::listener::KEYS,
+    store::KEYS,
+    broker::KEYS,
+];
 
 /// The configuration of `gateway-api`.
 #[derive(Clone, Debug)]

@@ -1,7 +1,5 @@
 //! What ends the service.
 
-use std::{io, net::SocketAddr};
-
 /// A failure of `gateway-api`. Those that reach the operator say what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -9,13 +7,8 @@ pub enum Error {
     #[error(transparent)]
     Discord(#[from] discord::Error),
     /// The HTTP listener's address cannot be had.
-    #[error("HTTP_ADDRESS {address} cannot be used: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why not.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] listener::Error),
     /// Two of the tokens belong to one application.
     #[error(
         "two of the tokens belong to application {id}: each application may be named once in \
