@@ -13,10 +13,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::{
     config::Config,
     error::Error,
+    events::{self, Attempt, Delivery, WebhookEvent},
     faults::Faults,
     gateway::{connections::Door, listener},
     generator::{self, Emission, EmitRequest, Progress},
     guilds, http,
+    interactions::Signature,
     orders::{self, Dispatch},
     rest::Request,
     state::{self, Emitted, EmittedQuery, State},
@@ -141,6 +143,31 @@ impl Sim {
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.world.rest().tally.requests(0)
+    }
+
+    /// The public key of the application, for whoever checks the signatures of interactions.
+    #[must_use]
+    pub fn public_key(&self) -> String {
+        self.world.signer().public_key()
+    }
+
+    /// Sends a webhook event, signed, and again until it is taken or its time is over.
+    ///
+    /// # Errors
+    ///
+    /// When the URL makes no sense.
+    pub async fn send_event(&self, event: &WebhookEvent) -> Result<Delivery, Error> {
+        events::send(&self.world, event).await
+    }
+
+    /// Sends a PING to where webhook events go, and the same with signatures that are none: what Discord does when an
+    /// address is saved. How each was answered.
+    ///
+    /// # Errors
+    ///
+    /// When the URL makes no sense.
+    pub async fn probe_events(&self, url: &str) -> Result<Vec<(Signature, Attempt)>, Error> {
+        events::probe(&self.world, url).await
     }
 
     /// Puts a message into a channel, as old as its id says.
