@@ -3,6 +3,7 @@
 mod applications;
 mod bad_input;
 mod ends;
+mod events;
 mod limits;
 mod methods;
 mod secrets;

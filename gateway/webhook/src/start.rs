@@ -1,6 +1,6 @@
 //! From the configuration to applications that are served.
 
-use crate::{Config, Error, address::Hosts, service::Webhook};
+use crate::{Config, Error, address::Hosts, inbound, metrics::Metrics, service::Webhook};
 use boot::Context;
 use broker::Broker;
 use outbound::Gateway;
@@ -15,13 +15,19 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     let Config {
         applications,
         outbound,
+        inbound,
         store,
         broker,
     } = &config;
     let store = Store::open(store)?;
     let gateway = Gateway::start(outbound, applications.len(), &context)?;
     let service = Webhook::new(Hosts::new(&outbound.api_url));
-    let bus = (&store, Broker::start(broker.clone(), &context));
+    let broker = Broker::start(broker.clone(), &context);
+    let metrics = Metrics::new(&context.metrics);
+    if let Some(inbound) = inbound {
+        inbound::start(inbound, &broker, metrics, &context).await?;
+    }
+    let bus = (&store, broker);
     outbound::serve(service, &gateway, applications, outbound, bus, &context).await?;
     Ok(())
 }
@@ -29,7 +35,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::Gateway;
-    use crate::{Config, KEYS};
+    use crate::{Config, KEYS, metrics::Metrics};
     use boot::Reader;
     use broker::Broker;
 
@@ -44,6 +50,7 @@ mod tests {
         let config = Config::read(&mut reader);
         let config = reader.finish(config).unwrap();
         Gateway::start(&config.outbound, 1, &context).unwrap();
+        Metrics::new(&context.metrics);
         let broker = Broker::start(config.broker, &context);
         let documented = boot::metrics::documented(include_str!("../README.md"));
         assert_eq!(documented, context.metrics.names());

@@ -58,6 +58,13 @@ const WEBHOOK: &[Key] = &[
     key("API_WAITING"),
     key("API_WAITING_PER_BUCKET"),
     key("API_WAITING_SIZE"),
+    of_application("DISCORD_PUBLIC_KEY", "public_key"),
+    of_application("EVENT_PAYLOAD", "event_payload"),
+    key("HTTP_ADDRESS"),
+    key("HTTP_CONNECTIONS"),
+    key("HTTP_TLS_CERT"),
+    key("HTTP_TLS_CLIENT_CA"),
+    key("HTTP_TLS_KEY"),
 ];
 
 const WS: &[Key] = &[
