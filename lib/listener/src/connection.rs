@@ -25,6 +25,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    sync::Notify,
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -65,6 +66,7 @@ struct Seat<A> {
     asked: AtomicUsize,
     /// How many of them are answered.
     answered: AtomicUsize,
+    first: Notify,
 }
 
 impl<A: Answer> Seat<A> {
@@ -72,7 +74,9 @@ impl<A: Answer> Seat<A> {
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.asked.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.first.notify_one();
+        }
         // A request that its caller gave up is as good as answered.
         let _answered = Answered(&self.answered);
         Ok(self.answer.answer(request, self.caller).await)
@@ -80,6 +84,14 @@ impl<A: Answer> Seat<A> {
 
     fn is_busy(&self) -> bool {
         self.asked.load(Ordering::Relaxed) != self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Returns when there was a request, or none for as long as is waited for one at the end.
+    async fn begun(&self) {
+        if self.asked.load(Ordering::Relaxed) == 0 {
+            // Too late is as good as begun.
+            timeout(LINGER, self.first.notified()).await.ok();
+        }
     }
 
     /// Returns when there was no request for long enough.
@@ -118,6 +130,7 @@ pub(crate) async fn serve<A: Answer>(
         caller,
         asked: AtomicUsize::new(0),
         answered: AtomicUsize::new(0),
+        first: Notify::new(),
     });
     let Some(acceptor) = acceptor else {
         return http1(stream, seat, &shutdown).await;
@@ -193,6 +206,12 @@ async fn drive<A: Answer, C>(
     let ended = match shutdown.run_until_cancelled(connection.as_mut()).await {
         Some(ended) => ended,
         None => loop {
+            // Whoever has come in the last moment has asked something, which is not read yet.
+            tokio::select! {
+                biased;
+                ended = connection.as_mut() => break ended,
+                () = seat.begun() => {}
+            }
             // Who asks nothing, or does not read its answer, is not waited for.
             end(connection.as_mut());
             match timeout(LINGER, connection.as_mut()).await {

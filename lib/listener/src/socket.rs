@@ -1,6 +1,6 @@
 //! An open address, and the connections that come to it.
 
-use std::{io, net::SocketAddr, panic, sync::Arc, time::Duration};
+use std::{io, iter, net::SocketAddr, panic, sync::Arc, time::Duration};
 
 use boot::{CancellationToken, Context};
 use tokio::{
@@ -14,6 +14,9 @@ use crate::{Answer, Config, Error, Tls, connection};
 
 /// How long to wait when the system gives no connection, such as when too many files are open.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How many connections the system may have made that nobody has looked at.
+const BACKLOG: usize = 1024;
 
 /// Which versions of HTTP are spoken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -106,11 +109,35 @@ impl Listener {
                 }
             }
         }
-        drop(socket);
+        // Callers that the system has connected already have never heard of the end.
+        for (stream, caller) in waiting(socket) {
+            let acceptor = tls.as_ref().map(|tls| tls.acceptor(protocols));
+            let answer = Arc::clone(&answer);
+            connections.spawn(connection::serve(
+                stream,
+                acceptor,
+                answer,
+                caller,
+                shutdown.clone(),
+            ));
+        }
         while let Some(ended) = connections.join_next().await {
             reap(ended);
         }
     }
+}
+
+/// The connections that nobody has looked at yet; there will be no more.
+fn waiting(socket: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let Ok(socket) = socket.into_std() else {
+        return Vec::new();
+    };
+    let accepted = iter::from_fn(|| socket.accept().ok());
+    let usable = accepted.take(BACKLOG).filter_map(|(stream, caller)| {
+        stream.set_nonblocking(true).ok()?;
+        Some((TcpStream::from_std(stream).ok()?, caller))
+    });
+    usable.collect()
 }
 
 /// A panic is not kept from the service.

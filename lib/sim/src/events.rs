@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use reqwest::{Client, header::CONTENT_TYPE};
+use reqwest::{
+    Client,
+    header::{CONTENT_TYPE, USER_AGENT},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
@@ -12,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::{
     clock,
     error::Error,
-    interactions::Signature,
+    interactions::{self, Signature},
     violations::{Breach, Culprit, Kind},
     world::World,
 };
@@ -88,7 +91,7 @@ const fn give_up_ms() -> u64 {
 
 /// Sends an event, and again until it is taken or the time is over.
 pub(crate) async fn send(world: &World, event: &WebhookEvent) -> Result<Delivery, Error> {
-    let client = client()?;
+    let client = interactions::client(false)?;
     let mut moment = Vec::new();
     clock::write_iso(clock::unix_micros(), &mut moment);
     let moment = String::from_utf8_lossy(&moment);
@@ -115,7 +118,7 @@ pub(crate) async fn send(world: &World, event: &WebhookEvent) -> Result<Delivery
 /// Looks whether somebody is there who knows a signature from another: what Discord does when an address is saved, and
 /// now and then.
 pub(crate) async fn probe(world: &World, url: &str) -> Result<Vec<(Signature, Attempt)>, Error> {
-    let client = client()?;
+    let client = interactions::client(false)?;
     let body = outer(world, &json!({"type": 0}));
     let (answered, attempt) = post(world, &client, url, &body, Signature::Right).await;
     judge(world, url, answered.as_ref());
@@ -142,20 +145,6 @@ fn outer(world: &World, more: &Value) -> String {
     body.to_string()
 }
 
-fn client() -> Result<Client, Error> {
-    // It fails when there is a default already.
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .ok();
-    // Certificates of tests are signed by nobody.
-    let client = Client::builder()
-        .no_proxy()
-        .danger_accept_invalid_certs(true)
-        .user_agent("Discord-Webhook/1.0 (+https://discord.com)");
-    let client = client.build();
-    client.map_err(|error| Error::Invalid(error.to_string()))
-}
-
 async fn post(
     world: &World,
     client: &Client,
@@ -165,8 +154,11 @@ async fn post(
 ) -> (Option<Answered>, Attempt) {
     let now = clock::unix_micros() / 1_000_000;
     let (signature, timestamp) = world.signer().sign(how, now, body);
-    let request = client.post(url).header(CONTENT_TYPE, "application/json");
-    let mut request = request.body(body.to_owned());
+    let mut request = client
+        .post(url)
+        .header(USER_AGENT, "Discord-Webhook/1.0 (+https://discord.com)")
+        .header(CONTENT_TYPE, "application/json")
+        .body(body.to_owned());
     for (name, value) in [
         ("X-Signature-Ed25519", signature),
         ("X-Signature-Timestamp", timestamp),

@@ -32,7 +32,7 @@ pub use events::{Attempt, Delivery, WebhookEvent};
 pub use faults::{Faults, Times};
 pub use gateway::connections::{Connection, Door, End, Side};
 pub use generator::{EmitRequest, Mix, Progress};
-pub use interactions::Signature;
+pub use interactions::{Interact, Interacted, InteractionKind, Interactions, Signature};
 pub use orders::Dispatch;
 pub use rest::{Limit, Request, RestConfig, RestState, Scope, Window};
 pub use sim::Sim;

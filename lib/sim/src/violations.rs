@@ -40,6 +40,12 @@ pub enum Kind {
     IdentifyFields,
     /// An Identify at the resume URL.
     IdentifyPlace,
+    /// An answer to an interaction that Discord does not take for one of its kind.
+    InteractionAnswer,
+    /// A request with a bad signature was not refused with 401.
+    InteractionSignature,
+    /// An interaction got no answer within 3 s.
+    InteractionUnanswered,
     /// Intents that do not exist or are not allowed.
     Intents,
     /// A request for guild members that Discord would not answer.

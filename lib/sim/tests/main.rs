@@ -15,6 +15,8 @@ mod heartbeat;
 #[cfg(test)]
 mod identify;
 #[cfg(test)]
+mod interactions;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod requests;

@@ -152,3 +152,18 @@ async fn what_is_no_whole_request_gets_its_status() {
     let strange = "POST /interactions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     assert_eq!(answer(address, strange).await.0, 401);
 }
+
+#[tokio::test]
+async fn whoever_has_connected_before_the_end_is_answered() {
+    let (address, context) = listen(&[7]).await;
+    let mut early = TcpStream::connect(address).await.unwrap();
+    context.shutdown.cancel();
+    let request = request("POST", "/interactions", 7, "{}", 2);
+    early.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let read = early.read_to_string(&mut answer);
+    time::timeout(PATIENCE, read).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    context.tasks.join(PATIENCE).await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+}

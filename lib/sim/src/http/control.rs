@@ -19,7 +19,7 @@ use crate::{
     events::{self, Attempt, Delivery, WebhookEvent},
     faults::Faults,
     generator::{EmitRequest, Progress},
-    interactions::Signature,
+    interactions::{self, Interact, Interacted, Signature},
     orders::{self, Dispatch},
     rest::Request,
     state::{self, Emitted, EmittedQuery},
@@ -58,6 +58,8 @@ pub(super) fn routes() -> Router<Arc<World>> {
         .route("/events", post(send_event))
         .route("/events/probe", post(probe_events))
         .route("/requests", get(requests))
+        .route("/interactions", get(interactions).post(interact))
+        .route("/probe", post(probe))
         .route("/violations", get(violations).delete(clear_violations))
         .fallback(async || Failure(StatusCode::NOT_FOUND, "no such control route".to_owned()))
 }
@@ -182,6 +184,27 @@ async fn invalid(State(world): Shared, bytes: Bytes) -> Answer<Value> {
 async fn heartbeat(State(world): Shared, bytes: Bytes) -> Answer<Value> {
     let Target { shard } = body(&bytes)?;
     Ok(count("connections", orders::heartbeat(&world, shard)?))
+}
+
+async fn interactions(State(world): Shared) -> Json<Value> {
+    let totals = world.rest().things.sent.totals.clone();
+    Json(json!({"public_key": world.signer().public_key(), "totals": totals}))
+}
+
+async fn interact(State(world): Shared, bytes: Bytes) -> Answer<Vec<Interacted>> {
+    let order: Interact = body(&bytes)?;
+    Ok(Json(interactions::run(&world, &order).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Probe {
+    url: String,
+}
+
+async fn probe(State(world): Shared, bytes: Bytes) -> Answer<Vec<(Signature, Option<u16>)>> {
+    let Probe { url } = body(&bytes)?;
+    Ok(Json(interactions::send_probes(&world, &url).await?))
 }
 
 async fn faults(State(world): Shared) -> Json<Faults> {
