@@ -7,6 +7,7 @@ mod client;
 mod configuration;
 mod contract;
 mod golden;
+mod http;
 mod layers;
 mod own;
 mod promises;

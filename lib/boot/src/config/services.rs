@@ -20,13 +20,15 @@ pub const SERVICES: &[Service] = &[
     Service::new("api", API),
     Service::new("cache", &[]),
     Service::new("control", &[]),
-    Service::new("http", &[]),
+    Service::new("http", HTTP),
     Service::new("voice", &[]),
     Service::new("webhook", WEBHOOK),
     Service::new("ws", WS),
 ];
 
 const API: &[Key] = &[
+    key("DISCORD_API_URL"),
+    of_application("DISCORD_TOKEN", "token").secret(),
     key("API_EGRESS"),
     key("API_FILE_TIMEOUT"),
     key("API_FILE_URLS"),
@@ -45,9 +47,31 @@ const API: &[Key] = &[
     key("HTTP_TLS_CLIENT_CA"),
     key("HTTP_TLS_KEY"),
     key("HTTP_TOKENS"),
+    key("REDIS_PREFIX"),
+    key("REDIS_URL").secret(),
+];
+
+const HTTP: &[Key] = &[
+    of_application("DISCORD_PUBLIC_KEY", "public_key"),
+    of_application("EVENT_PAYLOAD", "event_payload"),
+    key("HTTP_ADDRESS"),
+    key("HTTP_CONNECTIONS"),
+    key("HTTP_DEFER_AFTER"),
+    key("HTTP_EPHEMERAL"),
+    key("HTTP_FAILURE_MESSAGE"),
+    key("HTTP_LINGER"),
+    key("HTTP_MAX_BODY"),
+    key("HTTP_PROXIES"),
+    key("HTTP_REMEMBERED"),
+    key("HTTP_SIGNATURE_TOLERANCE"),
+    key("HTTP_TLS_CERT"),
+    key("HTTP_TLS_CLIENT_CA"),
+    key("HTTP_TLS_KEY"),
 ];
 
 const WEBHOOK: &[Key] = &[
+    key("DISCORD_API_URL"),
+    of_application("DISCORD_TOKEN", "token").secret(),
     key("API_EGRESS"),
     key("API_FILE_TIMEOUT"),
     key("API_FILE_URLS"),
@@ -65,9 +89,13 @@ const WEBHOOK: &[Key] = &[
     key("HTTP_TLS_CERT"),
     key("HTTP_TLS_CLIENT_CA"),
     key("HTTP_TLS_KEY"),
+    key("REDIS_PREFIX"),
+    key("REDIS_URL").secret(),
 ];
 
 const WS: &[Key] = &[
+    key("DISCORD_API_URL"),
+    of_application("DISCORD_TOKEN", "token").secret(),
     of_application("DISCORD_EVENTS", "events"),
     of_application("DISCORD_INTENTS", "intents"),
     of_application("DISCORD_PRESENCE", "presence"),
@@ -75,6 +103,8 @@ const WS: &[Key] = &[
     of_application("DISCORD_SHARD_IDS", "shard_ids"),
     of_application("EVENT_BATCH", "event_batch"),
     of_application("EVENT_PAYLOAD", "event_payload"),
+    key("REDIS_PREFIX"),
+    key("REDIS_URL").secret(),
     key("WS_IDENTIFY_RESERVE"),
     key("WS_LEASE_TTL"),
     key("WS_RESHARD_INTERVAL"),
