@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use super::stage::{HOOK, free, hook, stage};
+use super::stage::{free, hook, stage};
 use crate::api::stage::tell;
 
 /// Ways to name a webhook, and what the answer to a message says.
@@ -125,7 +125,7 @@ async fn each_mistake_is_named_and_nothing_is_sent() -> Result<()> {
     let asked = json!({"webhook": hook(), "wait": true, "message": {"content": "x"}});
     let answer = tell(&mut service, "gateway.v1.Webhook/Execute", "good", &asked).await?;
     ensure!(
-        answer["body"]["message"]["webhook_id"] == HOOK.to_string(),
+        answer["body"]["message"]["webhook_id"] == hook()["id"],
         "{answer}"
     );
     service.terminate()?;

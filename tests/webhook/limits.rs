@@ -88,6 +88,42 @@ async fn two_replicas_meet_no_429_together() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn replicas_keep_the_limit_of_their_address_together() -> Result<()> {
+    let (rabbit, prefix) = (Rabbit::shared(), "webhook-address");
+    let redis = Redis::start()?;
+    // Each webhook has room: only the fifty a second of the address are felt.
+    let hooks = 40;
+    let rest = RestConfig {
+        webhooks: (HOOK..HOOK + hooks).collect(),
+        ..executes(5, 300)
+    };
+    let mut stage = over(rabbit, prefix, rest).await?;
+    stage.set("REDIS_URL", &redis.url());
+    let services = [stage.start().await?, stage.start().await?];
+    for service in &services {
+        until(service, "/metrics", |text| has(text, "api_replicas", "2")).await?;
+    }
+    let mut worker = Worker::connect(rabbit, prefix, &stage).await?;
+    for number in 0..160 {
+        let id = number.to_string();
+        let mut asked = message(&id);
+        asked["webhook"]["id"] = json!((HOOK + number % hooks).to_string());
+        send(&worker, "Execute", &id, &asked).await?;
+    }
+    for _ in 0..160 {
+        let reply = worker.reply().await?;
+        ensure!(reply.kind.ends_with("Response"), "{:?}", reply.error());
+    }
+    let limited = stage.sim.state().rest.limited;
+    ensure!(limited.is_empty(), "{limited:?}");
+    worker.close().await?;
+    for service in services {
+        service.terminate()?;
+    }
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_gone_is_asked_for_once() -> Result<()> {
     let (rabbit, prefix) = (Rabbit::shared(), "webhook-gone");
     let stage = over(rabbit, prefix, free()).await?;

@@ -16,7 +16,10 @@ use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use listener::{Answer, Bodies, Listener, Protocols, Signed};
-use tokio::{sync::Semaphore, time};
+use tokio::{
+    sync::Semaphore,
+    time::{self, Instant},
+};
 use transcode::{Lanes, Scratch, Transcoder};
 
 use self::event::{Event, Notice, Odd};
@@ -27,13 +30,13 @@ const PATH: &str = "/events";
 /// The largest body; Discord's events have some kilobytes.
 const LARGEST: usize = 1 << 20;
 /// How much all bodies may take together.
-const BODIES: usize = 16 << 20;
+const BODIES: usize = 64 << 20;
 /// How long a body may take to come: Discord waits 3 s for the answer.
 const BODY: Duration = Duration::from_secs(2);
 /// How old a signature may be. Discord sends an event again for ten minutes, and does not say whether it signs it
 /// anew; who sends an old one again gains nothing, as it has the same id.
 const TOLERANCE: Duration = Duration::from_secs(15 * 60);
-/// How long RabbitMQ may take to confirm: Discord is to hear before its 3 s are over.
+/// When RabbitMQ has to have confirmed: Discord is to hear before its 3 s are over.
 const CONFIRM: Duration = Duration::from_millis(2500);
 /// How many events may wait for RabbitMQ at once. Discord sends those again that are too many.
 const AT_ONCE: usize = 1000;
@@ -100,10 +103,7 @@ impl Answer for Endpoint {
         request: Request<Incoming>,
         _caller: SocketAddr,
     ) -> Response<Full<Bytes>> {
-        let Ok(_place) = self.places.try_acquire() else {
-            self.metrics.refused("busy");
-            return status(StatusCode::SERVICE_UNAVAILABLE);
-        };
+        let until = Instant::now() + CONFIRM;
         let verified = match self.signed.take(request).await {
             Ok(verified) => verified,
             Err(refusal) => {
@@ -117,7 +117,7 @@ impl Answer for Endpoint {
                 self.metrics.pinged(application_id);
                 done()
             }
-            Ok(Notice::Event(event)) => self.publish(&event).await,
+            Ok(Notice::Event(event)) => self.publish(&event, until).await,
             Err(odd) => {
                 self.metrics.refused(match odd {
                     Odd::Application => "application",
@@ -136,13 +136,17 @@ impl Answer for Endpoint {
 
 impl Endpoint {
     /// Publishes an event, and waits until RabbitMQ has it.
-    async fn publish(&self, event: &Event<'_>) -> Response<Full<Bytes>> {
+    async fn publish(&self, event: &Event<'_>, until: Instant) -> Response<Full<Bytes>> {
+        let Ok(_place) = self.places.try_acquire() else {
+            self.metrics.refused("busy");
+            return status(StatusCode::SERVICE_UNAVAILABLE);
+        };
         let mut scratch = Scratch::default();
         let lanes = self.lanes.get(&event.application_id);
         let lanes = lanes.copied().unwrap_or_default();
         let (message, lane) = event.message(lanes, &self.transcoder, &mut scratch, &self.traces);
         let confirming = self.confirmed(message);
-        let is_kept = time::timeout(CONFIRM, confirming).await.unwrap_or(false);
+        let is_kept = time::timeout_at(until, confirming).await.unwrap_or(false);
         self.metrics
             .event(event.application_id, &event.name, lane, is_kept);
         match is_kept {
@@ -175,4 +179,62 @@ fn status(status: StatusCode) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = status;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use boot::{Context, Reader, Traces};
+    use broker::Broker;
+    use http::StatusCode;
+    use listener::{Bodies, Signed};
+    use tokio::{sync::Semaphore, time::Instant};
+    use transcode::Transcoder;
+
+    use super::{BODIES, BODY, CONFIRM, Endpoint, LARGEST, Metrics, Notice, PATH, TOLERANCE};
+
+    /// An endpoint whose RabbitMQ is not there, for so many events at once.
+    fn endpoint(at_once: usize, context: &Context) -> Endpoint {
+        let url = ("AMQP_URL".to_owned(), "amqp://127.0.0.1:1".to_owned());
+        let mut reader = Reader::new(&[broker::KEYS], [url], None);
+        let config = broker::Config::read(&mut reader);
+        let broker = Broker::start(reader.finish(config).unwrap(), context);
+        let bodies = Bodies::new(LARGEST, BODIES);
+        Endpoint {
+            signed: Signed::new(PATH, BTreeMap::new(), bodies, TOLERANCE, BODY),
+            _open: broker.lane(),
+            broker,
+            transcoder: Transcoder::new(),
+            places: Semaphore::new(at_once),
+            lanes: BTreeMap::new(),
+            metrics: Metrics::new(&context.metrics),
+            traces: Traces::default(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_kept_in_time_is_told_before_discord_gives_up() {
+        let body = br#"{"type":1,"event":{"type":"ENTITLEMENT_CREATE","data":{}}}"#;
+        let Ok(Notice::Event(event)) = Notice::read(7, body) else {
+            panic!("it is an event")
+        };
+        for (at_once, shown) in [
+            (
+                1,
+                "gateway_webhook_events_unconfirmed_total{application=\"7\"} 1",
+            ),
+            (0, "gateway_webhook_refused_total{reason=\"busy\"} 1"),
+        ] {
+            let context = Context::new();
+            let endpoint = endpoint(at_once, &context);
+            let began = Instant::now();
+            let answer = endpoint.publish(&event, began + CONFIRM).await;
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert!(began.elapsed() < Duration::from_secs(3));
+            let text = context.metrics.text().unwrap();
+            assert!(text.lines().any(|line| line == shown), "{shown}\n{text}");
+            context.shutdown.cancel();
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod grants;
 mod hold;
 mod lane;
 mod ledger;
+mod pool;
 mod scheduler;
 mod share;
 mod window;

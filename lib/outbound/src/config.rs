@@ -45,7 +45,7 @@ const INVALID_LIMIT: Key = Key::new(
 .with_default("10000");
 const EGRESS: Key = Key::new(
     "API_EGRESS",
-    "What the address is called from which Discord is reached: replicas with the same one count invalid requests together.",
+    "What the address is called from which Discord is reached: replicas with the same one count invalid requests together, and requests without a token.",
 )
 .with_default("default");
 const MAX_BODY: Key = Key::new(
@@ -146,6 +146,7 @@ impl Config {
             global_limit,
             waiting: self.waiting,
             waiting_per_bucket: self.waiting_per_bucket,
+            egress: self.egress.as_str().into(),
             ..Settings::default()
         }
     }

@@ -11,7 +11,7 @@ const WINDOW: Duration = Duration::from_secs(600);
 /// Invalid requests are counted in lots of so much time.
 const SLOT: Duration = Duration::from_secs(10);
 /// Requests without a token in each second.
-const ANONYMOUS: u32 = 50;
+pub(super) const ANONYMOUS: u32 = 50;
 
 /// How near the ban is.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

@@ -11,10 +11,12 @@ use std::{
 };
 
 use super::{
-    Window,
+    address::ANONYMOUS,
     caller::Turns,
     gone::Gone,
     lane::{Class, Lane, Status},
+    pool::Pool,
+    share::GLOBAL,
 };
 use crate::route::{Permit, Route};
 use share::Share;
@@ -56,6 +58,8 @@ pub struct Settings {
     pub in_flight: usize,
     /// From how many buckets on idle ones are forgotten.
     pub buckets: usize,
+    /// What the address is called that requests come from: who has the same has one limit for those without a token.
+    pub egress: Arc<str>,
 }
 
 impl Default for Settings {
@@ -66,6 +70,7 @@ impl Default for Settings {
             waiting_per_bucket: 10_000,
             in_flight: 1000,
             buckets: 20_000,
+            egress: "default".into(),
         }
     }
 }
@@ -140,8 +145,10 @@ type LaneId = u64;
 #[derive(Debug)]
 pub struct Scheduler {
     settings: Settings,
-    global: Window,
-    global_until: Duration,
+    /// The limit of the whole application.
+    global: Pool,
+    /// The limit of requests without a token, which count for the address.
+    anonymous: Pool,
     revoked: bool,
     gone: Gone,
     turns: Turns,
@@ -169,8 +176,8 @@ impl Scheduler {
     /// A scheduler that knows nothing of Discord's buckets yet.
     pub fn new(settings: Settings) -> Self {
         Self {
-            global: Window::new(settings.global_limit, Duration::from_secs(1)),
-            global_until: Duration::ZERO,
+            global: Pool::new(GLOBAL, settings.global_limit),
+            anonymous: Pool::new(format!("address:{}", settings.egress), ANONYMOUS),
             revoked: false,
             gone: Gone::default(),
             turns: Turns::default(),
@@ -249,6 +256,23 @@ impl Scheduler {
         self.lanes.len()
     }
 
+    /// The limit that covers all requests with this permit.
+    fn pool(&self, permit: Permit) -> Option<&Pool> {
+        match permit {
+            Permit::Address => Some(&self.anonymous),
+            Permit::Application => Some(&self.global),
+            Permit::Exempt => None,
+        }
+    }
+
+    fn pool_mut(&mut self, permit: Permit) -> Option<&mut Pool> {
+        match permit {
+            Permit::Address => Some(&mut self.anonymous),
+            Permit::Application => Some(&mut self.global),
+            Permit::Exempt => None,
+        }
+    }
+
     fn admit(&self, now: Duration, lane_id: LaneId, request: &Request) -> Result<(), Refusal> {
         let Some(lane) = self.lanes.get(&lane_id) else {
             return Ok(());
@@ -263,7 +287,7 @@ impl Scheduler {
         let held = lane.held(now, &request.route).saturating_sub(now);
         let mut retry_after = after(lane.ahead(request) + 1).max(held);
         if request.route.permit == Permit::Application {
-            retry_after = retry_after.max(self.global_until.saturating_sub(now));
+            retry_after = retry_after.max(self.global.until.saturating_sub(now));
         }
         if now + retry_after >= request.deadline {
             return Err(Refusal::Deadline { retry_after });

@@ -28,13 +28,11 @@ impl Scheduler {
         };
         let lane_id = self.lane_now(lane_id);
         match request.route.permit {
-            Permit::Application => {
-                self.global.answered(now);
-                if let Some(share) = self.share.as_mut().filter(|share| share.together) {
-                    share.global.answered.push(now);
-                }
+            Permit::Application => self.global.answered(now),
+            Permit::Address => {
+                self.anonymous.answered(now);
+                address.anonymous.answered(now);
             }
-            Permit::Address => address.anonymous.answered(now),
             Permit::Exempt => {}
         }
         let quota = answer.and_then(|answer| answer.quota.as_ref());
@@ -100,7 +98,7 @@ impl Scheduler {
             }
             Some((Scope::Global, wait)) if route.permit == Permit::Application => {
                 lane.unsent(route);
-                self.global_until = self.global_until.max(now + wait);
+                self.global.until = self.global.until.max(now + wait);
             }
             Some((Scope::Global | Scope::Shared, wait)) => lane.refused(now, route, true, wait),
             Some((Scope::User, wait)) => {

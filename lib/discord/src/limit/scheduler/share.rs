@@ -4,29 +4,25 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{LaneId, Scheduler, Status};
 use crate::{
-    limit::{
-        grants::Grants,
-        share::{GLOBAL, Learned, Line, Need, Outcome, Reply, Report, Shape, window},
-    },
+    limit::share::{Learned, Line, Need, Outcome, Reply, Report, Shape, window},
     route::Permit,
 };
 
-/// How long permits for the whole application are kept that nobody needs.
-const KEPT: Duration = Duration::from_millis(100);
 /// How long each replica keeps to its part when the store is back, so that all have told what they did meanwhile.
 const CAREFUL: Duration = Duration::from_secs(2);
 /// How much is remembered to be told; what is beyond runs out by itself.
 const MOST: usize = 10_000;
-/// After what time to ask again at the earliest.
-const MOMENT: Duration = Duration::from_millis(1);
+/// The permits that are limited as a whole.
+const POOLS: [Permit; 2] = [Permit::Application, Permit::Address];
 
 /// What a line of the report that is on its way is about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Of {
     /// A window that is not used any more.
     Former,
-    Global,
     Lane(LaneId),
+    /// The limit that covers all requests with this permit.
+    Pool(Permit),
 }
 
 /// What is known of the other replicas.
@@ -38,9 +34,6 @@ pub(super) struct Share {
     pub(super) parts: u32,
     replicas: u32,
     careful_until: Duration,
-    pub(super) global: Grants,
-    used: u32,
-    used_at: Duration,
     /// Lanes that wait for permits of the store.
     pub(super) wanted: BTreeSet<LaneId>,
     /// Lanes with something to tell.
@@ -61,9 +54,6 @@ impl Share {
             parts: 1,
             replicas: 1,
             careful_until: Duration::ZERO,
-            global: Grants::default(),
-            used: 0,
-            used_at: Duration::ZERO,
             wanted: BTreeSet::new(),
             dirty: BTreeSet::new(),
             former: Vec::new(),
@@ -72,13 +62,6 @@ impl Share {
             news: false,
             revoked: false,
         }
-    }
-
-    /// One of the permits for the whole application is used.
-    pub(super) fn used(&mut self, now: Duration) {
-        self.global.have = self.global.have.saturating_sub(1);
-        self.used = self.used.saturating_add(1);
-        self.used_at = now;
     }
 
     /// A route's bucket was learned, or limit and window of a bucket.
@@ -112,7 +95,8 @@ impl Scheduler {
             revoked: self.revoked,
             ..Share::new()
         };
-        share.global.answered = self.global.counted(now).collect();
+        self.global.join(now);
+        self.anonymous.join(now);
         self.divide(now);
     }
 
@@ -128,11 +112,8 @@ impl Scheduler {
             replicas,
             ..Share::new()
         };
-        if replicas > 1 {
-            // What the others have sent within the last second is not known.
-            let second = self.global.length();
-            self.global_until = self.global_until.max(now + second);
-        }
+        self.global.part(now, replicas == 1);
+        self.anonymous.part(now, replicas == 1);
         self.divide(now);
     }
 
@@ -151,12 +132,15 @@ impl Scheduler {
         let Some(share) = self.share.as_ref().filter(|share| share.together) else {
             return Need::None;
         };
-        if share.news || !share.wanted.is_empty() || self.is_short(now, share) {
+        let is_short = |permit| {
+            let pool = self.pool(permit);
+            pool.is_some_and(|pool| pool.is_short(now)) && self.any_ready(permit)
+        };
+        if share.news || !share.wanted.is_empty() || POOLS.into_iter().any(is_short) {
             return Need::Now;
         }
-        let idle = share.global.have > 0 && now >= share.used_at + KEPT;
         let told = share.dirty.is_empty() && share.former.is_empty() && share.learned.is_empty();
-        if told && share.global.answered.is_empty() && !idle {
+        if told && !self.global.has_to_tell(now) && !self.anonymous.has_to_tell(now) {
             Need::None
         } else {
             Need::Soon
@@ -166,12 +150,17 @@ impl Scheduler {
     /// What to tell and ask the store at this moment, in at most so many lines. Before the next one [`Self::heard`] or
     /// [`Self::part`] is due.
     pub fn report(&mut self, now: Duration, most: usize) -> Report {
-        let global = self.global_line(now);
+        let (mut lines, mut asked) = (Vec::new(), Vec::new());
+        for permit in POOLS {
+            if let Some(line) = self.pool_line(now, permit) {
+                lines.push(line);
+                asked.push(Of::Pool(permit));
+            }
+        }
         let Some(share) = &mut self.share else {
             return Report::default();
         };
-        let mut lines = vec![global];
-        share.asked = vec![Of::Global];
+        share.asked = asked;
         share.news = false;
         let former = share.former.len().min(most);
         lines.extend(share.former.drain(..former).map(|window| {
@@ -212,8 +201,12 @@ impl Scheduler {
         for (of, (line, outcome)) in asked.into_iter().zip(told) {
             match of {
                 Of::Former => {}
-                Of::Global => self.heard_global(now, line, outcome),
                 Of::Lane(lane_id) => self.heard_lane(now, lane_id, line, outcome),
+                Of::Pool(permit) => {
+                    if let Some(pool) = self.pool_mut(permit) {
+                        pool.heard(now, line, outcome);
+                    }
+                }
             }
         }
     }
@@ -223,7 +216,8 @@ impl Scheduler {
         let Some(share) = &mut self.share else { return };
         if share.together && share.parts > 1 && now >= share.careful_until {
             share.parts = 1;
-            self.global.divide(1);
+            self.global.window.divide(1);
+            self.anonymous.window.divide(1);
             let lane_ids: Vec<LaneId> = self.lanes.keys().copied().collect();
             for lane_id in lane_ids {
                 if let Some(lane) = self.lanes.get_mut(&lane_id) {
@@ -242,19 +236,12 @@ impl Scheduler {
         }
     }
 
-    /// Whether an application's requests wait for permits that are not yet asked for.
-    fn is_short(&self, now: Duration, share: &Share) -> bool {
-        share.global.have == 0
-            && now >= share.global.refused_until.max(self.global_until)
-            && self.global.free(now) > 0
-            && self.any_ready(Permit::Application)
-    }
-
     /// All lanes begin anew, as the store is there or is not.
     fn divide(&mut self, now: Duration) {
         let Some(share) = &self.share else { return };
         let (together, parts) = (share.together, share.parts);
-        self.global.divide(parts);
+        self.global.window.divide(parts);
+        self.anonymous.window.divide(parts);
         let lane_ids: Vec<LaneId> = self.lanes.keys().copied().collect();
         for lane_id in lane_ids {
             if let Some(lane) = self.lanes.get_mut(&lane_id) {
@@ -275,35 +262,20 @@ impl Scheduler {
         self.refresh(now, lane_id);
     }
 
-    fn global_line(&mut self, now: Duration) -> Line {
-        let demand = self.demand(now);
-        let (limit, length) = (self.global.limit(), self.global.length());
-        let mut line = Line::new(GLOBAL.to_owned(), Shape::Fixed(limit, length));
-        let Some(share) = &mut self.share else {
-            return line;
-        };
-        let most = (limit / share.replicas.max(1)).max(1);
-        let ahead = std::mem::take(&mut share.used).min(most / 4);
-        if demand == 0 && now >= share.used_at + KEPT {
-            share.global.have = 0;
-        }
-        let have = share.global.have;
-        if now >= share.global.refused_until.max(self.global_until) {
-            let free = self.global.free(now).saturating_sub(have);
-            line.wanted = (demand + ahead).saturating_sub(have).min(most).min(free);
-        }
-        line.out = self.global.in_flight() + have;
-        line.answered = share.global.told(now);
-        line.blocked = self.global_until.saturating_sub(now);
-        line
+    /// What the store is told of a limit that covers many buckets, if there is anything to tell.
+    fn pool_line(&mut self, now: Duration, permit: Permit) -> Option<Line> {
+        let demand = self.demand(now, permit);
+        let replicas = self.replicas();
+        let pool = self.pool_mut(permit)?;
+        // Of the application all hear in each report: that is how they are known to be there.
+        let is_told = permit == Permit::Application || !pool.is_idle(demand);
+        is_told.then(|| pool.line(now, demand, replicas))
     }
 
-    /// How many requests only wait for a permit of the whole application.
-    fn demand(&self, now: Duration) -> u32 {
-        let most = self.global.limit();
-        let ready = self
-            .ready
-            .range((Permit::Application, 0)..=(Permit::Application, LaneId::MAX));
+    /// How many requests only wait for such a permit.
+    fn demand(&self, now: Duration, permit: Permit) -> u32 {
+        let most = self.pool(permit).map_or(0, |pool| pool.window.limit());
+        let ready = self.ready.range((permit, 0)..=(permit, LaneId::MAX));
         let mut demand = 0_u32;
         for (_, lane_id) in ready {
             let lane = self.lanes.get(lane_id);
@@ -313,15 +285,6 @@ impl Scheduler {
             }
         }
         demand
-    }
-
-    fn heard_global(&mut self, now: Duration, line: &Line, outcome: &Outcome) {
-        let Some(share) = &mut self.share else { return };
-        share.global.have += outcome.granted;
-        if outcome.granted < line.wanted {
-            share.global.refused_until = now + outcome.wait.max(MOMENT);
-        }
-        self.global_until = self.global_until.max(now + outcome.blocked);
     }
 
     fn heard_lane(&mut self, now: Duration, lane_id: LaneId, line: &Line, outcome: &Outcome) {

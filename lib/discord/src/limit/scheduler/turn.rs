@@ -113,7 +113,7 @@ impl Scheduler {
         let held = request.map_or(now, |request| lane.held(now, &request.route));
         let mut when = lane.when(now, 1).unwrap_or(now).max(held);
         if lane.permit == Permit::Application {
-            when = when.max(self.global_until);
+            when = when.max(self.global.until);
         }
         when.saturating_sub(now)
     }
@@ -132,24 +132,14 @@ impl Scheduler {
         permit: Permit,
         address: &Address,
     ) -> (bool, Option<Duration>) {
-        let window = match permit {
-            Permit::Exempt => return (true, None),
-            Permit::Application if now < self.global_until => {
-                return (false, Some(self.global_until));
-            }
-            Permit::Application => {
-                let share = self.share.as_ref().filter(|share| share.together);
-                let short = share.is_some_and(|share| share.global.have == 0);
-                if short && self.global.free(now) > 0 {
-                    // Either the store has said when, or its answer is waited for.
-                    let when = share.map(|share| share.global.refused_until);
-                    return (false, when.filter(|when| *when > now));
-                }
-                &self.global
-            }
-            Permit::Address => &address.anonymous,
-        };
-        (window.free(now) > 0, window.when(now, 1))
+        let all = &address.anonymous;
+        match permit {
+            Permit::Exempt => (true, None),
+            Permit::Application => self.global.permits(now),
+            // Other applications of this process may have used them up.
+            Permit::Address if all.free(now) == 0 => (false, all.when(now, 1)),
+            Permit::Address => self.anonymous.permits(now),
+        }
     }
 
     /// The lane whose turn it is, and its head.
@@ -210,13 +200,8 @@ impl Scheduler {
             return None;
         };
         let taken = match permit {
-            Permit::Application => {
-                if let Some(share) = self.share.as_mut().filter(|share| share.together) {
-                    share.used(now);
-                }
-                self.global.take(now, 1)
-            }
-            Permit::Address => address.anonymous.take(now, 1),
+            Permit::Application => self.global.take(now),
+            Permit::Address => self.anonymous.take(now).min(address.anonymous.take(now, 1)),
             Permit::Exempt => 1,
         };
         debug_assert_eq!(taken, 1, "permits were looked at before");

@@ -240,6 +240,21 @@ fn replicas_that_share_a_store_meet_no_429_and_use_the_limits_to_the_full() {
 }
 
 #[test]
+fn requests_without_a_token_are_counted_together_by_all_behind_one_address() {
+    for kind in [Kind::Fixed, Kind::Sliding, Kind::Tokens] {
+        let mut fleet = Fleet::new(kind, 3, 3);
+        for number in 0..1000 {
+            let path = format!("/webhooks/{}/token", number % 40);
+            fleet.enqueue(number % 3, request(Method::Post, &path));
+        }
+        fleet.finish(1000);
+        assert_eq!(fleet.model.refused, 0, "{kind:?}");
+        assert!(fleet.now <= ms(22_000), "{kind:?}: {:?}", fleet.now);
+        fleet.assert_order();
+    }
+}
+
+#[test]
 fn one_bucket_is_used_to_the_full_by_all_together() {
     for kind in [Kind::Fixed, Kind::Sliding, Kind::Tokens] {
         let mut fleet = Fleet::new(kind, 7, 3);
