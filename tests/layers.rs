@@ -17,6 +17,19 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("rabbitmq", &[]),
     ("store", &["backoff", "boot", "discord"]),
     ("broker", &["boot", "rabbitmq", "wire"]),
+    (
+        "outbound",
+        &[
+            "boot",
+            "broker",
+            "discord",
+            "rest",
+            "sim",
+            "store",
+            "transcode",
+            "wire",
+        ],
+    ),
 ];
 
 /// Libraries for workers: they see the contract and the broker, and nothing of the services.
@@ -30,6 +43,7 @@ const UNDER_SERVICES: &[&str] = &[
     "boot",
     "broker",
     "discord",
+    "outbound",
     "rest",
     "store",
     "transcode",

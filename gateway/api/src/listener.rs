@@ -41,7 +41,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use self::{body::Bodies, door::Door, request::Front};
-use crate::{Error, Gateway};
+use crate::{Error, Gateway, http_errors::http_errors};
 
 /// How long a connection may be idle, or take for the head of a request.
 const IDLE: Duration = Duration::from_secs(60);
@@ -85,16 +85,22 @@ impl Listener {
         };
         let socket = TcpListener::bind(asked).await.map_err(refused)?;
         let address = socket.local_addr().map_err(refused)?;
-        let version = common.api_url.trim_end_matches('/').rsplit('/').next();
+        let version = common
+            .outbound
+            .api_url
+            .trim_end_matches('/')
+            .rsplit('/')
+            .next();
         let version = version.filter(|last| target::is_version(last));
         let front = Front {
             gateway,
             is_alone: common.applications.len() == 1,
             only: OnceLock::new(),
             door: Door::new(config.secret.clone(), config.tokens),
-            bodies: Bodies::new(common.max_body, common.waiting_size),
+            bodies: Bodies::new(common.outbound.max_body, common.outbound.waiting_size),
             version: version.map(str::to_owned),
-            timeout: common.timeout,
+            timeout: common.outbound.timeout,
+            errors: http_errors(&context.metrics),
             shutdown: context.shutdown.clone(),
         };
         Ok(Self {

@@ -85,9 +85,11 @@ pub enum Refusal {
         /// When there may be room.
         retry_after: Duration,
     },
-    /// The channel or webhook is gone: Discord has just said so.
-    #[error("Discord answered 404 with code {code} for {major} a moment ago")]
+    /// The channel or webhook is gone, or the webhook's token is none: Discord has just said so.
+    #[error("Discord answered {status} with code {code} for {major} a moment ago")]
     Gone {
+        /// Discord's status.
+        status: u16,
         /// Discord's code.
         code: u32,
         /// What is gone, without secrets.
@@ -280,10 +282,14 @@ impl Scheduler {
     }
 }
 
+/// Discord's code for a token that is not the webhook's.
+const WRONG_TOKEN: u32 = 50_027;
+
 /// The refusal for what is gone; a webhook's token is not told.
 fn gone(code: u32, route: &Route) -> Refusal {
     let major: Vec<&str> = route.major.splitn(3, '/').take(2).collect();
     Refusal::Gone {
+        status: if code == WRONG_TOKEN { 401 } else { 404 },
         code,
         major: major.join("/"),
     }

@@ -152,7 +152,7 @@ impl<'a> Job<'a> {
         let status = answer.status;
         let is_told = matches!(
             status,
-            StatusCode::NOT_FOUND | StatusCode::TOO_MANY_REQUESTS
+            StatusCode::NOT_FOUND | StatusCode::TOO_MANY_REQUESTS | StatusCode::UNAUTHORIZED
         );
         let read = is_told.then(|| Refused::read(&answer.body));
         let read = read.unwrap_or_default();

@@ -58,7 +58,8 @@ struct Inner {
 #[derive(Debug)]
 struct Application {
     id: u64,
-    authorization: HeaderValue,
+    /// Nothing: it has no token here, and only what needs none is sent.
+    authorization: Option<HeaderValue>,
     /// Whether Discord takes the token.
     check: Check,
     is_revoked: AtomicBool,
@@ -69,9 +70,12 @@ struct Application {
 struct Weight<'a>(&'a Inner, usize);
 
 impl Gateway {
-    /// A way that serves no application yet. Its task ends with the shutdown: then what was not sent is not sent any
-    /// more.
-    pub(crate) fn start(config: &Config, context: &Context) -> Result<Self, Error> {
+    /// A way that serves none of so many applications yet. Its task ends with the shutdown: then what was not sent is
+    /// not sent any more.
+    ///
+    /// # Errors
+    /// When the TLS set-up of this machine cannot be used.
+    pub fn start(config: &Config, applications: usize, context: &Context) -> Result<Self, Error> {
         let metrics = Metrics::new(&context.metrics);
         let desk = Desk::new(config.invalid_limit, metrics.clone());
         let timer = desk.clone().run(context.shutdown.clone());
@@ -85,7 +89,7 @@ impl Gateway {
             operations: OnceLock::new(),
             traces: context.traces.clone(),
             applications: RwLock::default(),
-            configured: config.applications.len(),
+            configured: applications,
             bytes: AtomicUsize::new(0),
             most_bytes: config.waiting_size,
             largest_body: config.max_body,
@@ -94,10 +98,10 @@ impl Gateway {
     }
 
     /// From now on the application is served; whether it was not yet.
-    pub(crate) fn serve(
+    pub fn serve(
         &self,
         application_id: u64,
-        token: &SecretString,
+        token: Option<&SecretString>,
         settings: Settings,
         check: Check,
     ) -> bool {
@@ -107,9 +111,12 @@ impl Gateway {
             return false;
         }
         // A token has no characters that a header cannot have: the configuration says so.
-        let text = format!("Bot {}", token.expose_secret());
-        let mut authorization = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
-        authorization.set_sensitive(true);
+        let authorization = token.map(|token| {
+            let text = format!("Bot {}", token.expose_secret());
+            let mut value = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+            value.set_sensitive(true);
+            value
+        });
         check.up();
         let application = Application {
             id: application_id,
@@ -168,7 +175,7 @@ impl Gateway {
     }
 
     /// All operations of Discord's API.
-    pub(crate) fn operations(&self) -> &Operations {
+    pub fn operations(&self) -> &Operations {
         self.0.operations.get_or_init(Operations::new)
     }
 
@@ -248,7 +255,9 @@ impl Application {
     fn authorize(&self, token: &Token, route: &mut Route) -> Result<Option<HeaderValue>, Failure> {
         let text = match token {
             Token::Application if route.permit == Permit::Application => {
-                return Ok(Some(self.authorization.clone()));
+                let why = "it needs the token of the bot, which is not known here";
+                let value = self.authorization.clone();
+                return value.map(Some).ok_or_else(|| Failure::invalid("path", why));
             }
             Token::Application => return Ok(None),
             Token::None => {
@@ -263,7 +272,7 @@ impl Application {
         let wrong = |_| Failure::invalid("token", "a header cannot have its characters");
         let mut value = HeaderValue::from_str(&text).map_err(wrong)?;
         value.set_sensitive(true);
-        if value == self.authorization {
+        if self.authorization.as_ref() == Some(&value) {
             return Ok(Some(value));
         }
         if route.permit == Permit::Application {

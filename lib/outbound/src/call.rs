@@ -62,7 +62,7 @@ pub struct Answer {
 
 impl Answer {
     /// Discord's own code of an error; 0 is none.
-    pub(crate) fn code(&self) -> u32 {
+    pub fn code(&self) -> u32 {
         Refused::read(&self.body).code.unwrap_or_default()
     }
 

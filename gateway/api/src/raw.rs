@@ -1,10 +1,10 @@
 //! `api.Call`: any request to Discord's HTTP API, as it is.
 
-use super::{Errand, Response, query};
-use crate::{Answer, Call, Failure, Token, client};
+use crate::{Answer, Call, Failure, Token};
 use broker::Request;
 use discord::route::Method;
 use http::{HeaderMap, HeaderName, HeaderValue, header::CONTENT_TYPE};
+use outbound::{Errand, Response, is_ours, query};
 use rest::{Part, percent};
 use serde::de::IgnoredAny;
 use std::collections::HashMap;
@@ -16,82 +16,80 @@ const REASON: &str = "x-audit-log-reason";
 /// How long such a reason may be, in characters.
 const LONGEST_REASON: usize = 512;
 
-impl Errand {
-    /// Sends what the body of a request for `api.Call` says.
-    pub(super) async fn raw(&self, request: &Request) -> Result<Response, Failure> {
-        let read = request.decode::<CallRequest>();
-        let read = read.map_err(|failure| Failure::invalid("body", failure.message))?;
-        let answer = self.send(self.read(read).await?).await?;
-        Ok(Response::new(&response(&answer)))
-    }
+/// Sends what the body of a request for `api.Call` says.
+pub(crate) async fn call(errand: &Errand, request: &Request) -> Result<Response, Failure> {
+    let asked = request.decode::<CallRequest>();
+    let asked = asked.map_err(|failure| Failure::invalid("body", failure.message))?;
+    let answer = errand.send(read(errand, asked).await?).await?;
+    Ok(Response::new(&response(&answer)))
+}
 
-    async fn read(&self, request: CallRequest) -> Result<Call, Failure> {
-        let method = Method::parse(&request.method).ok_or_else(|| {
-            let why = format!(
-                "{:?} is none of DELETE, GET, PATCH, POST and PUT",
-                request.method
-            );
-            Failure::invalid("method", why)
-        })?;
-        let mut call = self.call(method, request.path);
-        let parameters = request.query.iter();
-        call.query = query(parameters.map(|it| (it.name.as_str(), it.value.as_str())));
-        if let Some(place) = request.query.iter().position(|it| it.name.is_empty()) {
-            return Err(Failure::invalid(
-                format!("query[{place}].name"),
-                "it is empty",
-            ));
-        }
-        headers(&mut call.headers, &request.headers)?;
-        reason(&mut call.headers, &request.audit_log_reason)?;
-        call.token = token(request.bearer_token)?;
-        self.body(call, request.body, request.files).await
+async fn read(errand: &Errand, request: CallRequest) -> Result<Call, Failure> {
+    let method = Method::parse(&request.method).ok_or_else(|| {
+        let why = format!(
+            "{:?} is none of DELETE, GET, PATCH, POST and PUT",
+            request.method
+        );
+        Failure::invalid("method", why)
+    })?;
+    let mut call = errand.call(method, request.path);
+    let parameters = request.query.iter();
+    call.query = query(parameters.map(|it| (it.name.as_str(), it.value.as_str())));
+    if let Some(place) = request.query.iter().position(|it| it.name.is_empty()) {
+        return Err(Failure::invalid(
+            format!("query[{place}].name"),
+            "it is empty",
+        ));
     }
+    headers(&mut call.headers, &request.headers)?;
+    reason(&mut call.headers, &request.audit_log_reason)?;
+    call.token = token(request.bearer_token)?;
+    body(errand, call, request.body, request.files).await
+}
 
-    async fn body(
-        &self,
-        mut call: Call,
-        body: Option<Body>,
-        files: Vec<File>,
-    ) -> Result<Call, Failure> {
-        match body {
-            Some(Body::Json(json)) => {
-                serde_json::from_str::<IgnoredAny>(&json)
-                    .map_err(|error| Failure::invalid("json", format!("it is no JSON: {error}")))?;
-                if files.is_empty() {
-                    call.body = json.into();
-                    let kind = HeaderValue::from_static("application/json");
-                    call.headers.insert(CONTENT_TYPE, kind);
-                    return Ok(call);
-                }
-                let fields = [("payload_json".to_owned(), json)];
-                self.form(call, &fields, parts(files, &[])?).await
-            }
-            Some(Body::Form(Form { fields, file_parts })) => {
-                let fields = fields.into_iter().map(|it| (it.name, it.value));
-                let fields: Vec<(String, String)> = fields.collect();
-                if let Some(place) = fields.iter().position(|(name, _)| name.is_empty()) {
-                    let field = format!("form.fields[{place}].name");
-                    return Err(Failure::invalid(field, "it is empty"));
-                }
-                self.form(call, &fields, parts(files, &file_parts)?).await
-            }
-            Some(Body::Raw(_)) if !files.is_empty() => {
-                let why = "a raw body has no place for files: use json or form";
-                Err(Failure::invalid("files", why))
-            }
-            Some(Body::Raw(raw)) => {
-                let kind = HeaderValue::try_from(&raw.content_type).ok();
-                let kind = kind
-                    .filter(|kind| !kind.is_empty())
-                    .ok_or_else(|| Failure::invalid("raw.content_type", "it is no media type"))?;
+async fn body(
+    errand: &Errand,
+    mut call: Call,
+    body: Option<Body>,
+    files: Vec<File>,
+) -> Result<Call, Failure> {
+    match body {
+        Some(Body::Json(json)) => {
+            serde_json::from_str::<IgnoredAny>(&json)
+                .map_err(|error| Failure::invalid("json", format!("it is no JSON: {error}")))?;
+            if files.is_empty() {
+                call.body = json.into();
+                let kind = HeaderValue::from_static("application/json");
                 call.headers.insert(CONTENT_TYPE, kind);
-                call.body = raw.data.into();
-                Ok(call)
+                return Ok(call);
             }
-            None if files.is_empty() => Ok(call),
-            None => self.form(call, &[], parts(files, &[])?).await,
+            let fields = [("payload_json".to_owned(), json)];
+            errand.form(call, &fields, parts(files, &[])?).await
         }
+        Some(Body::Form(Form { fields, file_parts })) => {
+            let fields = fields.into_iter().map(|it| (it.name, it.value));
+            let fields: Vec<(String, String)> = fields.collect();
+            if let Some(place) = fields.iter().position(|(name, _)| name.is_empty()) {
+                let field = format!("form.fields[{place}].name");
+                return Err(Failure::invalid(field, "it is empty"));
+            }
+            errand.form(call, &fields, parts(files, &file_parts)?).await
+        }
+        Some(Body::Raw(_)) if !files.is_empty() => {
+            let why = "a raw body has no place for files: use json or form";
+            Err(Failure::invalid("files", why))
+        }
+        Some(Body::Raw(raw)) => {
+            let kind = HeaderValue::try_from(&raw.content_type).ok();
+            let kind = kind
+                .filter(|kind| !kind.is_empty())
+                .ok_or_else(|| Failure::invalid("raw.content_type", "it is no media type"))?;
+            call.headers.insert(CONTENT_TYPE, kind);
+            call.body = raw.data.into();
+            Ok(call)
+        }
+        None if files.is_empty() => Ok(call),
+        None => errand.form(call, &[], parts(files, &[])?).await,
     }
 }
 
@@ -120,7 +118,7 @@ fn headers(headers: &mut HeaderMap, own: &HashMap<String, String>) -> Result<(),
         let field = || format!("headers[{name:?}]");
         let parsed = HeaderName::try_from(name)
             .map_err(|_| Failure::invalid(field(), "a header cannot be called so"))?;
-        if client::is_ours(&parsed) || parsed == CONTENT_TYPE {
+        if is_ours(&parsed) || parsed == CONTENT_TYPE {
             return Err(Failure::invalid(
                 field(),
                 "this header is not the caller's to set",

@@ -9,7 +9,10 @@ use rest::Part;
 
 impl Errand {
     /// Makes a form of these fields and files the body, with what the files' addresses hold.
-    pub(super) async fn form(
+    ///
+    /// # Errors
+    /// When a file cannot be read, has no name, or all is too large together.
+    pub async fn form(
         &self,
         call: Call,
         fields: &[(String, String)],
@@ -24,7 +27,7 @@ impl Errand {
 
 impl Call {
     /// Makes a form of these fields and files the body.
-    pub(crate) fn with_form(
+    fn with_form(
         mut self,
         fields: &[(String, String)],
         files: &[Part],

@@ -38,21 +38,21 @@ impl Stage {
         };
         let sim = Sim::start(config).await.unwrap();
         let url = sim.api_url();
-        let common = [("DISCORD_TOKEN", "sim.token"), ("DISCORD_API_URL", &url)];
+        let common = [("DISCORD_API_URL", &*url)];
         let variables = common
             .iter()
             .chain(variables)
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let mut reader = Reader::of("api", KEYS, variables, None);
+        let mut reader = Reader::of("api", &[KEYS], variables, None);
         let config = Config::read(&mut reader);
         let config = reader.finish(config).unwrap();
         let context = Context::new();
-        let gateway = Gateway::start(&config, &context).unwrap();
+        let gateway = Gateway::start(&config, 1, &context).unwrap();
         let application_id = sim.settings().application_id;
-        let settings = config.settings(&config.applications[0]);
+        let settings = config.settings(50);
         let token = SecretString::from("sim.token");
         let check = context.health.check("discord");
-        assert!(gateway.serve(application_id, &token, settings, check));
+        assert!(gateway.serve(application_id, Some(&token), settings, check));
         let guild = sim.guild_ids()[0];
         Self {
             channel: sim.channel_ids(guild)[0],
@@ -409,7 +409,7 @@ async fn a_refused_token_stops_the_application() {
     // Other applications go on.
     let check = stage.context.health.check("discord for application 9");
     let (settings, token) = (Settings::default(), SecretString::from("sim.token"));
-    assert!(stage.gateway.serve(9, &token, settings, check));
+    assert!(stage.gateway.serve(9, Some(&token), settings, check));
     assert_eq!(stage.gateway.call(9, get()).await.unwrap().status, 200);
     // A webhook needs no token of the bot's.
     let hook = stage.call(Method::Post, "/webhooks/1/token", &json!({"content": "x"}));

@@ -1,8 +1,5 @@
 //! What `/metrics` says of the requests to Discord.
 
-#[cfg(test)]
-mod tests;
-
 use boot::metrics::{Buckets, Counter, Family, Gauge, Histogram};
 use discord::limit::{Level, Scope};
 use std::{borrow::Cow, time::Duration};
@@ -31,8 +28,6 @@ pub(crate) struct Metrics {
     banned: Gauge,
     store_up: Family<ByApplication, Gauge>,
     replicas: Family<ByApplication, Gauge>,
-    /// Requests over HTTP that Discord has not answered, by the code of what went wrong.
-    pub(crate) http_errors: Family<[(&'static str, &'static str); 1], Counter>,
     /// Bytes of the bodies of requests in hand.
     pub(crate) bytes: Gauge,
 }
@@ -106,10 +101,6 @@ impl Metrics {
             replicas: metrics.gauges(
                 "api_replicas",
                 "Replicas that share the application's limits, as far as is known",
-            ),
-            http_errors: metrics.counters(
-                "api_http_errors",
-                "Requests over HTTP that were not answered by Discord, by the code of what went wrong",
             ),
             bytes: metrics.gauge("api_bytes", "Bytes of the bodies of requests in hand"),
         }

@@ -1,28 +1,39 @@
-//! Requests of workers over the bus: the service `api`, and the typed operations of the service `rest`.
+//! Requests of workers over the bus, and what one of them says beside its body.
 //!
 //! They are carried out side by side, as each may wait long for its turn, and line up in the order in which they
 //! come; how many there are is bounded by how many the broker hands out. A request is settled after its reply: who dies before leaves it to another replica, which can
 //! tell that it may have been carried out.
 
 mod form;
-mod raw;
+mod method;
 mod typed;
 
-pub(crate) use raw::reason;
+pub use method::{Method, Place};
 
 use crate::{Answer, Call, Failure, Gateway, Token};
 use boot::CancellationToken;
 use broker::{Broker, Request, Requests};
 use bytes::Bytes;
-use discord::route::Method;
+use discord::route;
 use futures_util::{StreamExt as _, future, stream::FuturesUnordered};
 use http::{HeaderMap, HeaderValue};
 use prost::{Message, Name};
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 use tokio::{select, time::Instant};
 
-/// The services that are carried out here, by the first words of their routing keys.
-const SERVICES: &[&str] = &["api", "rest", "interactions"];
+/// What carries requests out.
+pub trait Service: Clone + Send + Sync + 'static {
+    /// The services that are carried out, by the first words of their routing keys; the queue has the name of the
+    /// first.
+    const NAMES: &'static [&'static str];
+
+    /// Does what the request's method says.
+    fn carry_out(
+        &self,
+        errand: &Errand,
+        request: &mut Request,
+    ) -> impl Future<Output = Result<Response, Failure>> + Send;
+}
 
 /// Where the requests to one application come in.
 #[derive(Debug)]
@@ -36,28 +47,33 @@ pub(crate) struct Door {
 
 /// What a request says beside its body: in whose name things are done for it, and until when.
 #[derive(Clone, Debug)]
-pub(crate) struct Errand {
-    pub(crate) gateway: Gateway,
-    pub(crate) application_id: u64,
+pub struct Errand {
+    /// The way to Discord.
+    pub gateway: Gateway,
+    /// The application that it is for.
+    pub application_id: u64,
     caller: Arc<str>,
     priority: u8,
-    pub(crate) deadline: Instant,
+    /// Until when the caller waits.
+    pub deadline: Instant,
     once: bool,
     traceparent: Option<HeaderValue>,
 }
 
 /// A response message, and its full name.
 #[derive(Debug)]
-pub(crate) struct Response {
-    pub(crate) type_name: String,
-    pub(crate) body: Bytes,
+pub struct Response {
+    /// The full name of the message.
+    pub type_name: String,
+    /// The encoded message.
+    pub body: Bytes,
     /// Whether it is the last of a stream.
-    pub(crate) is_end: bool,
+    pub is_end: bool,
 }
 
 impl Response {
     /// The one response of this kind.
-    pub(crate) fn new<M: Message + Name>(message: &M) -> Self {
+    pub fn new<M: Message + Name>(message: &M) -> Self {
         Self {
             type_name: M::full_name(),
             body: message.encode_to_vec().into(),
@@ -66,7 +82,7 @@ impl Response {
     }
 
     /// The last response of a stream.
-    pub(crate) fn end(type_name: &str, body: Bytes) -> Self {
+    pub fn end(type_name: &str, body: Bytes) -> Self {
         Self {
             type_name: type_name.to_owned(),
             body,
@@ -78,7 +94,7 @@ impl Response {
 impl Door {
     /// The way in for an application. More are taken than may wait for Discord's limits: those that are too many are
     /// told so at once, and none of them holds up another.
-    pub(crate) fn open(
+    pub(crate) fn open<S: Service>(
         broker: &Broker,
         gateway: Gateway,
         application_id: u64,
@@ -86,7 +102,7 @@ impl Door {
     ) -> Self {
         let at_once = u16::try_from(waiting + waiting / 4 + 2000).unwrap_or(u16::MAX);
         Self {
-            requests: broker.requests_of(SERVICES, application_id, at_once),
+            requests: broker.requests_of(S::NAMES, application_id, at_once),
             gateway,
             application_id,
             at_once,
@@ -95,7 +111,7 @@ impl Door {
 
     /// Takes requests until the shutdown; then what was not sent goes back to the queue, and what was sent is
     /// answered.
-    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
+    pub(crate) async fn run(mut self, service: impl Service, shutdown: CancellationToken) {
         let mut answering = FuturesUnordered::new();
         loop {
             let has_room = answering.len() < usize::from(self.at_once);
@@ -106,7 +122,7 @@ impl Door {
                 Some(()) = answering.next() => {}
                 request = self.requests.next(), if has_room => {
                     let gateway = self.gateway.clone();
-                    answering.push(answer(gateway, self.application_id, request));
+                    answering.push(answer(&service, gateway, self.application_id, request));
                 }
             }
         }
@@ -116,10 +132,15 @@ impl Door {
 }
 
 /// Carries a request out, and says how that went.
-async fn answer(gateway: Gateway, application_id: u64, mut request: Request) {
+async fn answer(
+    service: &impl Service,
+    gateway: Gateway,
+    application_id: u64,
+    mut request: Request,
+) {
     let errand = Errand::new(gateway, application_id, &request);
     let done = match errand {
-        Ok(errand) => errand.carry_out(&mut request).await,
+        Ok(errand) => service.carry_out(&errand, &mut request).await,
         Err(failure) => Err(failure),
     };
     let answered = match done {
@@ -162,8 +183,7 @@ impl Errand {
     }
 
     /// One of a caller who says nothing of himself.
-    #[cfg(test)]
-    pub(crate) fn of(gateway: Gateway, application_id: u64, deadline: Instant) -> Self {
+    pub fn of(gateway: Gateway, application_id: u64, deadline: Instant) -> Self {
         Self {
             gateway,
             application_id,
@@ -175,22 +195,8 @@ impl Errand {
         }
     }
 
-    /// Does what the request's method says.
-    async fn carry_out(&self, request: &mut Request) -> Result<Response, Failure> {
-        let method = request.call.method.clone();
-        match method.split_once('/') {
-            Some(("gateway.v1.Api", "Call")) => self.raw(request).await,
-            Some(("gateway.v1.Api", name)) => self.help(name, request).await,
-            Some(("gateway.v1.Interactions", name)) => {
-                self.interact(name, &request.call.body).await
-            }
-            Some(("discord.v1.Rest", name)) => self.typed(name, &request.call.body).await,
-            _ => Err(Failure::Unimplemented("api", method)),
-        }
-    }
-
     /// A call in the name of the application, without query, headers and body.
-    pub(crate) fn call(&self, method: Method, path: String) -> Call {
+    pub fn call(&self, method: route::Method, path: String) -> Call {
         let mut headers = HeaderMap::new();
         if let Some(traceparent) = &self.traceparent {
             headers.insert("traceparent", traceparent.clone());
@@ -209,8 +215,11 @@ impl Errand {
         }
     }
 
-    /// Sends a call; what Discord refused is a failure.
-    pub(crate) async fn send(&self, call: Call) -> Result<Answer, Failure> {
+    /// Sends a call.
+    ///
+    /// # Errors
+    /// What kept it from an answer, or an answer with which Discord refused it.
+    pub async fn send(&self, call: Call) -> Result<Answer, Failure> {
         let answer = self.gateway.call(self.application_id, call).await?;
         match answer.status.is_client_error() || answer.status.is_server_error() {
             true => Err(Failure::Discord(Box::new(answer))),
@@ -220,7 +229,7 @@ impl Errand {
 }
 
 /// A query of these parameters, encoded.
-pub(crate) fn query<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) -> Option<String> {
+pub fn query<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) -> Option<String> {
     let parameters = parameters.map(|(name, value)| {
         let (name, value) = (rest::percent::encode(name), rest::percent::encode(value));
         format!("{name}={value}")

@@ -3,8 +3,12 @@
 //! One report of an application is on its way at a time, so all that comes up meanwhile travels in the next one. What waits for a
 //! permit makes it leave at once, everything else some milliseconds later. While the store is away nobody waits for it.
 
-use crate::{Gateway, desk::Desk, metrics::OfApplication};
-use boot::{Backoff, CancellationToken, Check, chain};
+use crate::{
+    Config, Gateway,
+    desk::Desk,
+    metrics::{Metrics, OfApplication},
+};
+use boot::{Backoff, CancellationToken, Check, Context, ExposeSecret as _, SecretString, chain};
 use discord::limit::{Level, Member, Need, Reply, Report};
 use std::time::Duration;
 use store::{Application, Store};
@@ -26,22 +30,69 @@ const LINES: usize = 100;
 /// What may be between the end of a request and the store's hearing of it.
 const MARGIN: Duration = Duration::from_secs(5);
 
+impl Gateway {
+    /// Counts invalid requests, with all replicas if there is a store.
+    pub(crate) fn guard(&self, config: &Config, store: &Store, context: &Context) {
+        let shared = || (store.clone(), config.egress.clone());
+        let guard = Guard {
+            desk: self.desk().clone(),
+            store: store.is_shared().then(shared),
+            metrics: self.metrics().clone(),
+            check: context.health.check("invalid requests"),
+        };
+        let shutdown = context.shutdown.clone();
+        context.tasks.spawn("guard", guard.run(shutdown));
+    }
+
+    /// Keeps an application's limits together with the other replicas, if there can be any.
+    pub(crate) fn share(
+        &self,
+        id: u64,
+        token: Option<&SecretString>,
+        config: &Config,
+        store: &Store,
+        context: &Context,
+    ) {
+        let metrics = self.metrics().of(id);
+        metrics.store_up(true);
+        metrics.replicas(1);
+        if !store.is_shared() {
+            return;
+        }
+        self.desk().share(id, true);
+        let token = token.map_or("", |token| token.expose_secret());
+        let sharing = Sharing {
+            application_id: id,
+            gateway: self.clone(),
+            desk: self.desk().clone(),
+            store: store.application(id),
+            member: member(token, config.request_timeout),
+            metrics,
+            check: context.health.check(format!("limits of {id}")),
+            shutdown: context.shutdown.clone(),
+        };
+        context
+            .tasks
+            .spawn(format!("limits of {id}"), sharing.run());
+    }
+}
+
 /// The sharing of one application's limits.
 #[derive(Debug)]
-pub(crate) struct Sharing {
-    pub(crate) application_id: u64,
-    pub(crate) gateway: Gateway,
-    pub(crate) desk: Desk,
-    pub(crate) store: Application,
-    pub(crate) member: Member,
-    pub(crate) metrics: OfApplication,
+struct Sharing {
+    application_id: u64,
+    gateway: Gateway,
+    desk: Desk,
+    store: Application,
+    member: Member,
+    metrics: OfApplication,
     /// Whether the store is there.
-    pub(crate) check: Check,
-    pub(crate) shutdown: CancellationToken,
+    check: Check,
+    shutdown: CancellationToken,
 }
 
 /// This process, as others see it.
-pub(crate) fn member(token: &str, request_timeout: Duration) -> Member {
+fn member(token: &str, request_timeout: Duration) -> Member {
     Member {
         replica: format!("{:012x}", fastrand::u64(..1 << 48)),
         token: discord::limit::fingerprint(token),
@@ -51,7 +102,7 @@ pub(crate) fn member(token: &str, request_timeout: Duration) -> Member {
 
 impl Sharing {
     /// Shares until the shutdown, and until what is in flight then has been answered.
-    pub(crate) async fn run(self) {
+    async fn run(self) {
         let Some(news) = self.desk.news(self.application_id) else {
             return;
         };
@@ -157,17 +208,17 @@ impl Sharing {
 
 /// Counts invalid requests with all replicas behind the same egress address, and says when they become too many.
 #[derive(Debug)]
-pub(crate) struct Guard {
-    pub(crate) desk: Desk,
+struct Guard {
+    desk: Desk,
     /// The store that others have too, and the name of the address there.
-    pub(crate) store: Option<(Store, String)>,
-    pub(crate) metrics: crate::metrics::Metrics,
-    pub(crate) check: Check,
+    store: Option<(Store, String)>,
+    metrics: Metrics,
+    check: Check,
 }
 
 impl Guard {
     /// Runs until the shutdown.
-    pub(crate) async fn run(self, shutdown: CancellationToken) {
+    async fn run(self, shutdown: CancellationToken) {
         let mut state = None;
         let mut quiet = 2;
         loop {

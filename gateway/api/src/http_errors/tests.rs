@@ -1,6 +1,8 @@
 //! The README lists exactly the metrics that there are.
 
-use super::Metrics;
+use super::http_errors;
+use crate::{Config, Gateway, KEYS};
+use boot::Reader;
 use broker::{Broker, Kind};
 
 #[tokio::test]
@@ -15,7 +17,15 @@ async fn the_readme_lists_every_metric_and_no_other() {
         spool: None,
     };
     let broker = Broker::start(config, &context);
-    Metrics::new(&context.metrics);
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    let token = ("DISCORD_TOKEN".to_owned(), "a.token".to_owned());
+    let mut reader = Reader::of("api", KEYS, [token], None);
+    let config = Config::read(&mut reader);
+    let config = reader.finish(config).unwrap();
+    Gateway::start(&config.outbound, 1, &context).unwrap();
+    http_errors(&context.metrics);
     let documented = boot::metrics::documented(include_str!("../../README.md"));
     assert_eq!(documented, context.metrics.names());
     drop(broker);

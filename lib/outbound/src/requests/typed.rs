@@ -12,7 +12,10 @@ use transcode::Scratch;
 
 impl Errand {
     /// Carries out the operation of this name, with an encoded request message.
-    pub(crate) async fn typed(&self, name: &str, message: &[u8]) -> Result<Response, Failure> {
+    ///
+    /// # Errors
+    /// What is wrong with the message, or came of sending it.
+    pub async fn typed(&self, name: &str, message: &[u8]) -> Result<Response, Failure> {
         let operations = self.gateway.operations();
         let operation = operations
             .find(name)

@@ -118,7 +118,7 @@ impl Failure {
             Self::Odd(_) => Code::Internal,
             Self::Refused(refusal) => match refusal {
                 Refusal::Deadline { .. } => Code::DeadlineExceeded,
-                Refusal::Gone { .. } => Code::NotFound,
+                Refusal::Gone { status, .. } => code_of(*status),
                 Refusal::Banned { .. } | Refusal::Full { .. } | Refusal::Invalid { .. } => {
                     Code::ResourceExhausted
                 }
@@ -146,8 +146,8 @@ impl From<Failure> for Error {
                 code: answer.code(),
                 body: String::from_utf8_lossy(&answer.body).into_owned(),
             }),
-            Failure::Refused(Refusal::Gone { code, .. }) => Some(DiscordError {
-                status: 404,
+            Failure::Refused(Refusal::Gone { status, code, .. }) => Some(DiscordError {
+                status: (*status).into(),
                 code: *code,
                 body: String::new(),
             }),

@@ -172,7 +172,7 @@ impl fmt::Debug for Client {
 }
 
 /// Whether a header concerns the connection, or is set here.
-pub(crate) fn is_ours(name: &HeaderName) -> bool {
+pub fn is_ours(name: &HeaderName) -> bool {
     OURS.contains(name)
 }
 
