@@ -207,8 +207,7 @@ impl Scheduler {
         }
         let lane_id = self.lane_of(now, &request.route);
         self.admit(now, lane_id, &request)?;
-        let id = Id(self.next_id);
-        self.next_id += 1;
+        let id = self.name();
         request.since = now;
         request.priority = request.priority.min(9);
         self.insert(lane_id, id, request);
@@ -269,6 +268,13 @@ impl Scheduler {
             return Err(Refusal::Deadline { retry_after });
         }
         Ok(())
+    }
+
+    /// A name for the next request.
+    const fn name(&mut self) -> Id {
+        let id = Id(self.next_id);
+        self.next_id += 1;
+        id
     }
 
     fn insert(&mut self, lane_id: LaneId, id: Id, request: Request) {
