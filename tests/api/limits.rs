@@ -157,10 +157,7 @@ async fn turns_are_shared_between_callers_and_what_is_urgent_goes_first() -> Res
         .sim
         .change_faults(|faults| faults.rest_delay_ms = 5_000);
     ask("first", of("busy")).await?;
-    until(&service, "/metrics", |text| {
-        has(text, "api_in_flight", "1")
-    })
-    .await?;
+    until(&service, "/metrics", |text| has(text, "api_in_flight", "1")).await?;
     stage.sim.change_faults(|faults| faults.rest_delay_ms = 0);
     for number in 0..5 {
         ask(&format!("busy {number}"), of("busy")).await?;
