@@ -16,6 +16,8 @@ pub struct Window {
     share: u32,
     in_flight: u32,
     answered: VecDeque<Duration>,
+    /// Whether what came back lately is remembered for half a window more.
+    remembers: bool,
 }
 
 impl Window {
@@ -27,7 +29,15 @@ impl Window {
             share: 1,
             in_flight: 0,
             answered: VecDeque::new(),
+            remembers: false,
         }
+    }
+
+    /// The same, which also knows what came back lately.
+    pub(super) const fn remembering(limit: u32, length: Duration) -> Self {
+        let mut window = Self::new(limit, length);
+        window.remembers = true;
+        window
     }
 
     /// How many requests it allows.
@@ -158,15 +168,20 @@ impl Window {
 
     /// How many of the answers came so long ago or longer.
     fn older(&self, now: Duration, age: Duration) -> usize {
-        let Some(then) = now.checked_sub(age) else {
-            return 0;
-        };
-        self.answered.partition_point(|answered| *answered <= then)
+        match (now.checked_sub(age), self.answered.front()) {
+            (Some(then), Some(first)) if *first <= then => {
+                self.answered.partition_point(|answered| *answered <= then)
+            }
+            _ => 0,
+        }
     }
 
-    /// What came back lately is remembered: whether it was there shows whether the window is as long as we think.
+    /// What came back lately shows whether the window is as long as we think.
     fn remembered(&self) -> Duration {
-        self.length + self.length / 2
+        match self.remembers {
+            true => self.length + self.length / 2,
+            false => self.length,
+        }
     }
 
     fn forget(&mut self, now: Duration) {
