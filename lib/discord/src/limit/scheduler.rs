@@ -145,7 +145,8 @@ pub struct Scheduler {
     revoked: bool,
     gone: Gone,
     turns: Turns,
-    lanes: HashMap<LaneId, Lane>,
+    /// Boxed, as a table has room for more than there are.
+    lanes: HashMap<LaneId, Box<Lane>>,
     /// Lanes by bucket, or route as long as that has none, and resource.
     index: HashMap<(Arc<str>, Arc<str>), LaneId>,
     /// Lanes that have become part of another one while requests were in flight.

@@ -30,7 +30,7 @@ impl Scheduler {
             return *lane_id;
         }
         self.sweep(now);
-        let mut lane = Lane::new(Arc::clone(&key.0), route);
+        let mut lane = Box::new(Lane::new(Arc::clone(&key.0), route));
         if let Some(share) = &self.share {
             lane.join(now, share.together, share.parts);
         }

@@ -4,10 +4,7 @@ use std::{cmp::Reverse, time::Duration};
 
 use super::{Id, LaneId, Refusal, Request, Scheduler, Step};
 use crate::{
-    limit::{
-        Address,
-        lane::{Head, Lane},
-    },
+    limit::{Address, lane::Head},
     route::Permit,
 };
 
@@ -134,12 +131,10 @@ impl Scheduler {
             return Some(Step::Refuse(id, Refusal::Deadline { retry_after }));
         }
         if self.revoked {
-            let lanes = &self.lanes;
             let mut waiting = self.waiting.iter();
             let needs_token = |lane_id: &LaneId| {
-                lanes
-                    .get(lane_id)
-                    .is_some_and(|lane: &Lane| lane.permit == Permit::Application)
+                let lane = self.lanes.get(lane_id);
+                lane.is_some_and(|lane| lane.permit == Permit::Application)
             };
             let (id, _) = waiting.find(|(_, (lane_id, ..))| needs_token(lane_id))?;
             let id = *id;

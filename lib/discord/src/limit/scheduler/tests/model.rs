@@ -151,7 +151,7 @@ impl Run {
             deadline: self.now + request.deadline,
             ..request
         };
-        if self.requests.len() % 2 == 0 {
+        if self.requests.len().is_multiple_of(2) {
             let passed = self
                 .scheduler
                 .pass(self.now, request.clone(), &mut self.address);
