@@ -7,14 +7,16 @@ use boot::{
     Key,
     config::{Each, SERVICES},
 };
-use tests::service::{Ended, Service, gateway_api, gateway_ws};
+use tests::service::{Ended, Service, gateway_api, gateway_http, gateway_webhook, gateway_ws};
 
 /// Where the program of a service is.
 type Program = fn() -> Result<&'static Path>;
 
 /// The services: the name of each, its program and its keys.
-const ALL: [(&str, Program, &[&[Key]]); 2] = [
+const ALL: [(&str, Program, &[&[Key]]); 4] = [
     ("api", gateway_api, gateway_api::KEYS),
+    ("http", gateway_http, gateway_http::KEYS),
+    ("webhook", gateway_webhook, gateway_webhook::KEYS),
     ("ws", gateway_ws, gateway_ws::KEYS),
 ];
 
@@ -50,18 +52,21 @@ fn each_service_passes_over_exactly_what_is_for_another() {
 }
 
 /// Lets each service look at this file, with these variables set.
-fn check(file: &str, variables: &[(&str, &str)]) -> Result<[Ended; 2]> {
+fn check(file: &str, variables: &[(&str, &str)]) -> Result<[Ended; 4]> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("gateway.toml");
     fs::write(&path, file)?;
     let path = path.to_string_lossy();
     let arguments = ["--config", &path, "--check"];
-    let [api, ws] = ALL.map(|(_, program, _)| {
+    let [api, http, webhook, ws] = ALL.map(|(_, program, _)| {
         let service = Service::start(program()?, variables, &arguments)?;
         service.finish()
     });
-    Ok([api?, ws?])
+    Ok([api?, http?, webhook?, ws?])
 }
+
+/// Of RFC 8032.
+const PUBLIC_KEY: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 
 const FILE: &str = r#"
 amqp_url = "amqp://user:password@rabbitmq.example"
@@ -71,6 +76,7 @@ ws_lease_ttl = "5s"
 api_timeout = "20s"
 http_address = "0.0.0.0:8080"
 http_secret = "a-secret-of-16-letters"
+http_defer_after = "1500ms"
 
 [ws]
 admin_address = "127.0.0.1:9091"
@@ -78,11 +84,16 @@ admin_address = "127.0.0.1:9091"
 [api]
 admin_address = "127.0.0.1:9092"
 
+[webhook]
+admin_address = "127.0.0.1:9093"
+
 [[applications]]
 token = "music.token"
 intents = ["GUILDS", "GUILD_VOICE_STATES"]
 shard_count = 2
 global_limit = 60
+application_id = "1234567890123456789"
+public_key = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 
 [[applications]]
 token = "moderation.token"
@@ -98,6 +109,8 @@ fn one_file_and_one_environment_are_for_all_services() -> Result<()> {
         ("DISCORD_INTENTS", "GUILDS"),
         ("API_TIMEOUT", "20s"),
         ("WS_LEASE_TTL", "5s"),
+        ("DISCORD_APPLICATION_ID", "1234567890123456789"),
+        ("DISCORD_PUBLIC_KEY", PUBLIC_KEY),
     ];
     for ended in check("", &variables)? {
         ensure!(ended.status.success(), "{}", ended.log);
@@ -112,6 +125,8 @@ fn a_key_that_no_service_has_is_refused_by_all_with_the_one_that_is_meant() -> R
         ("ws_lease_ttl", "ws_leese_ttl"),
         ("api_timeout", "api_timeouts"),
         ("http_secret", "http_sceret"),
+        ("http_defer_after", "http_defer_aftr"),
+        ("public_key", "pulbic_key"),
         ("shard_count", "shard_cuont"),
         ("global_limit", "global_limits"),
     ];
@@ -141,7 +156,7 @@ fn a_mistake_is_told_by_the_service_that_it_is_for() -> Result<()> {
     let file = FILE
         .replace("ws_lease_ttl = \"5s\"", "ws_lease_ttl = \"5\"")
         .replace("global_limit = 60", "global_limit = 0");
-    let [api, ws] = check(&file, &[])?;
+    let [api, _, _, ws] = check(&file, &[])?;
     for (ended, own, other) in [
         (api, "global_limit", "ws_lease_ttl"),
         (ws, "ws_lease_ttl", "global_limit"),

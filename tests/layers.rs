@@ -15,6 +15,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("transcode", &["wire"]),
     ("rest", &["transcode", "wire"]),
     ("rabbitmq", &[]),
+    ("listener", &["boot", "discord"]),
     ("store", &["backoff", "boot", "discord"]),
     ("broker", &["boot", "rabbitmq", "wire"]),
     (
@@ -43,6 +44,7 @@ const UNDER_SERVICES: &[&str] = &[
     "boot",
     "broker",
     "discord",
+    "listener",
     "outbound",
     "rest",
     "store",

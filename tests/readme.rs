@@ -9,6 +9,8 @@ fn the_tables_have_every_key() {
     for (readme, keys) in [
         ("README.md", gateway_ws::KEYS),
         ("gateway/api/README.md", gateway_api::KEYS),
+        ("gateway/http/README.md", gateway_http::KEYS),
+        ("gateway/webhook/README.md", gateway_webhook::KEYS),
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("..")
@@ -20,6 +22,16 @@ fn the_tables_have_every_key() {
             "the table in {readme} is to be:\n\n{table}"
         );
     }
+}
+
+#[test]
+fn the_slash_command_is_the_example() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let read = |path| fs::read_to_string(root.join(path)).expect("it is there");
+    let example: String = read("examples/python-worker/greet.py");
+    let readme: String = read("gateway/http/README.md");
+    assert!(readme.contains(&format!("```python\n{example}```\n")));
+    assert!(example.lines().count() < 40);
 }
 
 #[test]
@@ -44,6 +56,11 @@ fn the_example_of_several_applications_is_valid() {
     let mut api = reader("api", gateway_api::KEYS);
     let config = gateway_api::Config::read(&mut api);
     api.finish(config).expect("it is right for gateway-api");
+    let mut webhook = reader("webhook", gateway_webhook::KEYS);
+    let config = gateway_webhook::Config::read(&mut webhook);
+    webhook
+        .finish(config)
+        .expect("it is right for gateway-webhook");
 }
 
 fn table(keys: &[&[Key]]) -> String {

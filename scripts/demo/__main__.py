@@ -1,4 +1,5 @@
-"""The demo: simulated Discord -> gateway-ws -> RabbitMQ -> a worker in Python, live.
+"""The demo: simulated Discord -> gateway-ws -> RabbitMQ -> a worker in Python, live, and an interaction
+that another worker answers through gateway-http.
 
 It prints one summary line at the end, and exits with 1 if an event was lost: one that the
 simulator dispatched and that never came to the worker. It leaves no process and, outside of
@@ -20,6 +21,7 @@ from summary import REPORT, sum_up
 
 RELEASE = ROOT / "target" / "release"
 WORKER = ROOT / "examples" / "python-worker" / "worker.py"
+GREETER = ROOT / "examples" / "python-worker" / "greet.py"
 READY = FOLDER / "sim.json"
 
 # All that the simulated Discord's usual events need.
@@ -45,6 +47,7 @@ def main() -> int:
         start_worker(processes)
         simulator = start_simulator(processes)
         metrics = start_gateway(processes, simulator)
+        show_interaction(processes, simulator)
         say(f"{rate} events a second for {seconds} s; Ctrl-C ends it earlier")
         simulator.emit(rate)
         processes.watch(seconds)
@@ -84,10 +87,48 @@ def start_simulator(processes: Processes) -> Simulator:
     return Simulator(json.loads(READY.read_text()))
 
 
+def show_interaction(processes: Processes, simulator: Simulator) -> None:
+    """Has a user use a slash command, which the greeter answers."""
+    admin, address = free_address(), free_address()
+    settings = {
+        "ADMIN_ADDRESS": admin,
+        "DISCORD_APPLICATION_ID": simulator.application_id(),
+        "DISCORD_PUBLIC_KEY": simulator.public_key(),
+        "HTTP_ADDRESS": address,
+    }
+    processes.start("gateway-http", [RELEASE / "gateway-http"], settings)
+    processes.start("greeter", [sys.executable, GREETER])
+    processes.wait("gateway-http", lambda: is_ready(admin))
+    url = f"http://{address}/interactions"
+
+    def is_answered() -> bool:
+        # Until the greeter's queue is there, nobody answers.
+        answer = simulator.interact(url, "greet") or {}
+        text = answer.get("data", {}).get("content", "")
+        if text.startswith("Hello"):
+            say(f"/greet was answered over HTTP: {text}")
+            return True
+        return False
+
+    processes.wait("an answer to /greet", is_answered)
+
+
+def free_address() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def is_ready(admin: str) -> bool:
+    try:
+        get(f"http://{admin}/readyz")
+    except urllib.error.URLError:
+        return False
+    return True
+
+
 def start_gateway(processes: Processes, simulator: Simulator) -> str:
     """Starts gateway-ws and waits for its session. The result is the URL of its metrics."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        admin = f"127.0.0.1:{listener.getsockname()[1]}"
+    admin = free_address()
     settings = {
         "ADMIN_ADDRESS": admin,
         "DISCORD_API_URL": simulator.api_url,
@@ -95,15 +136,8 @@ def start_gateway(processes: Processes, simulator: Simulator) -> str:
         "DISCORD_TOKEN": TOKEN,
     }
 
-    def is_ready() -> bool:
-        try:
-            get(f"http://{admin}/readyz")
-        except urllib.error.URLError:
-            return False
-        return True
-
     processes.start("gateway-ws", [RELEASE / "gateway-ws"], settings)
-    processes.wait("gateway-ws", is_ready)
+    processes.wait("gateway-ws", lambda: is_ready(admin))
     return f"http://{admin}/metrics"
 
 

@@ -43,7 +43,8 @@ class GivenBroker:
         try:
             with pika.BlockingConnection(pika.URLParameters(self.url)) as connection:
                 channel = connection.channel()
-                channel.queue_delete(f"{prefix}.example")
+                for queue in ("example", "greet"):
+                    channel.queue_delete(f"{prefix}.{queue}")
                 for exchange in EXCHANGES:
                     channel.exchange_delete(f"{prefix}.{exchange}")
         except (AMQPError, OSError) as error:

@@ -26,6 +26,18 @@ class Simulator:
         state = json.loads(get(f"{self.control_url}/state"))
         return {session["id"]: session["seq"] for session in state["sessions"]}
 
+    def application_id(self) -> str:
+        return str(json.loads(get(f"{self.control_url}/settings"))["application_id"])
+
+    def public_key(self) -> str:
+        """What interactions are signed with."""
+        return json.loads(get(f"{self.control_url}/interactions"))["public_key"]
+
+    def interact(self, url: str, command: str) -> dict | None:
+        """Uses a slash command; the answer, if there was one."""
+        order = {"url": url, "name": command}
+        return json.loads(post(f"{self.control_url}/interactions", order))[0]["answer"]
+
     def violations(self) -> dict[str, int]:
         """How often which of Discord's rules was broken."""
         return json.loads(get(f"{self.control_url}/violations"))["counts"]
@@ -36,8 +48,8 @@ def get(url: str) -> str:
         return response.read().decode()
 
 
-def post(url: str, body: dict) -> None:
+def post(url: str, body: dict) -> str:
     headers = {"content-type": "application/json"}
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=5):
-        pass
+    with urllib.request.urlopen(request, timeout=5) as response:
+        return response.read().decode()

@@ -14,6 +14,7 @@ pub const KEYS: &[&[Key]] = &[
     EACH,
     outbound::KEYS,
     listener::KEYS,
+    ::listener::KEYS,
     store::KEYS,
     broker::KEYS,
 ];

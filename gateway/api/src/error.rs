@@ -1,18 +1,11 @@
 //! What ends the service.
 
-use std::{io, net::SocketAddr};
-
 /// A failure of `gateway-api`. Those that reach the operator say what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The HTTP listener's address cannot be had.
-    #[error("HTTP_ADDRESS {address} cannot be used: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why not.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] listener::Error),
     /// Requests cannot be sent to Discord.
     #[error(transparent)]
     Outbound(#[from] outbound::Error),

@@ -10,6 +10,7 @@ mod frames;
 mod heartbeat;
 mod link;
 mod pipe;
+mod questioner;
 mod session;
 mod topology;
 
@@ -30,6 +31,7 @@ pub(crate) use self::{
     caller::Caller,
     consumer::{Consumer, Queue as Source},
     delivery::Delivery,
+    questioner::{Questioner, plain, properties},
 };
 
 /// The shortest and the longest wait before another attempt to connect.

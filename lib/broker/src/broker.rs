@@ -6,10 +6,11 @@ use boot::{CancellationToken, Context, Health, Tasks, metrics::Counter};
 use tokio::sync::mpsc;
 
 use crate::{
-    Bindings, Client, Config, Kind, Lane, Owned, Requests,
-    amqp::{self, Caller, Consumer, Links},
+    Answers, Bindings, Client, Config, Kind, Lane, Owned, Questions, Requests,
+    amqp::{self, Caller, Consumer, Links, Questioner},
     client::ASKS,
     metrics::{Metrics, SpoolMetrics},
+    questions::{ANSWERS, ORDERS},
     queue::{Queue, User},
     requests::Source,
     spool,
@@ -33,6 +34,7 @@ const AT_ONCE: u16 = 256;
 pub struct Broker {
     queue: Arc<Queue>,
     prefix: String,
+    persistent: bool,
     health: Health,
     tasks: Tasks,
     shutdown: CancellationToken,
@@ -61,7 +63,7 @@ impl Broker {
         if let Some(spool) = config.spool.clone() {
             spool::start(spool, &queue, SpoolMetrics::new(&context.metrics), context);
         }
-        let prefix = config.prefix.clone();
+        let (prefix, persistent) = (config.prefix.clone(), config.persistent);
         let transport = match config.kind {
             Kind::Amqp => Transport::Amqp(amqp::start(config, &queue, metrics, context)),
             Kind::Stdio => Transport::Stdio(stdio::start(config, &queue, metrics, context)),
@@ -69,6 +71,7 @@ impl Broker {
         Self {
             queue,
             prefix,
+            persistent,
             health: context.health.clone(),
             tasks: context.tasks.clone(),
             shutdown: context.shutdown.clone(),
@@ -149,17 +152,50 @@ impl Broker {
         Owned::new(requests, bindings)
     }
 
-    /// A way to ask others, as the application `name`. Over stdio there is nobody to ask.
+    /// A way to ask other services, as the application `name`, until the shutdown. Over stdio there is nobody to ask.
     #[must_use]
     pub fn client(&self, name: &str) -> Client {
+        self.client_until(name, self.shutdown.clone())
+    }
+
+    /// The same until this token is cancelled, for a service that asks others while it stops. It does not keep the broker
+    /// open.
+    #[must_use]
+    pub fn client_until(&self, name: &str, end: CancellationToken) -> Client {
         let Transport::Amqp(links) = &self.transport else {
             return Client::new(None);
         };
         let (asks, asked) = mpsc::channel(ASKS);
         let caller = Caller::new(links.clone(), asked, name);
-        self.tasks
-            .spawn("client", caller.run(self.shutdown.clone()));
+        self.tasks.spawn("client", caller.run(end));
         Client::new(Some(asks))
+    }
+
+    /// A way to publish events that want an answer, and the answers: for this replica alone of the service `service`. Both
+    /// work through the shutdown, until nobody can ask any more; the check `answers` of `/readyz` says why none are taken.
+    /// `None` over stdio, where nobody could answer.
+    #[must_use]
+    pub fn questions(&self, service: &str) -> Option<(Questions, Answers)> {
+        let Transport::Amqp(links) = &self.transport else {
+            return None;
+        };
+        let (prefix, replica) = (&self.prefix, fastrand::u64(..));
+        let queue = format!("{prefix}.replies.{service}.{replica:016x}");
+        let (orders, ordered) = mpsc::channel(ORDERS);
+        let (answers, answered) = mpsc::channel(ANSWERS);
+        let end = CancellationToken::new();
+        let user = User::new(&self.queue);
+        let questions = Questions::new(orders, &queue, user, end.clone());
+        let questioner = Questioner {
+            links: links.clone(),
+            check: self.health.check("answers"),
+            queue,
+            persistent: self.persistent,
+            orders: ordered,
+            answers,
+        };
+        self.tasks.spawn("questions", questioner.run(end));
+        Some((questions, Answers::new(answered)))
     }
 
     /// Returns when everything that was published is confirmed, or the broker has ended.

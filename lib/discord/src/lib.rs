@@ -7,6 +7,7 @@ pub mod limit;
 pub mod opcode;
 pub mod rest;
 pub mod route;
+pub mod signature;
 
 pub use error::Error;
 pub use rest::Rest;

@@ -20,6 +20,7 @@ mod webhooks;
 
 pub use config::{Limit, RestConfig, Scope, Window};
 pub(crate) use form::Form;
+pub(crate) use interactions::acknowledge;
 pub(crate) use limits::{Asked, Limited, Limits};
 pub(crate) use path::Path;
 pub(crate) use reply::{Content, Reply, cloudflare, failure, limited};

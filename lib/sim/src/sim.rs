@@ -13,10 +13,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::{
     config::Config,
     error::Error,
+    events::{self, Attempt, Delivery, WebhookEvent},
     faults::Faults,
     gateway::{connections::Door, listener},
     generator::{self, Emission, EmitRequest, Progress},
     guilds, http,
+    interactions::{self, Interact, Interacted, Interactions, Signature},
     orders::{self, Dispatch},
     rest::Request,
     state::{self, Emitted, EmittedQuery, State},
@@ -143,6 +145,25 @@ impl Sim {
         self.world.rest().tally.requests(0)
     }
 
+    /// Sends a webhook event, signed, and again until it is taken or its time is over.
+    ///
+    /// # Errors
+    ///
+    /// When the URL makes no sense.
+    pub async fn send_event(&self, event: &WebhookEvent) -> Result<Delivery, Error> {
+        events::send(&self.world, event).await
+    }
+
+    /// Sends a PING to where webhook events go, and the same with signatures that are none: what Discord does when an
+    /// address is saved. How each was answered.
+    ///
+    /// # Errors
+    ///
+    /// When the URL makes no sense.
+    pub async fn probe_events(&self, url: &str) -> Result<Vec<(Signature, Attempt)>, Error> {
+        events::probe(&self.world, url).await
+    }
+
     /// Puts a message into a channel, as old as its id says.
     pub fn put_message(&self, channel_id: u64, id: u64) {
         let message = json!({
@@ -160,6 +181,41 @@ impl Sim {
     pub fn message_ids(&self, channel_id: u64) -> Vec<u64> {
         let rest = self.world.rest();
         rest.things.messages(channel_id).map(|(id, _)| id).collect()
+    }
+
+    /// The public key of the application, for whoever checks signatures.
+    #[must_use]
+    pub fn public_key(&self) -> String {
+        self.world.signer().public_key()
+    }
+
+    /// Sends interactions, and waits for their answers: at the most 3 s each.
+    ///
+    /// # Errors
+    ///
+    /// When the order makes no sense.
+    pub async fn interact(&self, order: &Interact) -> Result<Vec<Interacted>, Error> {
+        interactions::run(&self.world, order).await
+    }
+
+    /// Tests an endpoint with bad signatures, as Discord does; the status that each got.
+    ///
+    /// # Errors
+    ///
+    /// When the URL makes no sense.
+    pub async fn probe(&self, url: &str) -> Result<Vec<(Signature, Option<u16>)>, Error> {
+        interactions::send_probes(&self.world, url).await
+    }
+
+    /// What has followed an interaction by now.
+    pub fn look(&self, sent: &mut Interacted) {
+        interactions::look(&self.world, sent);
+    }
+
+    /// How all interactions stand.
+    #[must_use]
+    pub fn interactions(&self) -> Interactions {
+        self.world.rest().things.sent.totals.clone()
     }
 
     /// Ids of a guild's channels.

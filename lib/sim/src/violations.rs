@@ -20,6 +20,12 @@ pub enum Kind {
     ConnectionQuery,
     /// Too many connections within a second.
     ConnectionRate,
+    /// A webhook event was answered by something else than 204 without a body, with a type, or a 5xx.
+    EventAnswer,
+    /// A webhook event was not answered within 3 s.
+    EventLate,
+    /// A request with a bad signature, to where webhook events go, was not answered 401.
+    EventSignature,
     /// A heartbeat came long before it was due.
     HeartbeatEarly,
     /// A heartbeat came too late or not at all.
@@ -34,6 +40,12 @@ pub enum Kind {
     IdentifyFields,
     /// An Identify at the resume URL.
     IdentifyPlace,
+    /// An answer to an interaction that Discord does not take for one of its kind.
+    InteractionAnswer,
+    /// A request with a bad signature was not refused with 401.
+    InteractionSignature,
+    /// An interaction got no answer within 3 s.
+    InteractionUnanswered,
     /// Intents that do not exist or are not allowed.
     Intents,
     /// A request for guild members that Discord would not answer.

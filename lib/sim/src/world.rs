@@ -20,6 +20,7 @@ use crate::{
     gateway::{connections::Connections, sessions::Sessions},
     generator::Emission,
     guilds::{self, Guilds},
+    interactions::Signer,
     ledger::Ledger,
     names::Names,
     rest::Rest,
@@ -52,6 +53,7 @@ pub(crate) struct World {
     pub(crate) names: Names,
     pub(crate) emission: Emission,
     settings: Mutex<Settings>,
+    signer: Signer,
     rest: Mutex<Rest>,
     ledger: Mutex<Ledger>,
     identifies: Mutex<BTreeMap<[u32; 2], u64>>,
@@ -74,6 +76,7 @@ impl World {
         let started = Instant::now();
         let ledger = Ledger::new(started, &config);
         let guilds = guilds::all(&config);
+        let signer = Signer::new(config.application_id);
         Self {
             started,
             urls,
@@ -87,6 +90,7 @@ impl World {
                 config: Arc::new(config),
                 guilds,
             }),
+            signer,
             rest: Mutex::default(),
             ledger: Mutex::new(ledger),
             identifies: Mutex::default(),
@@ -126,6 +130,11 @@ impl World {
 
     pub(crate) fn identify_ledger(&self) -> MutexGuard<'_, Ledger> {
         lock(&self.ledger)
+    }
+
+    /// What interactions are signed with.
+    pub(crate) fn signer(&self) -> &Signer {
+        &self.signer
     }
 
     pub(crate) fn rest(&self) -> MutexGuard<'_, Rest> {

@@ -15,6 +15,8 @@ mod heartbeat;
 #[cfg(test)]
 mod identify;
 #[cfg(test)]
+mod interactions;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod requests;
@@ -26,3 +28,5 @@ mod rest_limits;
 mod rest_routes;
 #[cfg(test)]
 mod resume;
+#[cfg(test)]
+mod webhook_events;

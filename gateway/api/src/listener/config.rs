@@ -1,10 +1,8 @@
 //! What an operator can set about the HTTP listener.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::net::SocketAddr;
 
 use boot::{Key, Parse, Reader, SecretString, config::Invalid};
-
-use super::tls::Tls;
 
 const ADDRESS: Key = Key::new(
     "HTTP_ADDRESS",
@@ -22,32 +20,8 @@ const TOKENS: Key = Key::new(
      the caller's, if it sends one.",
 )
 .with_default("ignore");
-const CONNECTIONS: Key = Key::new(
-    "HTTP_CONNECTIONS",
-    "How many connections HTTP_ADDRESS has at a time; others wait for one to end.",
-)
-.with_default("10000");
-const TLS_CERT: Key = Key::new(
-    "HTTP_TLS_CERT",
-    "A PEM file with the certificate of HTTP_ADDRESS, and those between it and the root. Without it \
-     there is no TLS.",
-);
-const TLS_KEY: Key = Key::new("HTTP_TLS_KEY", "A PEM file with the key of HTTP_TLS_CERT.");
-const TLS_CLIENT_CA: Key = Key::new(
-    "HTTP_TLS_CLIENT_CA",
-    "A PEM file with the roots of the certificates that callers must have.",
-);
-
-/// The keys that [`Config::read`] reads.
-pub(crate) const KEYS: &[Key] = &[
-    ADDRESS,
-    SECRET,
-    TOKENS,
-    CONNECTIONS,
-    TLS_CERT,
-    TLS_KEY,
-    TLS_CLIENT_CA,
-];
+/// The keys that [`Config::read`] reads, but for those of every listener.
+pub(crate) const KEYS: &[Key] = &[ADDRESS, SECRET, TOKENS];
 
 /// How Discord's HTTP API is served.
 #[derive(Clone, Debug)]
@@ -58,21 +32,18 @@ pub(crate) struct Config {
     pub(super) secret: Option<SecretString>,
     /// Whose token Discord sees.
     pub(super) tokens: Tokens,
-    /// How many connections there are at a time.
-    pub(super) connections: usize,
-    /// With TLS, if there is a certificate.
-    pub(super) tls: Option<Tls>,
+    /// How many connections there are, and whether with TLS.
+    pub(super) open: listener::Config,
 }
 
 impl Config {
-    /// Reads [`KEYS`]; `None` when nothing is to be served. Mistakes stay with the reader.
+    /// Reads [`KEYS`] and [`listener::KEYS`]; `None` when nothing is to be served. Mistakes stay with the reader.
     pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
         let address = reader.optional(&ADDRESS);
         let secret = reader.optional::<Secret>(&SECRET);
         let tokens = reader.or_default(&TOKENS);
-        let connections = reader.in_range(&CONNECTIONS, 1..=1_000_000);
-        let certified = reader.is_set(&TLS_CLIENT_CA);
-        let tls = read_tls(reader);
+        let certified = reader.is_set(&listener::CLIENT_CA);
+        let open = listener::Config::read(reader);
         let address: SocketAddr = address?;
         if !address.ip().is_loopback() && !certified && !reader.is_set(&SECRET) {
             reader.mistake(
@@ -85,39 +56,9 @@ impl Config {
             address,
             secret: secret.map(|secret| secret.0),
             tokens: tokens?,
-            connections: connections?,
-            tls,
+            open: open?,
         })
     }
-}
-
-/// Reads certificate and keys, so that a file that is none is a mistake of the configuration.
-fn read_tls(reader: &mut Reader) -> Option<Tls> {
-    let certificate = reader.optional::<PathBuf>(&TLS_CERT);
-    let key = reader.optional::<PathBuf>(&TLS_KEY);
-    let client_ca = reader.optional::<PathBuf>(&TLS_CLIENT_CA);
-    let (certificate, key) = match (certificate, key) {
-        (Some(certificate), Some(key)) => (certificate, key),
-        (Some(_), None) => {
-            reader.mistake(&TLS_CERT, "needs HTTP_TLS_KEY beside it");
-            return None;
-        }
-        (None, Some(_)) => {
-            reader.mistake(&TLS_KEY, "needs HTTP_TLS_CERT beside it");
-            return None;
-        }
-        (None, None) => {
-            if client_ca.is_some() {
-                reader.mistake(
-                    &TLS_CLIENT_CA,
-                    "needs HTTP_TLS_CERT and HTTP_TLS_KEY beside it",
-                );
-            }
-            return None;
-        }
-    };
-    let tls = Tls::read(&certificate, &key, client_ca.as_deref());
-    tls.map_err(|error| reader.mistake(&TLS_CERT, error)).ok()
 }
 
 /// Whose token Discord sees.

@@ -11,6 +11,7 @@ use http::{
     header::{CONTENT_TYPE, RETRY_AFTER, VIA},
 };
 use http_body_util::Full;
+use listener::BodyError;
 use serde_json::{Value, json};
 use wire::gateway::v1::Code;
 
@@ -158,7 +159,7 @@ impl Reply {
     }
 
     /// The body is longer than it may be.
-    pub(super) fn too_large(longest: usize) -> Self {
+    fn too_large(longest: usize) -> Self {
         let message = format!("Request entity too large: at most {longest} bytes (API_MAX_BODY)");
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -169,19 +170,19 @@ impl Reply {
     }
 
     /// All memory for bodies is taken.
-    pub(super) fn no_room() -> Self {
+    fn no_room() -> Self {
         let message = "too many large requests wait already (API_WAITING_SIZE): try again";
         Self::limited(Scope::Shared, SOON, Code::ResourceExhausted, message)
     }
 
     /// The body ended too early.
-    pub(super) fn broken() -> Self {
+    fn broken() -> Self {
         let message = "the body of the request broke off";
         Self::new(StatusCode::BAD_REQUEST, 0, Code::InvalidArgument, message)
     }
 
     /// The body did not come in time.
-    pub(super) fn slow() -> Self {
+    fn slow() -> Self {
         let message = "the body of the request did not come in time";
         Self::new(
             StatusCode::REQUEST_TIMEOUT,
@@ -237,6 +238,17 @@ impl Scope {
             Self::Global => "global",
             Self::Shared => "shared",
             Self::User => "user",
+        }
+    }
+}
+
+impl From<BodyError> for Reply {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Broken => Self::broken(),
+            BodyError::NoRoom => Self::no_room(),
+            BodyError::Slow => Self::slow(),
+            BodyError::TooLarge(longest) => Self::too_large(longest),
         }
     }
 }

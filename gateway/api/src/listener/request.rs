@@ -1,6 +1,7 @@
 //! One request: from HTTP to a call, and back.
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -13,9 +14,10 @@ use http::{
 };
 use http_body_util::Full;
 use hyper::body::Incoming;
+use listener::{Answer as Answering, Bodies};
 use tokio::time::Instant;
 
-use super::{body::Bodies, door::Door, headers, reply::Reply, target::Target};
+use super::{door::Door, headers, reply::Reply, target::Target};
 use crate::{Answer, Call, Failure, Gateway, Token, http_errors::HttpErrors};
 
 /// How long a caller waits, if it says so.
@@ -45,9 +47,8 @@ pub(super) struct Front {
     pub(super) shutdown: CancellationToken,
 }
 
-impl Front {
-    /// Answers a request.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+impl Answering for Front {
+    async fn answer(&self, request: Request<Incoming>, _: SocketAddr) -> Response<Full<Bytes>> {
         let reply = match self.call(request).await {
             Ok(answer) => return respond(answer),
             Err(reply) => reply,
@@ -56,7 +57,9 @@ impl Front {
         self.errors.get_or_create(&label).inc();
         reply.into_response()
     }
+}
 
+impl Front {
     async fn call(&self, request: Request<Incoming>) -> Result<Answer, Reply> {
         let arrived = Instant::now();
         let (head, body) = request.into_parts();

@@ -16,8 +16,10 @@ use serde_json::{Map, Value, json};
 use crate::{
     config::{Config, merge},
     error::Error,
+    events::{self, Attempt, Delivery, WebhookEvent},
     faults::Faults,
     generator::{EmitRequest, Progress},
+    interactions::{self, Interact, Interacted, Signature},
     orders::{self, Dispatch},
     rest::Request,
     state::{self, Emitted, EmittedQuery},
@@ -53,7 +55,11 @@ pub(super) fn routes() -> Router<Arc<World>> {
             get(faults).post(change_faults).delete(clear_faults),
         )
         .route("/settings", get(settings).post(change_settings))
+        .route("/events", post(send_event))
+        .route("/events/probe", post(probe_events))
         .route("/requests", get(requests))
+        .route("/interactions", get(interactions).post(interact))
+        .route("/probe", post(probe))
         .route("/violations", get(violations).delete(clear_violations))
         .fallback(async || Failure(StatusCode::NOT_FOUND, "no such control route".to_owned()))
 }
@@ -180,6 +186,27 @@ async fn heartbeat(State(world): Shared, bytes: Bytes) -> Answer<Value> {
     Ok(count("connections", orders::heartbeat(&world, shard)?))
 }
 
+async fn interactions(State(world): Shared) -> Json<Value> {
+    let totals = world.rest().things.sent.totals.clone();
+    Json(json!({"public_key": world.signer().public_key(), "totals": totals}))
+}
+
+async fn interact(State(world): Shared, bytes: Bytes) -> Answer<Vec<Interacted>> {
+    let order: Interact = body(&bytes)?;
+    Ok(Json(interactions::run(&world, &order).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Probe {
+    url: String,
+}
+
+async fn probe(State(world): Shared, bytes: Bytes) -> Answer<Vec<(Signature, Option<u16>)>> {
+    let Probe { url } = body(&bytes)?;
+    Ok(Json(interactions::send_probes(&world, &url).await?))
+}
+
 async fn faults(State(world): Shared) -> Json<Faults> {
     Json(world.faults.borrow().clone())
 }
@@ -204,6 +231,22 @@ async fn settings(State(world): Shared) -> Json<Config> {
 async fn change_settings(State(world): Shared, bytes: Bytes) -> Answer<Config> {
     let patch: Map<String, Value> = body(&bytes)?;
     Ok(Json(world.change_settings(&patch)?))
+}
+
+async fn send_event(State(world): Shared, bytes: Bytes) -> Answer<Delivery> {
+    let event: WebhookEvent = body(&bytes)?;
+    Ok(Json(events::send(&world, &event).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventsUrl {
+    url: String,
+}
+
+async fn probe_events(State(world): Shared, bytes: Bytes) -> Answer<Vec<(Signature, Attempt)>> {
+    let EventsUrl { url } = body(&bytes)?;
+    Ok(Json(events::probe(&world, &url).await?))
 }
 
 #[derive(Deserialize)]

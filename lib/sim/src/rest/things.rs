@@ -6,6 +6,8 @@ use axum::body::Bytes;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use crate::interactions::Sent;
+
 /// How many messages a channel keeps.
 const MESSAGES: usize = 1000;
 /// How many bytes of files are kept.
@@ -28,6 +30,8 @@ pub(crate) struct Things {
     pub(crate) webhooks: HashMap<u64, Option<Webhook>>,
     /// Requests that were answered by what their nonce had made before.
     pub(crate) deduplicated: u64,
+    /// Interactions that the simulator has sent itself.
+    pub(crate) sent: Sent,
     interactions: HashMap<String, Interaction>,
     interaction_order: VecDeque<String>,
     nonces: HashMap<(u64, String), (Instant, u64)>,
@@ -110,6 +114,13 @@ impl Things {
 
     pub(crate) fn interaction(&mut self, token: &str) -> Option<&mut Interaction> {
         self.interactions.get_mut(token)
+    }
+
+    /// What the first answer to an interaction is by now.
+    pub(crate) fn original(&self, token: &str) -> Option<Value> {
+        let interaction = self.interactions.get(token)?;
+        let messages = self.messages.get(&interaction.channel)?;
+        messages.get(&interaction.original?).cloned()
     }
 
     pub(crate) fn put_interaction(&mut self, token: &str, interaction: Interaction) {

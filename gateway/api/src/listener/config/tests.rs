@@ -8,7 +8,7 @@ fn read(environment: &[(&str, &str)]) -> Result<Option<Config>, String> {
     let pairs = environment
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-    let mut reader = Reader::new(&[KEYS], pairs, None);
+    let mut reader = Reader::new(&[KEYS, listener::KEYS], pairs, None);
     let config = Config::read(&mut reader);
     reader
         .finish(Some(config))
@@ -22,8 +22,8 @@ fn nothing_is_served_unless_it_is_asked_for() {
         .unwrap()
         .unwrap();
     assert_eq!(config.tokens, Tokens::Ignore);
-    assert_eq!(config.connections, 10_000);
-    assert!(config.secret.is_none() && config.tls.is_none());
+    assert_eq!(config.open.connections, 10_000);
+    assert!(config.secret.is_none() && config.open.tls.is_none());
     assert!(read(&[("HTTP_ADDRESS", "[::1]:8080")]).unwrap().is_some());
 }
 

@@ -10,14 +10,12 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::reply::Reply;
-
 /// What room is counted in.
 const BLOCK: usize = 1024;
 
 /// The memory for all bodies.
 #[derive(Debug)]
-pub(super) struct Bodies {
+pub struct Bodies {
     /// How long one may be.
     longest: usize,
     /// Blocks that are free.
@@ -26,13 +24,29 @@ pub(super) struct Bodies {
 
 /// A body, and the room that it takes until it is dropped.
 #[derive(Debug)]
-pub(super) struct Body {
-    pub(super) bytes: Bytes,
+pub struct Body {
+    /// What was sent.
+    pub bytes: Bytes,
     _room: Option<OwnedSemaphorePermit>,
 }
 
+/// Why there is no body.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BodyError {
+    /// It ended too early.
+    Broken,
+    /// All memory for bodies is taken.
+    NoRoom,
+    /// It did not come in time.
+    Slow,
+    /// It is longer than the bytes that it may have.
+    TooLarge(usize),
+}
+
 impl Bodies {
-    pub(super) fn new(longest: usize, window: usize) -> Self {
+    /// Room for so many bytes together, of which one body may have so many.
+    #[must_use]
+    pub fn new(longest: usize, window: usize) -> Self {
         let blocks = window.max(longest).div_ceil(BLOCK);
         let room = Arc::new(Semaphore::new(blocks.min(Semaphore::MAX_PERMITS)));
         Self { longest, room }
@@ -45,8 +59,8 @@ impl Bodies {
     ///
     /// # Errors
     ///
-    /// The answer for a body that is too long, too slow or broken, and when there is no room.
-    pub(super) async fn read(&self, mut body: Incoming, deadline: Instant) -> Result<Body, Reply> {
+    /// It is too long, too slow or broken, or there is no room.
+    pub async fn read(&self, mut body: Incoming, deadline: Instant) -> Result<Body, BodyError> {
         if body.is_end_stream() {
             return Ok(Body {
                 bytes: Bytes::new(),
@@ -60,23 +74,23 @@ impl Bodies {
         if length > self.longest {
             // Who has not sent all of it would not look at an answer.
             self.waste(body, deadline).await;
-            return Err(Reply::too_large(self.longest));
+            return Err(BodyError::TooLarge(self.longest));
         }
         let blocks = u32::try_from(length.div_ceil(BLOCK)).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_many_owned(blocks);
         let Ok(mut room) = room else {
             self.waste(body, deadline).await;
-            return Err(Reply::no_room());
+            return Err(BodyError::NoRoom);
         };
         let read = Limited::new(&mut body, self.longest).collect();
         let bytes = match timeout_at(deadline, read).await {
             Ok(Ok(collected)) => collected.to_bytes(),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
                 self.waste(body, deadline).await;
-                return Err(Reply::too_large(self.longest));
+                return Err(BodyError::TooLarge(self.longest));
             }
-            Ok(Err(_)) => return Err(Reply::broken()),
-            Err(_) => return Err(Reply::slow()),
+            Ok(Err(_)) => return Err(BodyError::Broken),
+            Err(_) => return Err(BodyError::Slow),
         };
         let unused = blocks as usize - bytes.len().div_ceil(BLOCK);
         drop(room.split(unused));

@@ -1,0 +1,228 @@
+//! What an operator can set.
+
+#[cfg(test)]
+mod tests;
+
+use std::{net::SocketAddr, time::Duration};
+
+use boot::{Key, Parse, Reader, Size, config::Invalid};
+use broker::Kind;
+use discord::{
+    config::{Id, LIST},
+    signature::PublicKeys,
+};
+use listener::Proxies;
+use transcode::Lanes;
+
+use crate::pattern::Patterns;
+
+const PUBLIC_KEY: Key = Key::new(
+    "DISCORD_PUBLIC_KEY",
+    "The application's public key, as the developer portal shows it; several with commas between them, such as the old and the \
+     new one. Applications in [[applications]] that have none are passed over.",
+)
+.unique_in_each(LIST, "public_key");
+const APPLICATION_ID: Key = Key::new(
+    "DISCORD_APPLICATION_ID",
+    "The application's id. It has to be set.",
+)
+.unique_in_each(LIST, "application_id");
+const EVENT_PAYLOAD: Key = Key::new(
+    "EVENT_PAYLOAD",
+    "What an event carries: `typed`, `json` or `both`.",
+)
+.with_default("typed")
+.in_each(LIST, "event_payload");
+
+const ADDRESS: Key = Key::new(
+    "HTTP_ADDRESS",
+    "Where Discord, or the proxy in front, finds this service. The interactions endpoint URL is its address with the path \
+     /interactions, or /interactions/<application id>.",
+)
+.with_default("127.0.0.1:8080");
+const DEFER: Key = Key::new(
+    "HTTP_DEFER_AFTER",
+    "How long Discord waits for a worker's reply before the interaction is deferred. Discord gives up after 3s.",
+)
+.with_default("2s");
+const MESSAGE: Key = Key::new(
+    "HTTP_FAILURE_MESSAGE",
+    "What a user reads, and nobody else, when no worker is there or its reply is of no use.",
+)
+.with_default("This did not work. Please try again later.");
+const EPHEMERAL: Key = Key::new(
+    "HTTP_EPHEMERAL",
+    "Interactions whose deferred answer only the user is to see: patterns for the end of the routing key, such as \
+     `command.config.#, modal.report`.",
+);
+const REMEMBERED: Key = Key::new(
+    "HTTP_REMEMBERED",
+    "How many interactions of the last 15 minutes are remembered, so that later replies find them; about 1 KiB each.",
+)
+.with_default("100000");
+const LINGER: Key = Key::new(
+    "HTTP_LINGER",
+    "How long a process that is stopped waits for replies to what it has deferred.",
+)
+.with_default("10s");
+const TOLERANCE: Key = Key::new(
+    "HTTP_SIGNATURE_TOLERANCE",
+    "How far the moment of a signature may be from this machine's clock.",
+)
+.with_default("5m");
+const MAX_BODY: Key =
+    Key::new("HTTP_MAX_BODY", "How large an interaction may be.").with_default("1MiB");
+const PROXIES: Key = Key::new(
+    "HTTP_PROXIES",
+    "Proxies in front, as addresses and networks: their X-Forwarded-For says who has called, for the log.",
+);
+
+/// The keys of an application.
+const EACH: &[Key] = &[PUBLIC_KEY, APPLICATION_ID, EVENT_PAYLOAD];
+
+/// The keys of this service alone.
+const OWN: &[Key] = &[
+    ADDRESS, DEFER, MESSAGE, EPHEMERAL, REMEMBERED, LINGER, TOLERANCE, MAX_BODY, PROXIES,
+];
+
+/// All keys of this service, in the order of the documentation; `boot` adds those of every
+/// service.
+pub const KEYS: &[&[Key]] = &[EACH, OWN, listener::KEYS, broker::KEYS];
+
+/// The longest message that Discord takes, in characters.
+const LONGEST_MESSAGE: usize = 2000;
+
+/// The configuration of `gateway-http`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The applications, at least one.
+    pub(crate) applications: Vec<Application>,
+    /// Where interactions are taken.
+    pub(crate) address: SocketAddr,
+    /// How many connections there are, and whether with TLS.
+    pub(crate) open: listener::Config,
+    /// When an interaction is deferred.
+    pub(crate) defer_after: Duration,
+    /// What a user reads when nothing else can be said.
+    pub(crate) message: String,
+    /// What is deferred for the user alone.
+    pub(crate) ephemeral: Patterns,
+    /// How many interactions are remembered.
+    pub(crate) remembered: usize,
+    /// How long the end waits for late replies.
+    pub(crate) linger: Duration,
+    /// How far the moment of a signature may be away.
+    pub(crate) tolerance: Duration,
+    /// Bytes that an interaction may have.
+    pub(crate) max_body: usize,
+    /// Whose word counts about who has called.
+    pub(crate) proxies: Proxies,
+    /// The broker.
+    pub(crate) broker: broker::Config,
+}
+
+/// One application.
+#[derive(Clone, Debug)]
+pub(crate) struct Application {
+    /// Its id.
+    pub(crate) id: u64,
+    /// What its requests are signed with.
+    pub(crate) keys: PublicKeys,
+    /// Which lanes its events carry.
+    pub(crate) lanes: Lanes,
+}
+
+impl Config {
+    /// Reads the configuration; every mistake is noted in the reader.
+    pub fn read(reader: &mut Reader) -> Option<Self> {
+        let second = Duration::from_secs(1);
+        let applications = reader.each(LIST, |reader| Some(Application::read(reader)));
+        let applications: Option<Vec<_>> =
+            applications.map(|all| all.into_iter().flatten().collect());
+        if applications.as_ref().is_some_and(Vec::is_empty) && !reader.is_set(&PUBLIC_KEY) {
+            reader.mistake(&PUBLIC_KEY, "is missing: no application has a public key");
+        }
+        let address = reader.or_default(&ADDRESS);
+        let open = listener::Config::read(reader);
+        let most = Duration::from_millis(2700);
+        let defer_after = reader.in_range(&DEFER, Duration::from_millis(100)..=most);
+        let message = read_message(reader);
+        let ephemeral = reader.optional(&EPHEMERAL);
+        let remembered = reader.in_range(&REMEMBERED, 100..=100_000_000);
+        let linger = reader.in_range(&LINGER, Duration::ZERO..=600 * second);
+        let tolerance = reader.in_range(&TOLERANCE, second..=24 * 3600 * second);
+        let max_body = reader.in_range(&MAX_BODY, Size(64 << 10)..=Size(64 << 20));
+        let proxies = reader.optional(&PROXIES);
+        let broker = read_broker(reader);
+        Some(Self {
+            applications: applications?,
+            address: address?,
+            open: open?,
+            defer_after: defer_after?,
+            message: message?,
+            ephemeral: ephemeral.unwrap_or_default(),
+            remembered: remembered?,
+            linger: linger?,
+            tolerance: tolerance?,
+            max_body: max_body?.bytes(),
+            proxies: proxies.unwrap_or_default(),
+            broker: broker?,
+        })
+    }
+}
+
+fn read_message(reader: &mut Reader) -> Option<String> {
+    let message: String = reader.or_default(&MESSAGE)?;
+    if (1..=LONGEST_MESSAGE).contains(&message.chars().count()) {
+        return Some(message);
+    }
+    let mistake = format!("expected 1 to {LONGEST_MESSAGE} characters, as Discord takes them");
+    reader.mistake(&MESSAGE, mistake);
+    None
+}
+
+fn read_broker(reader: &mut Reader) -> Option<broker::Config> {
+    let config = broker::Config::read(reader)?;
+    if config.kind == Kind::Stdio {
+        let key = broker::KEYS.iter().find(|key| key.name == "BROKER_TYPE")?;
+        reader.mistake(key, "has to be `amqp`: over stdio no worker could answer");
+        return None;
+    }
+    Some(config)
+}
+
+impl Application {
+    /// `None` for one whose interactions come in another way, and for mistakes.
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let has_key = reader.is_set(&PUBLIC_KEY);
+        let keys = reader.optional(&PUBLIC_KEY);
+        let lanes = reader.or_default::<Payload>(&EVENT_PAYLOAD);
+        let id = match has_key {
+            true => reader.required::<Id>(&APPLICATION_ID),
+            false => reader.optional::<Id>(&APPLICATION_ID),
+        };
+        Some(Self {
+            id: id?.0,
+            keys: keys?,
+            lanes: lanes?.0,
+        })
+    }
+}
+
+/// Which lanes an event carries.
+struct Payload(Lanes);
+
+impl Parse for Payload {
+    fn expected() -> String {
+        "`typed`, `json` or `both`".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, Invalid> {
+        match text.to_ascii_lowercase().as_str() {
+            "both" => Ok(Self(Lanes::Both)),
+            "json" => Ok(Self(Lanes::Json)),
+            "typed" => Ok(Self(Lanes::Typed)),
+            _ => Err(Invalid::new()),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! From the configuration to interactions that are answered.
+
+use std::{sync::Arc, time::Duration};
+
+use boot::{CancellationToken, Context};
+use broker::Broker;
+use listener::{Bodies, Listener, Protocols, Signed};
+use tokio::time;
+use transcode::Transcoder;
+
+use crate::{
+    Config, Error,
+    endpoint::Endpoint,
+    event::Encoder,
+    ledger::Ledger,
+    metrics::Metrics,
+    replies::{Clerk, Office},
+};
+
+/// Where interactions are sent.
+const PATH: &str = "/interactions";
+/// How long an interaction may take to come in: Discord waits for 3 s until all is done.
+const TIME: Duration = Duration::from_secs(2);
+/// How many of the largest interactions may be in hand at a time.
+const ROOM: usize = 64;
+/// How often the end looks whether something is owed.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Runs the service until its shutdown.
+///
+/// # Errors
+///
+/// What a person has to change: the address, the configuration.
+pub async fn run(config: Config, context: Context) -> Result<(), Error> {
+    let (address, protocols) = (config.address, Protocols::Http1And2);
+    let listener = Listener::bind(address, &config.open, protocols, &context).await?;
+    let config = Arc::new(config);
+    let metrics = Metrics::new(&context.metrics);
+    let broker = Broker::start(config.broker.clone(), &context);
+    // What was put off is carried out after the shutdown, too.
+    let end = CancellationToken::new();
+    let client = broker.client_until("gateway-http", end.clone());
+    let (questions, answers) = broker.questions("http").ok_or(Error::Stdio)?;
+    drop(broker);
+    let ledger = Arc::new(Ledger::new(config.remembered, metrics.clone()));
+    let transcoder = Arc::new(Transcoder::new());
+    let office = Office {
+        ledger: Arc::clone(&ledger),
+        questions: questions.clone(),
+        client: client.clone(),
+        config: Arc::clone(&config),
+        metrics: metrics.clone(),
+    };
+    let clerk = Clerk {
+        answers,
+        office: Arc::new(office),
+        transcoder: Arc::clone(&transcoder),
+    };
+    context.tasks.spawn("replies", clerk.run(end.clone()));
+    let bodies = Bodies::new(config.max_body, config.max_body.saturating_mul(ROOM));
+    let keys = config.applications.iter();
+    let keys = keys.map(|one| (one.id, one.keys.clone())).collect();
+    let endpoint = Endpoint {
+        signed: Signed::new(PATH, keys, bodies, config.tolerance, TIME),
+        proxies: config.proxies.clone(),
+        encoder: Encoder::new(transcoder, context.traces.clone(), &config.applications),
+        config: Arc::clone(&config),
+        ledger: Arc::clone(&ledger),
+        questions,
+        client,
+        metrics,
+    };
+    tracing::info!(http = %listener.address(), "interactions are taken");
+    listener.run(Arc::new(endpoint)).await;
+    let paid = async {
+        while ledger.owing() > 0 {
+            time::sleep(LOOK).await;
+        }
+    };
+    if time::timeout(config.linger, paid).await.is_err() {
+        let owing = ledger.owing();
+        tracing::warn!(
+            owing,
+            "interactions stay without what was put off: no worker has replied"
+        );
+    }
+    end.cancel();
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! What strangers send.
+
+use anyhow::{Result, ensure};
+use sim::{Interact, InteractionKind as Kind, Signature};
+use tests::rabbitmq::Rabbit;
+
+use super::{stage::Stage, worker::Worker};
+
+/// What is signed, and sent to somewhere or with something in it, with the status that it gets.
+fn orders(url: &str, id: u64) -> Vec<(Interact, u16)> {
+    let order = |path: &str| Interact {
+        url: url.replace("/interactions", path),
+        ..Interact::default()
+    };
+    let with = |text: &str| Interact {
+        text: Some(text.to_owned()),
+        ..order("/interactions")
+    };
+    let other = id + 1;
+    let upper = Interact {
+        signature: Signature::Upper,
+        ..order("/interactions")
+    };
+    let of_another = format!(r#"{{"id":"1","application_id":"{other}","type":2,"token":"t"}}"#);
+    vec![
+        (order("/interactions"), 200),
+        (order(&format!("/interactions/{id}")), 200),
+        (order(&format!("/interactions/{other}")), 404),
+        (order("/"), 404),
+        (upper, 200),
+        (with("{"), 400),
+        (with("[]"), 400),
+        (with("{}"), 400),
+        (with(""), 400),
+        (with(&of_another), 400),
+        (with(&"x".repeat(2 << 20)), 413),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_discord_has_not_signed_is_refused_and_no_worker_sees_it() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let stage = Stage::new(rabbit, "hostile-http").await?;
+    let (service, url) = stage.http().await?;
+    let worker = Worker::start(rabbit, &stage.prefix).await?;
+    let probed = stage.sim.probe(&url).await?;
+    ensure!(probed.len() == Signature::BAD.len());
+    for (signature, status) in probed {
+        ensure!(status == Some(401), "{signature:?}: {status:?}");
+    }
+    for (order, status) in orders(&url, stage.application_id) {
+        let sent = stage.sim.interact(&order).await?;
+        ensure!(
+            sent[0].status == Some(status),
+            "{status}: {:?}",
+            sent[0].status
+        );
+    }
+    ensure!(worker.events().len() == 3, "{}", worker.events().len());
+    let ping = stage.send(&url, Kind::Ping, "").await?;
+    ensure!(ping.status == Some(200), "{ping:?}");
+    worker.close().await?;
+    service.terminate()?;
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interaction_that_is_sent_again_is_no_second_one() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let stage = Stage::new(rabbit, "replayed-http").await?;
+    let (service, url) = stage.http().await?;
+    let worker = Worker::start(rabbit, &stage.prefix).await?;
+    let id = stage.application_id;
+    let text = format!(
+        r#"{{"id":"77","application_id":"{id}","type":2,"token":"t77","data":{{"name":"n4"}}}}"#
+    );
+    let order = Interact {
+        url,
+        text: Some(text),
+        ..Interact::default()
+    };
+    for status in [200, 409] {
+        let sent = stage.sim.interact(&order).await?;
+        ensure!(sent[0].status == Some(status), "{sent:?}");
+    }
+    ensure!(worker.events().len() == 1);
+    worker.close().await?;
+    service.terminate()?;
+    stage.rules_kept()
+}

@@ -1,0 +1,74 @@
+//! Without workers, and without RabbitMQ.
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+use sim::{Interact, InteractionKind as Kind};
+use tests::rabbitmq::Rabbit;
+use tokio::task::spawn_blocking;
+
+use super::{
+    stage::{Stage, is_sorry, ready},
+    worker::Worker,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_no_queue_is_bound_the_user_hears_it_at_once() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let stage = Stage::new(rabbit, "nobody-http").await?;
+    let (service, url) = stage.http().await?;
+    for kind in [
+        Kind::Command,
+        Kind::Component,
+        Kind::Modal,
+        Kind::ComponentModal,
+    ] {
+        let sent = stage.send(&url, kind, "n4").await?;
+        ensure!(is_sorry(&sent), "{sent:?}");
+    }
+    let sent = stage.send(&url, Kind::Autocomplete, "n8").await?;
+    let nothing = json!({"type": 8, "data": {"choices": []}});
+    ensure!(sent.answer == Some(nothing), "{sent:?}");
+    let sent = stage.send(&url, Kind::Purchase, "").await?;
+    ensure!(sent.status == Some(503), "{sent:?}");
+    service.terminate()?;
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_restarts_in_the_middle_leaves_nobody_waiting() -> Result<()> {
+    let mut rabbit = spawn_blocking(Rabbit::start).await??;
+    let stage = Stage::new(&rabbit, "restart-http").await?;
+    let (service, url) = stage.http().await?;
+    let worker = Worker::start(&rabbit, &stage.prefix).await?;
+    let order = Interact {
+        url: url.clone(),
+        name: "n4".to_owned(),
+        count: 400,
+        concurrency: 40,
+        rate: 100,
+        ..Interact::default()
+    };
+    let load = stage.sim.interact(&order);
+    let restart = spawn_blocking(move || {
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        rabbit.kill()?;
+        rabbit.restart()?;
+        Ok::<_, anyhow::Error>(rabbit)
+    });
+    let (sent, rabbit) = tokio::join!(load, restart);
+    let (sent, rabbit) = (sent?, rabbit??);
+    ensure!(
+        sent.iter().all(|it| it.status.is_some()),
+        "somebody waited for 3 s"
+    );
+    let good = sent.iter().filter(|it| it.status == Some(200)).count();
+    ensure!(good > 50, "{good}");
+    drop(worker.close().await);
+    ready(&service).await?;
+    let worker = Worker::start(&rabbit, &stage.prefix).await?;
+    let sent = stage.send(&url, Kind::Command, "n4").await?;
+    ensure!(sent.status == Some(200), "{sent:?}");
+    worker.close().await?;
+    service.terminate()?;
+    stage.rules_kept()
+}

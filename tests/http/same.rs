@@ -1,0 +1,75 @@
+//! To a worker an interaction is one and the same thing, whichever way it came.
+
+use anyhow::{Result, ensure};
+use prost::Message as _;
+use sim::{Dispatch, Interact};
+use tests::rabbitmq::Rabbit;
+use wire::gateway::v1::{Event, Source};
+
+use super::{stage::Stage, worker::Worker};
+
+/// Where an event comes from, and what it is but for that.
+fn bare(body: &[u8]) -> Result<(Source, Vec<u8>)> {
+    let mut event = Event::decode(body)?;
+    let source = event.source();
+    event.id.clear();
+    event.source = 0;
+    (event.shard, event.sequence, event.received_at) = (None, None, None);
+    Ok((source, event.encode_to_vec()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interaction_is_the_same_event_by_http_and_by_websocket() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let mut stage = Stage::new(rabbit, "same-http").await?;
+    stage.set("EVENT_PAYLOAD", "both");
+    let ws = stage.ws().await?;
+    let (http, url) = stage.http().await?;
+    let worker = Worker::start(rabbit, &stage.prefix).await?;
+    let (id, guild) = (stage.application_id, stage.sim.guild_ids()[0]);
+    let text = format!(
+        r#"{{"id":"1234567890123456789","application_id":"{id}","type":2,"token":"a token","guild_id":"{guild}",
+        "channel_id":"81384788765712384","member":{{"user":{{"id":"42","username":"x","avatar":null}},"roles":[]}},
+        "data":{{"id":"5","name":"play","type":1,"options":[{{"name":"now","type":1,"options":[]}}]}},
+        "of_tomorrow":{{"a":[1,2.50,"ü"]}},"entitlements":[],"locale":null}}"#
+    );
+    let order = Interact {
+        url,
+        text: Some(text.clone()),
+        ..Interact::default()
+    };
+    let sent = stage.sim.interact(&order).await?;
+    ensure!(sent[0].status == Some(200), "{sent:?}");
+    let event = Dispatch {
+        name: "INTERACTION_CREATE".to_owned(),
+        data: text,
+        ..Dispatch::default()
+    };
+    ensure!(stage.sim.dispatch(&event)? == 1);
+    let mut seen = worker.has(2).await?;
+    seen.sort_by_key(|it| it.properties.reply_to().is_none());
+    let (by_http, by_ws) = (&seen[0], &seen[1]);
+    ensure!(
+        by_http.routing_key == by_ws.routing_key,
+        "{}",
+        by_http.routing_key
+    );
+    ensure!(by_http.routing_key.ends_with(".command.play.now"));
+    let ((http_source, http_body), (ws_source, ws_body)) =
+        (bare(&by_http.body)?, bare(&by_ws.body)?);
+    ensure!((http_source, ws_source) == (Source::Http, Source::Ws));
+    ensure!(http_body == ws_body);
+    let (mine, theirs) = (&by_http.properties, &by_ws.properties);
+    ensure!(mine.kind() == theirs.kind() && mine.app_id() == theirs.app_id());
+    ensure!(mine.content_type() == theirs.content_type());
+    ensure!(mine.delivery_mode() == theirs.delivery_mode());
+    let id = mine.message_id().as_ref().map(ToString::to_string);
+    ensure!(id.as_deref() == Some("1234567890123456789"));
+    ensure!(mine.correlation_id() == mine.message_id());
+    let headers = mine.headers().clone().unwrap_or_default();
+    ensure!(headers.inner().contains_key("deadline"), "{headers:?}");
+    worker.close().await?;
+    ws.terminate()?;
+    http.terminate()?;
+    stage.rules_kept()
+}

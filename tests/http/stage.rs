@@ -1,0 +1,165 @@
+//! A simulated Discord, and `gateway-http` and other services beside it.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use sim::{Config, Interact, Interacted, InteractionKind, Sim};
+use tests::{
+    rabbitmq::Rabbit,
+    service::{Service, gateway_api, gateway_http, gateway_ws},
+};
+use tokio::time::{self, Instant};
+
+/// How long something may take that has to happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long Discord waits here before an interaction is deferred.
+pub(crate) const DEFER: Duration = Duration::from_millis(700);
+
+/// What a user reads when nothing else can be said.
+pub(crate) const SORRY: &str = "Sorry!";
+
+/// A simulated Discord, and how to start services beside it.
+pub(crate) struct Stage {
+    pub(crate) sim: Sim,
+    pub(crate) application_id: u64,
+    pub(crate) prefix: String,
+    variables: BTreeMap<String, String>,
+}
+
+impl Stage {
+    pub(crate) async fn new(rabbit: &Rabbit, prefix: &str) -> Result<Self> {
+        tests::crypto();
+        let config = Config {
+            guilds: 3,
+            ..Config::default()
+        };
+        let sim = Sim::start(config).await?;
+        let mut stage = Self {
+            application_id: sim.settings().application_id,
+            prefix: prefix.to_owned(),
+            variables: BTreeMap::new(),
+            sim,
+        };
+        let id = stage.application_id.to_string();
+        let defer = format!("{}ms", DEFER.as_millis());
+        for (name, value) in [
+            ("AMQP_URL", rabbit.url().as_str()),
+            ("AMQP_PREFIX", prefix),
+            ("DISCORD_PUBLIC_KEY", &stage.sim.public_key()),
+            ("DISCORD_APPLICATION_ID", &id),
+            ("DISCORD_TOKEN", "sim.token"),
+            ("DISCORD_API_URL", &stage.sim.api_url()),
+            ("DISCORD_INTENTS", "GUILDS"),
+            ("HTTP_DEFER_AFTER", &defer),
+            ("HTTP_FAILURE_MESSAGE", SORRY),
+            ("ADMIN_ADDRESS", "127.0.0.1:0"),
+            ("NO_COLOR", "1"),
+        ] {
+            stage.set(name, value);
+        }
+        Ok(stage)
+    }
+
+    /// Sets a variable of the services that are started from now on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Starts a `gateway-http` that takes interactions; the URL of its endpoint.
+    pub(crate) async fn http(&self) -> Result<(Service, String)> {
+        let own = ("HTTP_ADDRESS", "127.0.0.1:0");
+        let service = self.start(gateway_http()?, &[own])?;
+        ready(&service).await?;
+        let url = format!("{}/interactions", service.http().await?);
+        Ok((service, url))
+    }
+
+    /// Starts a `gateway-api` that takes requests.
+    pub(crate) async fn api(&self) -> Result<Service> {
+        let service = self.start(gateway_api()?, &[])?;
+        ready(&service).await?;
+        Ok(service)
+    }
+
+    /// Starts a `gateway-ws` that is connected.
+    pub(crate) async fn ws(&self) -> Result<Service> {
+        let service = self.start(gateway_ws()?, &[])?;
+        ready(&service).await?;
+        Ok(service)
+    }
+
+    fn start(&self, program: &Path, own: &[(&str, &str)]) -> Result<Service> {
+        let variables = self.variables.iter();
+        let variables = variables.map(|(name, value)| (name.as_str(), value.as_str()));
+        let variables: Vec<_> = variables.chain(own.iter().copied()).collect();
+        Service::start(program, &variables, &[])
+    }
+
+    /// Sends one interaction, and waits for its answer.
+    pub(crate) async fn send(
+        &self,
+        url: &str,
+        kind: InteractionKind,
+        name: &str,
+    ) -> Result<Interacted> {
+        let order = Interact {
+            url: url.to_owned(),
+            kind,
+            name: name.to_owned(),
+            ..Interact::default()
+        };
+        let sent = self.sim.interact(&order).await?;
+        sent.into_iter().next().context("one was sent")
+    }
+
+    /// Waits until what has followed is as wanted.
+    pub(crate) async fn follows(
+        &self,
+        mut sent: Interacted,
+        wanted: impl Fn(&Interacted) -> bool,
+    ) -> Result<Interacted> {
+        let deadline = Instant::now() + PATIENCE;
+        while !wanted(&sent) {
+            ensure!(Instant::now() < deadline, "{sent:#?}");
+            time::sleep(Duration::from_millis(10)).await;
+            self.sim.look(&mut sent);
+        }
+        Ok(sent)
+    }
+
+    /// Fails when somebody broke one of Discord's rules.
+    pub(crate) fn rules_kept(&self) -> Result<()> {
+        let violations = self.sim.violations();
+        ensure!(violations.is_empty(), "{violations:#?}");
+        Ok(())
+    }
+}
+
+/// Waits until a service says that it is ready.
+pub(crate) async fn ready(service: &Service) -> Result<()> {
+    let url = format!("{}/readyz", service.admin().await?);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let answer = reqwest::get(&url).await?;
+        if answer.status().is_success() {
+            return Ok(());
+        }
+        let text = answer.text().await?;
+        ensure!(Instant::now() < deadline, "{text}\n{}", service.log());
+        time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// What the answer says, as Discord shows it.
+pub(crate) fn content(sent: &Interacted) -> Value {
+    let answer = sent.answer.as_ref();
+    answer.map_or(Value::Null, |answer| answer["data"]["content"].clone())
+}
+
+/// Whether a user alone was told that it did not work.
+pub(crate) fn is_sorry(sent: &Interacted) -> bool {
+    let answer = sent.answer.clone().unwrap_or_default();
+    answer["type"] == 4 && answer["data"]["content"] == SORRY && answer["data"]["flags"] == 64
+}
