@@ -212,9 +212,11 @@ impl Worker {
         };
         let mut properties = properties
             .with_type(full_name.into())
-            .with_app_id("worker".into())
             .with_delivery_mode(2)
             .with_correlation_id(id.into());
+        if properties.app_id().is_none() {
+            properties = properties.with_app_id("worker".into());
+        }
         if properties.reply_to().is_none() {
             properties = properties.with_reply_to(DIRECT_REPLY.into());
         }

@@ -45,6 +45,14 @@ const OURS: [HeaderName; 13] = [
     USER_AGENT,
 ];
 
+/// The same, of those that have no constants.
+const OF_THE_WAY: [&str; 4] = [
+    "keep-alive",
+    "proxy-connection",
+    "traceparent",
+    "tracestate",
+];
+
 /// Headers of answers that concern the connection to Discord alone.
 const THEIRS: [&str; 15] = [
     "alt-svc",
@@ -127,7 +135,7 @@ impl Client {
             uri.push('?');
             uri.push_str(query);
         }
-        uri.parse().ok()
+        Uri::try_from(uri).ok()
     }
 
     /// Sends it, and waits for all of the answer.
@@ -152,9 +160,7 @@ impl Client {
         let (head, body) = response.into_parts();
         let body = read(body).await?;
         let mut headers = head.headers;
-        for name in THEIRS {
-            headers.remove(name);
-        }
+        leave_out(&mut headers, |name| THEIRS.contains(&name));
         Ok(Answer {
             status: head.status,
             headers,
@@ -176,6 +182,15 @@ pub fn is_ours(name: &HeaderName) -> bool {
     OURS.contains(name)
 }
 
+/// Takes headers out. Answers have few, and looking for each name of a list in them takes longer.
+pub fn leave_out(headers: &mut HeaderMap, is_out: impl Fn(&str) -> bool) {
+    let names = headers.keys().filter(|name| is_out(name.as_str()));
+    let names: Vec<HeaderName> = names.cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
 /// The headers that go to Discord.
 pub(crate) fn headers(mut headers: HeaderMap, authorization: Option<HeaderValue>) -> HeaderMap {
     // What the header `Connection` names is for the connection that it came by.
@@ -186,17 +201,9 @@ pub(crate) fn headers(mut headers: HeaderMap, authorization: Option<HeaderValue>
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in named.iter().chain(&OURS) {
-        headers.remove(name);
-    }
-    for name in [
-        "keep-alive",
-        "proxy-connection",
-        "traceparent",
-        "tracestate",
-    ] {
-        headers.remove(name);
-    }
+    leave_out(&mut headers, |name| {
+        OURS.iter().chain(&named).any(|it| it == name) || OF_THE_WAY.contains(&name)
+    });
     headers.insert(
         USER_AGENT,
         HeaderValue::from_static(discord::rest::USER_AGENT),

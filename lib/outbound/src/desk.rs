@@ -132,19 +132,9 @@ impl Desk {
         request.deadline = deadline.saturating_duration_since(self.0.origin);
         let State { address, seats, .. } = &mut *state;
         let seat = seats.get_mut(&application_id).ok_or(Left::Nobody)?;
-        let id = seat
-            .scheduler
-            .enqueue(now, request)
-            .map_err(Left::Refused)?;
-        let stage = match seat.pump(now, address, Some(id)) {
-            Some(Ok(())) => Stage::Turn,
-            Some(Err(left)) => {
-                self.0.wind(&mut state, application_id);
-                return Err(left);
-            }
-            None => Stage::Line(seat.wait(id)),
-        };
+        let entered = seat.enter(now, request, address);
         self.0.wind(&mut state, application_id);
+        let (id, stage) = entered?;
         Ok(Place {
             desk: self.clone(),
             application_id,
@@ -231,6 +221,30 @@ impl Inner {
 }
 
 impl Seat {
+    /// Lines a request up, or sends it at once.
+    fn enter(
+        &mut self,
+        now: Duration,
+        request: Request,
+        address: &mut Address,
+    ) -> Result<(Id, Stage), Left> {
+        let request = match self.scheduler.pass(now, request, address) {
+            Ok(id) => {
+                self.call_out(now);
+                self.show();
+                return Ok((id, Stage::Turn));
+            }
+            Err(request) => *request,
+        };
+        let id = self.scheduler.enqueue(now, request);
+        let id = id.map_err(Left::Refused)?;
+        match self.pump(now, address, Some(id)) {
+            Some(Ok(())) => Ok((id, Stage::Turn)),
+            Some(Err(left)) => Err(left),
+            None => Ok((id, Stage::Line(self.wait(id)))),
+        }
+    }
+
     /// Does what the scheduler says until it says to wait; what became of one's own request, if it is not to wait.
     fn pump(
         &mut self,

@@ -18,7 +18,7 @@ mod sharing;
 
 pub use application::Application;
 pub use call::{Answer, Call, Token};
-pub use client::is_ours;
+pub use client::{is_ours, leave_out};
 pub use config::{Config, GLOBAL_LIMIT, KEYS};
 pub use error::Error;
 pub use failure::Failure;

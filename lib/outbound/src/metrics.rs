@@ -25,6 +25,7 @@ pub(crate) struct Metrics {
     revoked: Family<ByApplication, Gauge>,
     invalid: Gauge,
     level: Gauge,
+    banned: Gauge,
     store_up: Family<ByApplication, Gauge>,
     replicas: Family<ByApplication, Gauge>,
     /// Bytes of the bodies of requests in hand.
@@ -89,6 +90,10 @@ impl Metrics {
                 "api_invalid_level",
                 "How near Discord's ban is: 0 quiet, 1 warned, 2 slowed, 3 stopped",
             ),
+            banned: metrics.gauge(
+                "api_banned",
+                "1 while Cloudflare keeps the address out, and nothing is sent",
+            ),
             store_up: metrics.gauges(
                 "api_store_up",
                 "Whether the store, by which replicas share limits, is there: 1 or 0",
@@ -122,6 +127,11 @@ impl Metrics {
     /// So many invalid requests count at this moment.
     pub(crate) fn invalid(&self, invalid: u32) {
         self.invalid.set(invalid.into());
+    }
+
+    /// Whether Cloudflare keeps the address out.
+    pub(crate) fn banned(&self, is_banned: bool) {
+        self.banned.set(is_banned.into());
     }
 
     /// So near the ban is.

@@ -219,10 +219,10 @@ struct Guard {
 impl Guard {
     /// Runs until the shutdown.
     async fn run(self, shutdown: CancellationToken) {
-        let mut level = None;
+        let mut state = None;
         let mut quiet = 2;
         loop {
-            self.look(&mut level);
+            self.look(&mut state);
             if let Some((store, name)) = &self.store {
                 quiet += 1;
                 let (invalid, banned) = self.desk.address(|address, now| address.report(now));
@@ -252,15 +252,24 @@ impl Guard {
         }
     }
 
-    /// Says how near the ban is, whenever that has changed.
-    fn look(&self, former: &mut Option<Level>) {
-        let (level, invalid) = self
-            .desk
-            .address(|address, now| (address.level(now), address.invalid(now)));
+    /// Says how near the ban is, or that it is there, whenever that has changed.
+    fn look(&self, former: &mut Option<(Level, bool)>) {
+        let (level, invalid, banned) = self.desk.address(|address, now| {
+            let banned = address.banned(now).map(|until| until.saturating_sub(now));
+            (address.level(now), address.invalid(now), banned)
+        });
         self.metrics.invalid(invalid);
         self.metrics.level(level);
-        if former.replace(level) == Some(level) {
+        self.metrics.banned(banned.is_some());
+        let state = (level, banned.is_some());
+        if former.replace(state) == Some(state) {
             return;
+        }
+        if let Some(left) = banned {
+            return self.check.note(format!(
+                "Cloudflare keeps this address out for another {} s: nothing is sent to Discord before that",
+                left.as_secs() + 1
+            ));
         }
         match level {
             Level::Quiet => self.check.up(),

@@ -152,7 +152,8 @@ pub struct Scheduler {
     revoked: bool,
     gone: Gone,
     turns: Turns,
-    lanes: HashMap<LaneId, Lane>,
+    /// Boxed, as a table has room for more than there are.
+    lanes: HashMap<LaneId, Box<Lane>>,
     /// Lanes by bucket, or route as long as that has none, and resource.
     index: HashMap<(Arc<str>, Arc<str>), LaneId>,
     /// Lanes that have become part of another one while requests were in flight.
@@ -214,8 +215,7 @@ impl Scheduler {
         }
         let lane_id = self.lane_of(now, &request.route);
         self.admit(now, lane_id, &request)?;
-        let id = Id(self.next_id);
-        self.next_id += 1;
+        let id = self.name();
         request.since = now;
         request.priority = request.priority.min(9);
         self.insert(lane_id, id, request);
@@ -293,6 +293,13 @@ impl Scheduler {
             return Err(Refusal::Deadline { retry_after });
         }
         Ok(())
+    }
+
+    /// A name for the next request.
+    const fn name(&mut self) -> Id {
+        let id = Id(self.next_id);
+        self.next_id += 1;
+        id
     }
 
     fn insert(&mut self, lane_id: LaneId, id: Id, request: Request) {
