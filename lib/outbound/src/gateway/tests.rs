@@ -417,6 +417,23 @@ async fn a_refused_token_stops_the_application() {
 }
 
 #[tokio::test]
+async fn without_a_token_only_what_needs_none_is_sent() {
+    let stage = Stage::new().await;
+    let check = stage.context.health.check("discord for application 9");
+    assert!(stage.gateway.serve(9, None, Settings::default(), check));
+    let get = stage.call(Method::Get, "/channels/1", &Value::Null);
+    let failure = stage.gateway.call(9, get).await.unwrap_err();
+    assert!(
+        matches!(&failure, Failure::Invalid { field, .. } if field == "path"),
+        "{failure}"
+    );
+    assert_eq!(stage.sim.state().rest.requests, 0);
+    let hook = stage.call(Method::Post, "/webhooks/1/token", &json!({"content": "x"}));
+    assert_eq!(stage.gateway.call(9, hook).await.unwrap().status, 404);
+    stage.rules_kept();
+}
+
+#[tokio::test]
 async fn the_token_of_somebody_else_says_nothing_of_ours() {
     let stage = Stage::new().await;
     stage
