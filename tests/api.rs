@@ -9,4 +9,4 @@ mod helpers;
 mod http;
 mod limits;
 mod share;
-mod stage;
+pub(crate) mod stage;

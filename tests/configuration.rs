@@ -7,15 +7,16 @@ use boot::{
     Key,
     config::{Each, SERVICES},
 };
-use tests::service::{Ended, Service, gateway_api, gateway_http, gateway_ws};
+use tests::service::{Ended, Service, gateway_api, gateway_http, gateway_webhook, gateway_ws};
 
 /// Where the program of a service is.
 type Program = fn() -> Result<&'static Path>;
 
 /// The services: the name of each, its program and its keys.
-const ALL: [(&str, Program, &[&[Key]]); 3] = [
+const ALL: [(&str, Program, &[&[Key]]); 4] = [
     ("api", gateway_api, gateway_api::KEYS),
     ("http", gateway_http, gateway_http::KEYS),
+    ("webhook", gateway_webhook, gateway_webhook::KEYS),
     ("ws", gateway_ws, gateway_ws::KEYS),
 ];
 
@@ -51,17 +52,17 @@ fn each_service_passes_over_exactly_what_is_for_another() {
 }
 
 /// Lets each service look at this file, with these variables set.
-fn check(file: &str, variables: &[(&str, &str)]) -> Result<[Ended; 3]> {
+fn check(file: &str, variables: &[(&str, &str)]) -> Result<[Ended; 4]> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("gateway.toml");
     fs::write(&path, file)?;
     let path = path.to_string_lossy();
     let arguments = ["--config", &path, "--check"];
-    let [api, http, ws] = ALL.map(|(_, program, _)| {
+    let [api, http, webhook, ws] = ALL.map(|(_, program, _)| {
         let service = Service::start(program()?, variables, &arguments)?;
         service.finish()
     });
-    Ok([api?, http?, ws?])
+    Ok([api?, http?, webhook?, ws?])
 }
 
 /// Of RFC 8032.
@@ -82,6 +83,9 @@ admin_address = "127.0.0.1:9091"
 
 [api]
 admin_address = "127.0.0.1:9092"
+
+[webhook]
+admin_address = "127.0.0.1:9093"
 
 [[applications]]
 token = "music.token"
@@ -152,7 +156,7 @@ fn a_mistake_is_told_by_the_service_that_it_is_for() -> Result<()> {
     let file = FILE
         .replace("ws_lease_ttl = \"5s\"", "ws_lease_ttl = \"5\"")
         .replace("global_limit = 60", "global_limit = 0");
-    let [api, _, ws] = check(&file, &[])?;
+    let [api, _, _, ws] = check(&file, &[])?;
     for (ended, own, other) in [
         (api, "global_limit", "ws_lease_ttl"),
         (ws, "ws_lease_ttl", "global_limit"),

@@ -18,6 +18,19 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("listener", &["boot", "discord"]),
     ("store", &["backoff", "boot", "discord"]),
     ("broker", &["boot", "rabbitmq", "wire"]),
+    (
+        "outbound",
+        &[
+            "boot",
+            "broker",
+            "discord",
+            "rest",
+            "sim",
+            "store",
+            "transcode",
+            "wire",
+        ],
+    ),
 ];
 
 /// Libraries for workers: they see the contract and the broker, and nothing of the services.
@@ -32,6 +45,7 @@ const UNDER_SERVICES: &[&str] = &[
     "broker",
     "discord",
     "listener",
+    "outbound",
     "rest",
     "store",
     "transcode",

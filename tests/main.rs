@@ -13,4 +13,5 @@ mod own;
 mod promises;
 mod readme;
 mod tree;
+mod webhook;
 mod ws;

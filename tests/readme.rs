@@ -10,6 +10,7 @@ fn the_tables_have_every_key() {
         ("README.md", gateway_ws::KEYS),
         ("gateway/api/README.md", gateway_api::KEYS),
         ("gateway/http/README.md", gateway_http::KEYS),
+        ("gateway/webhook/README.md", gateway_webhook::KEYS),
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("..")
@@ -55,6 +56,11 @@ fn the_example_of_several_applications_is_valid() {
     let mut api = reader("api", gateway_api::KEYS);
     let config = gateway_api::Config::read(&mut api);
     api.finish(config).expect("it is right for gateway-api");
+    let mut webhook = reader("webhook", gateway_webhook::KEYS);
+    let config = gateway_webhook::Config::read(&mut webhook);
+    webhook
+        .finish(config)
+        .expect("it is right for gateway-webhook");
 }
 
 fn table(keys: &[&[Key]]) -> String {

@@ -9,7 +9,7 @@ use sim::{Limit, RestConfig, Scope};
 use tests::rabbitmq::Rabbit;
 use wire::gateway::v1::Code;
 
-use super::stage::{Stage, Worker};
+use super::stage::{Stage, Worker, has, until};
 
 /// Messages to one channel: so many in each window.
 fn messages(limit: u32, window_ms: u64) -> RestConfig {
@@ -133,6 +133,47 @@ async fn who_cannot_be_served_in_time_is_told_so_at_once() -> Result<()> {
     let error = worker.reply().await?.error()?;
     ensure!(error.code() == Code::DeadlineExceeded, "{error:?}");
     ensure!(stage.sim.state().rest.requests == requests);
+    worker.close().await?;
+    service.terminate()?;
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn turns_are_shared_between_callers_and_what_is_urgent_goes_first() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let stage = Stage::over(rabbit, "api-turns", messages(100, 60_000)).await?;
+    let service = stage.start().await?;
+    let mut worker = Worker::connect(rabbit, "api-turns", &stage).await?;
+    let of = |caller: &str| {
+        let properties = BasicProperties::default().with_expiration("60000".into());
+        properties.with_app_id(caller.into())
+    };
+    let ask = async |id: &str, properties| {
+        let body = stage.post(id).encode_to_vec();
+        worker.send_with("api.Call", id, &body, properties).await
+    };
+    // As long as nothing is known of a bucket, all wait for the first answer.
+    stage
+        .sim
+        .change_faults(|faults| faults.rest_delay_ms = 5_000);
+    ask("first", of("busy")).await?;
+    until(&service, "/metrics", |text| has(text, "api_in_flight", "1")).await?;
+    stage.sim.change_faults(|faults| faults.rest_delay_ms = 0);
+    for number in 0..5 {
+        ask(&format!("busy {number}"), of("busy")).await?;
+    }
+    ask("other", of("other")).await?;
+    ask("urgent", of("busy").with_priority(9)).await?;
+    until(&service, "/metrics", |text| has(text, "api_waiting", "7")).await?;
+    for _ in 0..8 {
+        ensure!(worker.reply().await?.response()?.status == 200);
+    }
+    let nonces = stage.sim.requests().into_iter().filter_map(|it| it.nonce);
+    let nonces: Vec<String> = nonces.collect();
+    let expected = [
+        "first", "other", "urgent", "busy 0", "busy 1", "busy 2", "busy 3", "busy 4",
+    ];
+    ensure!(nonces == expected, "{nonces:?}");
     worker.close().await?;
     service.terminate()?;
     stage.rules_kept()

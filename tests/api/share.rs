@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use prost::Message as _;
-use sim::{Limit, RestConfig, Window};
+use sim::{Limit, RestConfig, Scope, Window};
 use tests::{rabbitmq::Rabbit, redis::Redis, service::Service};
 use tokio::time::{Duration, Instant};
 use wire::gateway::v1::{CallRequest, Code};
@@ -201,6 +201,39 @@ async fn invalid_requests_are_counted_together() -> Result<()> {
     worker.close().await?;
     first.terminate()?;
     second.terminate()?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ban_that_one_replica_meets_is_kept_by_the_other() -> Result<()> {
+    let prefix = "api-share-banned";
+    let mut stage = stage(prefix, Redis::shared(), RestConfig::default()).await?;
+    stage.set("API_EGRESS", prefix);
+    let replicas = [stage.start().await?, stage.start().await?];
+    let mut worker = Worker::connect(Rabbit::shared(), prefix, &stage).await?;
+    stage.sim.change_faults(|faults| {
+        faults.rest_limited = Some(Scope::Cloudflare);
+        faults.rest_failures = Some(1);
+        faults.rest_retry_after_ms = 3_600_000;
+    });
+    let get = stage.get().encode_to_vec();
+    let error = worker.ask("api.Call", &get).await?.error()?;
+    ensure!(error.retry_after.is_some(), "{error:?}");
+    for replica in &replicas {
+        until(replica, "/readyz", |text| text.contains("Cloudflare")).await?;
+    }
+    // RabbitMQ hands them to both in turn, and the simulator would answer.
+    let requests = stage.sim.state().rest.requests;
+    for _ in 0..4 {
+        let error = worker.ask("api.Call", &get).await?.error()?;
+        let seconds = error.retry_after.map_or(0, |time| time.seconds);
+        ensure!(seconds > 3_000, "{error:?}");
+    }
+    ensure!(stage.sim.state().rest.requests == requests);
+    worker.close().await?;
+    for replica in replicas {
+        replica.terminate()?;
+    }
     Ok(())
 }
 

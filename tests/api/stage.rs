@@ -1,6 +1,6 @@
-//! A simulated Discord, a `gateway-api` beside it, and a worker with a login to RabbitMQ and nothing else.
+//! A simulated Discord, a `gateway-api` or another service beside it, and a worker with a login to RabbitMQ and nothing else.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::StreamExt as _;
@@ -24,8 +24,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 const DIRECT_REPLY: &str = "amq.rabbitmq.reply-to";
 
-/// A simulated Discord, and how to start a `gateway-api` beside it.
+/// A simulated Discord, and how to start a service beside it.
 pub(crate) struct Stage {
+    /// The service's program.
+    pub(crate) program: fn() -> Result<&'static Path>,
     pub(crate) sim: Sim,
     pub(crate) application_id: u64,
     /// A channel that exists.
@@ -61,6 +63,7 @@ impl Stage {
         };
         let sim = Sim::start(config).await?;
         let mut stage = Self {
+            program: gateway_api,
             application_id: sim.settings().application_id,
             channel: sim.channel_ids(sim.guild_ids()[0])[0],
             variables: BTreeMap::new(),
@@ -97,7 +100,7 @@ impl Stage {
     pub(crate) fn spawn(&self, arguments: &[&str]) -> Result<Service> {
         let variables = self.variables.iter();
         let variables = variables.map(|(name, value)| (name.as_str(), value.as_str()));
-        Service::start(gateway_api()?, &variables.collect::<Vec<_>>(), arguments)
+        Service::start((self.program)()?, &variables.collect::<Vec<_>>(), arguments)
     }
 
     /// Starts a service, and waits until it takes requests.
@@ -145,7 +148,7 @@ impl Stage {
     pub(crate) fn carried_out(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
         for request in self.sim.requests() {
-            if let (Some(nonce), 200) = (request.nonce, request.status) {
+            if let (Some(nonce), 200 | 204) = (request.nonce, request.status) {
                 *counts.entry(nonce).or_default() += 1;
             }
         }
@@ -204,13 +207,16 @@ impl Worker {
         let (service, name) = method.split_once('.').context("service and method")?;
         let full_name = match service {
             "rest" => format!("discord.v1.Rest/{name}"),
+            "webhook" => format!("gateway.v1.Webhook/{name}"),
             _ => format!("gateway.v1.Api/{name}"),
         };
         let mut properties = properties
             .with_type(full_name.into())
-            .with_app_id("worker".into())
             .with_delivery_mode(2)
             .with_correlation_id(id.into());
+        if properties.app_id().is_none() {
+            properties = properties.with_app_id("worker".into());
+        }
         if properties.reply_to().is_none() {
             properties = properties.with_reply_to(DIRECT_REPLY.into());
         }
@@ -264,12 +270,17 @@ impl Worker {
 }
 
 impl Reply {
-    /// The response to `api.Call`.
-    pub(crate) fn response(&self) -> Result<CallResponse> {
-        if self.kind != "gateway.v1.CallResponse" {
+    /// The response, which is this message.
+    pub(crate) fn read<M: prost::Message + prost::Name + Default>(&self) -> Result<M> {
+        if self.kind != M::full_name() {
             return Err(anyhow::anyhow!("{:?}", self.error()));
         }
-        Ok(CallResponse::decode(self.body.as_slice())?)
+        Ok(M::decode(self.body.as_slice())?)
+    }
+
+    /// The response to `api.Call`.
+    pub(crate) fn response(&self) -> Result<CallResponse> {
+        self.read()
     }
 
     /// Why it failed.

@@ -44,6 +44,13 @@ pub fn gateway_api() -> Result<&'static Path> {
     Ok(PROGRAM.get_or_init(|| folder.join("gateway-api")))
 }
 
+/// The program `gateway-webhook`.
+pub fn gateway_webhook() -> Result<&'static Path> {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let folder = built()?;
+    Ok(PROGRAM.get_or_init(|| folder.join("gateway-webhook")))
+}
+
 /// The program `gateway-http`.
 pub fn gateway_http() -> Result<&'static Path> {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();

@@ -22,7 +22,7 @@ use boot::Context;
 use listener::{Bodies, Protocols};
 
 use self::{door::Door, request::Front};
-use crate::{Error, Gateway};
+use crate::{Error, Gateway, http_errors::http_errors};
 
 /// An open address.
 #[derive(Debug)]
@@ -45,16 +45,22 @@ impl Listener {
     ) -> Result<Self, Error> {
         let (address, protocols) = (config.address, Protocols::Http1);
         let open = listener::Listener::bind(address, &config.open, protocols, context).await?;
-        let version = common.api_url.trim_end_matches('/').rsplit('/').next();
+        let version = common
+            .outbound
+            .api_url
+            .trim_end_matches('/')
+            .rsplit('/')
+            .next();
         let version = version.filter(|last| target::is_version(last));
         let front = Front {
             gateway,
             is_alone: common.applications.len() == 1,
             only: OnceLock::new(),
             door: Door::new(config.secret.clone(), config.tokens),
-            bodies: Bodies::new(common.max_body, common.waiting_size),
+            bodies: Bodies::new(common.outbound.max_body, common.outbound.waiting_size),
             version: version.map(str::to_owned),
-            timeout: common.timeout,
+            timeout: common.outbound.timeout,
+            errors: http_errors(&context.metrics),
             shutdown: context.shutdown.clone(),
         };
         Ok(Self {

@@ -3,10 +3,11 @@
 use crate::{config::Application, shared::Shared};
 use boot::Span;
 use broker::{Batch, Exchange, Message, Value};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use prost::Message as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -20,6 +21,10 @@ use wire::{
 
 /// The event whose routing key says more than where it happened.
 const INTERACTION: &str = "INTERACTION_CREATE";
+
+/// How many bytes of bodies are allocated at once. Small enough that what the oldest unconfirmed message of a shard
+/// keeps from being freed is little beside the window.
+const BODIES: usize = 16 * 1024;
 
 /// Makes messages of a shard's events.
 pub(crate) struct Encoder {
@@ -39,6 +44,8 @@ pub(crate) struct Encoder {
     transcoder: Arc<Transcoder>,
     /// Buffers that are used again for every event.
     scratch: Scratch,
+    /// Where the next bodies go, so that one allocation serves many of them.
+    bodies: BytesMut,
 }
 
 impl Encoder {
@@ -58,6 +65,7 @@ impl Encoder {
             batches: Arc::clone(&application.batches),
             transcoder: Arc::clone(transcoder),
             scratch: Scratch::default(),
+            bodies: BytesMut::new(),
         }
     }
 
@@ -78,7 +86,7 @@ impl Encoder {
         shared: &Shared,
     ) -> Message {
         let received_at = SystemTime::now();
-        let message_id = format!("{session_id}:{sequence}");
+        let message_id = message_id(session_id, sequence);
         let envelope = Envelope {
             id: &message_id,
             application_id: self.application_id,
@@ -91,7 +99,7 @@ impl Encoder {
         };
         let encoded = self.transcoder.event(&envelope, payload, &mut self.scratch);
         note(encoded.lane, name, shared);
-        let (ids, body) = (encoded.ids, Bytes::copy_from_slice(encoded.body));
+        let (ids, body) = (encoded.ids, keep(&mut self.bodies, encoded.body));
         let data = encoded.data().filter(|_| name == INTERACTION);
         let interaction = match data.and_then(|data| Interaction::decode(data).ok()) {
             None if name == INTERACTION => self.interaction(payload),
@@ -170,6 +178,25 @@ impl Encoder {
         );
         key
     }
+}
+
+/// The id of an event, in one allocation.
+fn message_id(session_id: &str, sequence: u64) -> String {
+    let mut id = String::with_capacity(session_id.len() + 21);
+    id.push_str(session_id);
+    id.push(':');
+    // A string takes whatever it is given.
+    write!(id, "{sequence}").ok();
+    id
+}
+
+/// A copy of a body, beside those before it.
+fn keep(bodies: &mut BytesMut, body: &[u8]) -> Bytes {
+    if bodies.capacity() < body.len() {
+        *bodies = BytesMut::with_capacity(BODIES.max(body.len()));
+    }
+    bodies.extend_from_slice(body);
+    bodies.split().freeze()
 }
 
 /// Counts an event, and logs the first of each kind that is not as it should be.

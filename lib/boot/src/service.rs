@@ -10,12 +10,13 @@ use std::{
 };
 
 use tokio::{
-    runtime::{Builder, Runtime},
+    runtime::{Builder, Handle, Runtime},
     task::JoinSet,
     time::Instant,
 };
 
 use crate::{
+    CancellationToken,
     admin::Admin,
     config::{Key, Reader},
     context::Context,
@@ -102,14 +103,15 @@ where
         let _entered = watch.enter();
         Signals::new().map_err(Error::Start)?
     };
-    let count = settings.threads.into();
-    let threads = runtime(Builder::new_multi_thread().worker_threads(count))?;
-    let admin = threads.block_on(Admin::bind(settings.admin_address))?;
+    let threads = Threads::new(settings.threads)?;
+    let admin = threads
+        .handle
+        .block_on(Admin::bind(settings.admin_address))?;
     tracing::info!(service = name, version, admin = %admin.address(), "the service starts");
 
     let mut admin_task = JoinSet::new();
     {
-        let _entered = threads.enter();
+        let _entered = threads.handle.enter();
         admin_task.spawn(serve(admin, context.clone(), redactor.clone()));
         spawn(name, run(plan.config, context.clone()), &context);
     }
@@ -120,9 +122,62 @@ where
         open.close(deadline).await;
         status
     });
-    // Threads that block forever, such as one that reads stdin, must not hold up the end.
-    threads.shutdown_background();
+    drop(threads);
     Ok(status)
+}
+
+/// What the service runs on. Dropping it waits for nothing: threads that block forever, such as one that reads stdin,
+/// must not hold up the end.
+struct Threads {
+    handle: Handle,
+    /// Ends the one thread.
+    stop: CancellationToken,
+    _many: Option<Many>,
+}
+
+struct Many(Option<Runtime>);
+
+impl Drop for Many {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Threads {
+    fn new(count: u16) -> Result<Self, Error> {
+        let stop = CancellationToken::new();
+        if count > 1 {
+            let runtime = runtime(Builder::new_multi_thread().worker_threads(count.into()))?;
+            return Ok(Self {
+                handle: runtime.handle().clone(),
+                stop,
+                _many: Some(Many(Some(runtime))),
+            });
+        }
+        let runtime = runtime(&mut Builder::new_current_thread())?;
+        let handle = runtime.handle().clone();
+        let stopped = stop.clone();
+        std::thread::Builder::new()
+            .name("service".to_owned())
+            .spawn(move || {
+                runtime.block_on(stopped.cancelled());
+                runtime.shutdown_background();
+            })
+            .map_err(Error::Start)?;
+        Ok(Self {
+            handle,
+            stop,
+            _many: None,
+        })
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
 }
 
 /// The exit status of a service that ended so; says why, if it failed.

@@ -150,6 +150,9 @@ fn segments(path: &str) -> Result<Vec<&str>, PathError> {
         if segment.is_empty() {
             return Err(PathError::Empty);
         }
+        if !segment.starts_with(['.', '%']) {
+            continue;
+        }
         // URL libraries take %2e for a dot.
         let plain = segment.to_ascii_lowercase().replace("%2e", ".");
         if plain == "." || plain == ".." {

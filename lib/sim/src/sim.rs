@@ -13,6 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::{
     config::Config,
     error::Error,
+    events::{self, Attempt, Delivery, WebhookEvent},
     faults::Faults,
     gateway::{connections::Door, listener},
     generator::{self, Emission, EmitRequest, Progress},
@@ -144,6 +145,25 @@ impl Sim {
         self.world.rest().tally.requests(0)
     }
 
+    /// Sends a webhook event, signed, and again until it is taken or its time is over.
+    ///
+    /// # Errors
+    ///
+    /// When the URL makes no sense.
+    pub async fn send_event(&self, event: &WebhookEvent) -> Result<Delivery, Error> {
+        events::send(&self.world, event).await
+    }
+
+    /// Sends a PING to where webhook events go, and the same with signatures that are none: what Discord does when an
+    /// address is saved. How each was answered.
+    ///
+    /// # Errors
+    ///
+    /// When the URL makes no sense.
+    pub async fn probe_events(&self, url: &str) -> Result<Vec<(Signature, Attempt)>, Error> {
+        events::probe(&self.world, url).await
+    }
+
     /// Puts a message into a channel, as old as its id says.
     pub fn put_message(&self, channel_id: u64, id: u64) {
         let message = json!({
@@ -163,7 +183,7 @@ impl Sim {
         rest.things.messages(channel_id).map(|(id, _)| id).collect()
     }
 
-    /// The public key of the application, for whoever checks the signatures of interactions.
+    /// The public key of the application, for whoever checks signatures.
     #[must_use]
     pub fn public_key(&self) -> String {
         self.world.signer().public_key()

@@ -20,6 +20,12 @@ pub enum Kind {
     ConnectionQuery,
     /// Too many connections within a second.
     ConnectionRate,
+    /// A webhook event was answered by something else than 204 without a body, with a type, or a 5xx.
+    EventAnswer,
+    /// A webhook event was not answered within 3 s.
+    EventLate,
+    /// A request with a bad signature, to where webhook events go, was not answered 401.
+    EventSignature,
     /// A heartbeat came long before it was due.
     HeartbeatEarly,
     /// A heartbeat came too late or not at all.

@@ -28,3 +28,5 @@ mod rest_limits;
 mod rest_routes;
 #[cfg(test)]
 mod resume;
+#[cfg(test)]
+mod webhook_events;

@@ -354,6 +354,38 @@ async fn webhooks_and_interactions_need_no_token() {
 }
 
 #[tokio::test]
+async fn webhooks_write_into_threads_and_understand_slack_and_github() {
+    let caller = Caller::new().await;
+    let agent = format!("user-agent: {AGENT}\r\ncontent-type: application/json\r\n");
+    let post = async |path: &str, body: &str| http("POST", &caller.url(path), &agent, body).await;
+    let hook = "webhooks/55/token";
+    let body = r#"{"content":"x","poll":{"question":{"text":"?"}},"components":[{"type":1}]}"#;
+    let (_, message) = post(&format!("{hook}?wait=true&thread_id=9"), body).await;
+    assert_eq!(message["channel_id"], "9");
+    assert_eq!(message["poll"]["question"]["text"], "?");
+    assert_eq!(message["components"], json!([]));
+    let own = format!("{hook}/messages/{}", message["id"].as_str().unwrap());
+    assert_eq!(http("GET", &caller.url(&own), &agent, "").await.0, 404);
+    let own = caller.url(&format!("{own}?thread_id=9"));
+    assert_eq!(http("GET", &own, &agent, "").await.0, 200);
+    let shown = format!("{hook}?wait=true&with_components=true");
+    let (_, message) = post(&shown, body).await;
+    assert_eq!(message["components"], json!([{"type": 1}]));
+    let (status, answer) = post(&format!("{hook}/slack"), r#"{"text":"hi"}"#).await;
+    assert_eq!((status, answer), (200, json!("ok")));
+    let silent = format!("{hook}/slack?wait=false");
+    assert_eq!(post(&silent, r#"{"text":"hi"}"#).await.0, 204);
+    assert_eq!(post(&silent, "{}").await.0, 400);
+    let github = format!("{hook}/github");
+    let body = r#"{"repository":{"full_name":"a/b"}}"#;
+    assert_eq!(post(&github, body).await.0, 400);
+    let agent = format!("{agent}x-github-event: push\r\n");
+    let answer = http("POST", &caller.url(&github), &agent, body).await;
+    assert_eq!(answer.0, 204);
+    assert_eq!(kinds(&caller.sim), []);
+}
+
+#[tokio::test]
 async fn every_other_route_tells_what_arrived() {
     let caller = Caller::new().await;
     let guild = caller.sim.guild_ids()[0];

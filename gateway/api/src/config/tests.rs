@@ -22,8 +22,10 @@ fn a_token_is_enough() {
     let [application] = &*config.applications else {
         panic!("one application is configured")
     };
-    assert_eq!(application.token.expose_secret(), TOKEN);
-    let settings = config.settings(application);
+    let token = application.token.as_ref().unwrap();
+    assert_eq!(token.expose_secret(), TOKEN);
+    let config = config.outbound;
+    let settings = config.settings(application.global_limit);
     assert_eq!((application.id, settings.global_limit), (None, 50));
     assert_eq!(
         (settings.waiting, settings.waiting_per_bucket),
@@ -63,6 +65,7 @@ fn every_key_is_read() {
     };
     assert_eq!((first.id, first.global_limit), (Some(7), 60));
     assert_eq!((second.id, second.global_limit), (None, 500));
+    let config = config.outbound;
     assert_eq!(config.api_url, "http://127.0.0.1:4000/api/v10");
     assert_eq!(config.timeout, Duration::from_secs(2));
     assert_eq!(config.request_timeout, Duration::from_secs(3));

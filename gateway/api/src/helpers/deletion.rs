@@ -5,16 +5,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use discord::route::Method;
 use http::{HeaderValue, header::CONTENT_TYPE};
+use outbound::Errand;
 use serde_json::json;
 use wire::gateway::v1::{
     Code, DeleteMessagesFailure, DeleteMessagesRequest, DeleteMessagesResponse, Error,
 };
 
 use super::{lots::Plan, present};
-use crate::{
-    Call, Failure,
-    requests::{Errand, reason},
-};
+use crate::{Call, Failure, raw::reason};
 
 /// How many messages one request can name.
 const MOST: usize = 10_000;

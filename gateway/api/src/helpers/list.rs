@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use broker::Request;
 use bytes::Bytes;
 use discord::route::Method;
+use outbound::{Errand, Response, query};
 use prost::encoding::{WireType, encode_key, encode_varint};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -19,10 +20,7 @@ use super::{
     pages::{Order, Pages, Wish},
     present,
 };
-use crate::{
-    Failure,
-    requests::{Errand, Response, query},
-};
+use crate::Failure;
 
 /// A list that is being read.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use boot::{Context, Reader, SecretString};
 use bytes::Bytes;
 use futures_util::future::join;
+use outbound::Errand;
 use prost::Message as _;
 use serde_json::json;
 use sim::{Limit, RestConfig, Sim, State};
@@ -22,8 +23,8 @@ use wire::{
     },
 };
 
-use super::{List, deletion};
-use crate::{Config, Failure, Gateway, KEYS, requests::Errand};
+use super::{List, deletion, interact};
+use crate::{Config, Failure, Gateway, KEYS};
 
 /// Discord's first millisecond.
 const EPOCH_MS: u64 = 1_420_070_400_000;
@@ -59,12 +60,12 @@ impl Stage {
         let config = Config::read(&mut reader);
         let config = reader.finish(config).unwrap();
         let context = Context::new();
-        let gateway = Gateway::start(&config, &context).unwrap();
+        let gateway = Gateway::start(&config.outbound, 1, &context).unwrap();
         let application_id = sim.settings().application_id;
-        let settings = config.settings(&config.applications[0]);
+        let settings = config.outbound.settings(50);
         let token = SecretString::from("sim.token");
         let check = context.health.check("discord");
-        assert!(gateway.serve(application_id, &token, settings, check));
+        assert!(gateway.serve(application_id, Some(&token), settings, check));
         let guild = sim.guild_ids()[0];
         let deadline = Instant::now() + Duration::from_secs(30);
         Self {
@@ -99,7 +100,7 @@ impl Stage {
         name: &str,
         asked: &impl prost::Message,
     ) -> Result<A, Error> {
-        let done = self.errand.interact(name, &asked.encode_to_vec()).await;
+        let done = interact(&self.errand, name, &asked.encode_to_vec()).await;
         let response = done.map_err(Error::from)?;
         Ok(A::decode(response.body).unwrap())
     }

@@ -2,15 +2,17 @@
 
 use http::{
     HeaderMap, HeaderName,
-    header::{ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
+    header::{ACCEPT_LANGUAGE, CONTENT_ENCODING, CONTENT_TYPE},
 };
+use outbound::leave_out;
 
 /// Headers with `x-` that are about the way to us, and not for Discord.
 const OF_THE_WAY: [&str; 4] = ["x-forwarded-", "x-gateway-", "x-real-ip", "x-request-id"];
 
 /// What Discord says of its limits: they are kept here, for all callers together, and a library that reads these would
 /// wait once more.
-const LIMITS: [&str; 5] = [
+const LIMITS: [&str; 6] = [
+    "retry-after",
     "x-ratelimit-bucket",
     "x-ratelimit-limit",
     "x-ratelimit-remaining",
@@ -47,10 +49,7 @@ pub(super) fn of_answer(limited: bool, headers: &mut HeaderMap) {
     if limited {
         return;
     }
-    headers.remove(RETRY_AFTER);
-    for name in LIMITS {
-        headers.remove(name);
-    }
+    leave_out(headers, |name| LIMITS.contains(&name));
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ const SOON: Duration = Duration::from_secs(1);
 const UNKNOWN_APPLICATION: u32 = 10_002;
 const UNKNOWN_CHANNEL: u32 = 10_003;
 const UNKNOWN_WEBHOOK: u32 = 10_015;
+const WRONG_TOKEN: u32 = 50_027;
 const TOO_LARGE: u32 = 40_005;
 const INVALID_FORM: u32 = 50_035;
 const INVALID_VERSION: u32 = 50_041;
@@ -305,13 +306,15 @@ impl Reply {
             }
             Refusal::Deadline { retry_after } => (Scope::User, *retry_after),
             Refusal::Full { retry_after } => (Scope::Shared, *retry_after),
-            Refusal::Gone { code, .. } => {
+            Refusal::Gone { status, code, .. } => {
                 let message = match *code {
                     UNKNOWN_CHANNEL => "Unknown Channel".to_owned(),
                     UNKNOWN_WEBHOOK => "Unknown Webhook".to_owned(),
+                    WRONG_TOKEN => "Invalid Webhook Token".to_owned(),
                     _ => message,
                 };
-                return Self::new(StatusCode::NOT_FOUND, *code, cause, message);
+                let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::NOT_FOUND);
+                return Self::new(status, *code, cause, message);
             }
             Refusal::Unauthorized => return Self::new(StatusCode::UNAUTHORIZED, 0, cause, message),
         };

@@ -18,7 +18,7 @@ use listener::{Answer as Answering, Bodies};
 use tokio::time::Instant;
 
 use super::{door::Door, headers, reply::Reply, target::Target};
-use crate::{Answer, Call, Failure, Gateway, Token};
+use crate::{Answer, Call, Failure, Gateway, Token, http_errors::HttpErrors};
 
 /// How long a caller waits, if it says so.
 const TIMEOUT: &str = "x-gateway-timeout";
@@ -43,6 +43,7 @@ pub(super) struct Front {
     pub(super) version: Option<String>,
     /// How long a caller waits that does not say it.
     pub(super) timeout: Duration,
+    pub(super) errors: HttpErrors,
     pub(super) shutdown: CancellationToken,
 }
 
@@ -53,8 +54,7 @@ impl Answering for Front {
             Err(reply) => reply,
         };
         let label = [("code", reply.cause().as_str_name())];
-        let errors = &self.gateway.metrics().http_errors;
-        errors.get_or_create(&label).inc();
+        self.errors.get_or_create(&label).inc();
         reply.into_response()
     }
 }

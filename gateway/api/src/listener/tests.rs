@@ -65,7 +65,8 @@ impl Stage {
         let config = Config::read(&mut reader);
         let config = reader.finish(config).unwrap();
         let context = Context::new();
-        let gateway = Gateway::start(&config, &context).unwrap();
+        let gateway =
+            Gateway::start(&config.outbound, config.applications.len(), &context).unwrap();
         let application_id = sim.settings().application_id;
         let http = config.http.as_ref().unwrap();
         let listener = Listener::bind(http, &config, gateway.clone(), &context);
@@ -75,7 +76,8 @@ impl Stage {
         for (application, id) in config.applications.iter().zip([application_id, OTHER]) {
             let token = SecretString::from("sim.token");
             let check = context.health.check(format!("discord {id}"));
-            assert!(gateway.serve(id, &token, config.settings(application), check));
+            let settings = config.outbound.settings(application.global_limit);
+            assert!(gateway.serve(id, Some(&token), settings, check));
         }
         let guild = sim.guild_ids()[0];
         Self {

@@ -22,7 +22,7 @@ pub const SERVICES: &[Service] = &[
     Service::new("control", &[]),
     Service::new("http", HTTP),
     Service::new("voice", &[]),
-    Service::new("webhook", &[]),
+    Service::new("webhook", WEBHOOK),
     Service::new("ws", WS),
 ];
 
@@ -67,6 +67,30 @@ const HTTP: &[Key] = &[
     key("HTTP_TLS_CERT"),
     key("HTTP_TLS_CLIENT_CA"),
     key("HTTP_TLS_KEY"),
+];
+
+const WEBHOOK: &[Key] = &[
+    key("DISCORD_API_URL"),
+    of_application("DISCORD_TOKEN", "token").secret(),
+    key("API_EGRESS"),
+    key("API_FILE_TIMEOUT"),
+    key("API_FILE_URLS"),
+    key("API_INVALID_LIMIT"),
+    key("API_MAX_BODY"),
+    key("API_REQUEST_TIMEOUT"),
+    key("API_TIMEOUT"),
+    key("API_WAITING"),
+    key("API_WAITING_PER_BUCKET"),
+    key("API_WAITING_SIZE"),
+    of_application("DISCORD_PUBLIC_KEY", "public_key"),
+    of_application("EVENT_PAYLOAD", "event_payload"),
+    key("HTTP_ADDRESS"),
+    key("HTTP_CONNECTIONS"),
+    key("HTTP_TLS_CERT"),
+    key("HTTP_TLS_CLIENT_CA"),
+    key("HTTP_TLS_KEY"),
+    key("REDIS_PREFIX"),
+    key("REDIS_URL").secret(),
 ];
 
 const WS: &[Key] = &[

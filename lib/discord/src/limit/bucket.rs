@@ -37,7 +37,7 @@ impl Bucket {
     /// A bucket that is known from elsewhere: until its first answer one request goes at a time.
     pub const fn new(limit: u32, length: Duration) -> Self {
         Self {
-            window: Window::new(limit, length),
+            window: Window::remembering(limit, length),
             left: 0,
             left_until: Duration::ZERO,
             blocked_until: Duration::ZERO,

@@ -14,7 +14,7 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 /// How much is remembered at most; the oldest is forgotten.
 const MOST: usize = 10_000;
 
-/// Channels and webhooks that are gone.
+/// Channels and webhooks that are gone, and tokens of webhooks that are none.
 #[derive(Debug, Default)]
 pub(super) struct Gone {
     codes: HashMap<Arc<str>, (u32, Duration)>,
@@ -29,7 +29,11 @@ impl Gone {
         }
         let gone = match (answer.status, answer.code) {
             (404, Some(code @ 10_003)) if route.is_of_channel() => code,
-            (404, Some(code @ 10_015)) if route.major.starts_with("webhooks/") => code,
+            (404, Some(code @ 10_015)) | (401, Some(code @ 50_027))
+                if route.major.starts_with("webhooks/") =>
+            {
+                code
+            }
             _ => return,
         };
         self.codes
@@ -99,6 +103,22 @@ mod tests {
             },
         );
         assert_eq!(gone.code(now, &channel), None);
+    }
+
+    #[test]
+    fn a_wrong_token_of_a_webhook_says_nothing_of_its_right_one() {
+        let mut gone = Gone::default();
+        let now = Duration::from_secs(5);
+        let wrong = Answer {
+            status: 401,
+            code: Some(50_027),
+            ..Answer::default()
+        };
+        gone.answered(now, &route("/webhooks/5/wrong"), &wrong);
+        gone.answered(now, &route("/channels/5/messages"), &wrong);
+        assert_eq!(gone.code(now, &route("/webhooks/5/wrong")), Some(50_027));
+        assert_eq!(gone.code(now, &route("/webhooks/5/right")), None);
+        assert_eq!(gone.code(now, &route("/channels/5/messages")), None);
     }
 
     #[test]

@@ -172,12 +172,11 @@ impl Lane {
         if self.waiting == 0 {
             return Status::Idle;
         }
-        match &self.limit {
-            Limit::Unknown if self.in_flight > 0 => return Status::Blocked,
-            Limit::Known(bucket) if bucket.free(now) == 0 => {
-                return bucket.when(now, 1).map_or(Status::Blocked, Status::At);
-            }
-            Limit::Free | Limit::Known(_) | Limit::Unknown => {}
+        if !self.has_room(now) {
+            return match &self.limit {
+                Limit::Known(bucket) => bucket.when(now, 1).map_or(Status::Blocked, Status::At),
+                Limit::Free | Limit::Unknown => Status::Blocked,
+            };
         }
         let heads = self
             .classes
@@ -188,6 +187,15 @@ impl Lane {
             None => Status::Blocked,
             Some(time) if time <= now => self.permitted(now),
             Some(time) => Status::At(time),
+        }
+    }
+
+    /// Whether the limit lets one more through.
+    fn has_room(&self, now: Duration) -> bool {
+        match &self.limit {
+            Limit::Free => true,
+            Limit::Known(bucket) => bucket.free(now) > 0,
+            Limit::Unknown => self.in_flight == 0,
         }
     }
 
@@ -234,6 +242,30 @@ impl Lane {
             queue.served_at = now;
         }
         let request = self.remove(head.id, &head.class)?;
+        self.sends(now, &request);
+        Some(request)
+    }
+
+    /// Sends a request that has not lined up, if nothing waits and nothing is in its way; whether it does.
+    pub(super) fn pass(&mut self, now: Duration, request: &Request) -> bool {
+        let is_next = self.waiting == 0
+            && self.has_room(now)
+            && self.head_when(now, request).is_some_and(|time| time <= now)
+            && self.permitted(now) == Status::Ready;
+        if !is_next {
+            return false;
+        }
+        if let Limit::Known(bucket) = &mut self.limit
+            && !bucket.take(now)
+        {
+            return false;
+        }
+        self.sends(now, request);
+        true
+    }
+
+    /// Counts a request that is sent.
+    fn sends(&mut self, now: Duration, request: &Request) {
         for key in keys(&request.route) {
             if let Some(hold) = self.holds.get_mut(&*key) {
                 hold.take(now);
@@ -242,11 +274,10 @@ impl Lane {
         if let Some(grants) = &mut self.grants {
             grants.have = grants.have.saturating_sub(1);
         }
-        self.turns.take(&head.class.1);
+        self.turns.take(&request.caller);
         self.sent_at = now;
         self.in_flight += 1;
         self.ordered_in_flight += u32::from(request.route.ordered);
-        Some(request)
     }
 
     /// An answer came, or none will come any more.

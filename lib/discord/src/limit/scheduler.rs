@@ -85,9 +85,11 @@ pub enum Refusal {
         /// When there may be room.
         retry_after: Duration,
     },
-    /// The channel or webhook is gone: Discord has just said so.
-    #[error("Discord answered 404 with code {code} for {major} a moment ago")]
+    /// The channel or webhook is gone, or the webhook's token is none: Discord has just said so.
+    #[error("Discord answered {status} with code {code} for {major} a moment ago")]
     Gone {
+        /// Discord's status.
+        status: u16,
         /// Discord's code.
         code: u32,
         /// What is gone, without secrets.
@@ -143,7 +145,8 @@ pub struct Scheduler {
     revoked: bool,
     gone: Gone,
     turns: Turns,
-    lanes: HashMap<LaneId, Lane>,
+    /// Boxed, as a table has room for more than there are.
+    lanes: HashMap<LaneId, Box<Lane>>,
     /// Lanes by bucket, or route as long as that has none, and resource.
     index: HashMap<(Arc<str>, Arc<str>), LaneId>,
     /// Lanes that have become part of another one while requests were in flight.
@@ -205,8 +208,7 @@ impl Scheduler {
         }
         let lane_id = self.lane_of(now, &request.route);
         self.admit(now, lane_id, &request)?;
-        let id = Id(self.next_id);
-        self.next_id += 1;
+        let id = self.name();
         request.since = now;
         request.priority = request.priority.min(9);
         self.insert(lane_id, id, request);
@@ -269,6 +271,13 @@ impl Scheduler {
         Ok(())
     }
 
+    /// A name for the next request.
+    const fn name(&mut self) -> Id {
+        let id = Id(self.next_id);
+        self.next_id += 1;
+        id
+    }
+
     fn insert(&mut self, lane_id: LaneId, id: Id, request: Request) {
         let Some(lane) = self.lanes.get_mut(&lane_id) else {
             return;
@@ -280,10 +289,14 @@ impl Scheduler {
     }
 }
 
+/// Discord's code for a token that is not the webhook's.
+const WRONG_TOKEN: u32 = 50_027;
+
 /// The refusal for what is gone; a webhook's token is not told.
 fn gone(code: u32, route: &Route) -> Refusal {
     let major: Vec<&str> = route.major.splitn(3, '/').take(2).collect();
     Refusal::Gone {
+        status: if code == WRONG_TOKEN { 401 } else { 404 },
         code,
         major: major.join("/"),
     }

@@ -16,6 +16,8 @@ pub struct Window {
     share: u32,
     in_flight: u32,
     answered: VecDeque<Duration>,
+    /// Whether what came back lately is remembered for half a window more.
+    remembers: bool,
 }
 
 impl Window {
@@ -27,7 +29,15 @@ impl Window {
             share: 1,
             in_flight: 0,
             answered: VecDeque::new(),
+            remembers: false,
         }
+    }
+
+    /// The same, which also knows what came back lately.
+    pub(super) const fn remembering(limit: u32, length: Duration) -> Self {
+        let mut window = Self::new(limit, length);
+        window.remembers = true;
+        window
     }
 
     /// How many requests it allows.
@@ -57,10 +67,7 @@ impl Window {
 
     /// Requests that Discord may count at this moment.
     pub fn used(&self, now: Duration) -> u32 {
-        let over = self
-            .answered
-            .partition_point(|then| *then + self.length <= now);
-        let counted = self.answered.len() - over;
+        let counted = self.answered.len() - self.older(now, self.length);
         self.in_flight
             .saturating_add(u32::try_from(counted).unwrap_or(u32::MAX))
     }
@@ -101,10 +108,7 @@ impl Window {
         if wanted <= free {
             return Some(now);
         }
-        let over = self
-            .answered
-            .partition_point(|then| *then + self.length <= now);
-        let coming = self.answered.iter().skip(over);
+        let coming = self.answered.iter().skip(self.older(now, self.length));
         let coming = coming.map(|then| *then + self.length);
         let place = (wanted - free - 1) as usize;
         if wanted == 1 && coming.len() == 0 {
@@ -138,20 +142,16 @@ impl Window {
 
     /// When the last permit came back up to now, if it is still remembered.
     pub(super) fn last_return(&self, now: Duration) -> Option<Duration> {
-        let over = self
-            .answered
-            .partition_point(|then| *then + self.length <= now);
+        let over = self.older(now, self.length);
         let last = self.answered.get(over.checked_sub(1)?)?;
         Some(*last + self.length)
     }
 
     /// How many permits came back within the last half of a window.
     pub(super) fn returned(&self, now: Duration) -> u32 {
-        let lately = |then: &&Duration| {
-            let back = **then + self.length;
-            back <= now && now < back + self.length / 2
-        };
-        u32::try_from(self.answered.iter().filter(lately).count()).unwrap_or(u32::MAX)
+        let back = self.older(now, self.length);
+        let long_back = self.older(now, self.remembered());
+        u32::try_from(back - long_back).unwrap_or(u32::MAX)
     }
 
     /// Takes over what another window counted.
@@ -166,10 +166,26 @@ impl Window {
         self.used(now) == 0
     }
 
+    /// How many of the answers came so long ago or longer.
+    fn older(&self, now: Duration, age: Duration) -> usize {
+        match (now.checked_sub(age), self.answered.front()) {
+            (Some(then), Some(first)) if *first <= then => {
+                self.answered.partition_point(|answered| *answered <= then)
+            }
+            _ => 0,
+        }
+    }
+
+    /// What came back lately shows whether the window is as long as we think.
+    fn remembered(&self) -> Duration {
+        match self.remembers {
+            true => self.length + self.length / 2,
+            false => self.length,
+        }
+    }
+
     fn forget(&mut self, now: Duration) {
-        // What came back lately is remembered: whether it was there shows whether the window is as long as we think.
-        let kept = self.length + self.length / 2;
-        let over = self.answered.partition_point(|then| *then + kept <= now);
+        let over = self.older(now, self.remembered());
         self.answered.drain(..over);
     }
 }

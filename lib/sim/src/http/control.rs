@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     config::{Config, merge},
     error::Error,
+    events::{self, Attempt, Delivery, WebhookEvent},
     faults::Faults,
     generator::{EmitRequest, Progress},
     interactions::{self, Interact, Interacted, Signature},
@@ -54,6 +55,8 @@ pub(super) fn routes() -> Router<Arc<World>> {
             get(faults).post(change_faults).delete(clear_faults),
         )
         .route("/settings", get(settings).post(change_settings))
+        .route("/events", post(send_event))
+        .route("/events/probe", post(probe_events))
         .route("/requests", get(requests))
         .route("/interactions", get(interactions).post(interact))
         .route("/probe", post(probe))
@@ -228,6 +231,22 @@ async fn settings(State(world): Shared) -> Json<Config> {
 async fn change_settings(State(world): Shared, bytes: Bytes) -> Answer<Config> {
     let patch: Map<String, Value> = body(&bytes)?;
     Ok(Json(world.change_settings(&patch)?))
+}
+
+async fn send_event(State(world): Shared, bytes: Bytes) -> Answer<Delivery> {
+    let event: WebhookEvent = body(&bytes)?;
+    Ok(Json(events::send(&world, &event).await?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventsUrl {
+    url: String,
+}
+
+async fn probe_events(State(world): Shared, bytes: Bytes) -> Answer<Vec<(Signature, Attempt)>> {
+    let EventsUrl { url } = body(&bytes)?;
+    Ok(Json(events::probe(&world, &url).await?))
 }
 
 #[derive(Deserialize)]

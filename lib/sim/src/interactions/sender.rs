@@ -55,7 +55,8 @@ pub(crate) async fn send_probes(
     Ok(statuses)
 }
 
-fn client(is_new: bool) -> Result<Client, Error> {
+/// What sends requests; each over a connection of its own, if that is wanted.
+pub(crate) fn client(is_new: bool) -> Result<Client, Error> {
     // It fails when there is a default already.
     rustls::crypto::ring::default_provider()
         .install_default()

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// What a body says.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Form {
     /// The JSON, or the simple parts of a form.
     pub(crate) json: Value,
@@ -40,6 +40,14 @@ impl Form {
             json: parsed(body)?,
             files: Vec::new(),
         })
+    }
+
+    /// A body of JSON.
+    pub(crate) fn of(json: Value) -> Self {
+        Self {
+            json,
+            files: Vec::new(),
+        }
     }
 
     /// Names of the members.

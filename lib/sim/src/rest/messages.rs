@@ -220,8 +220,10 @@ fn object(things: &mut Things, call: &Call<'_>, (channel, id): (u64, u64)) -> Re
         "attachments": attachments, "embeds": or("embeds", json!([])),
         "components": or("components", json!([])), "flags": or("flags", json!(0)),
     });
-    if !body["nonce"].is_null() {
-        message["nonce"] = body["nonce"].clone();
+    for member in ["nonce", "poll"] {
+        if !body[member].is_null() {
+            message[member] = body[member].clone();
+        }
     }
     Ok(message)
 }

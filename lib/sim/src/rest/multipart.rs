@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 
 /// One part.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) name: String,
     pub(crate) filename: Option<String>,

@@ -12,7 +12,7 @@ use super::{
 use crate::{config::Config, guilds::Guilds};
 
 /// One request, read.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) config: &'a Config,
     pub(crate) guilds: &'a Guilds,
@@ -23,6 +23,8 @@ pub(crate) struct Call<'a> {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) form: Form,
     pub(crate) reason: Option<String>,
+    /// GitHub's name of the event, in a body of its shape.
+    pub(crate) event: Option<String>,
     pub(crate) now: Instant,
     pub(crate) unix_ms: u64,
 }

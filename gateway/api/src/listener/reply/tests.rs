@@ -25,7 +25,8 @@ fn header<'a>(response: &'a Response<Full<bytes::Bytes>>, name: &str) -> &'a str
 /// Failures, each with the status, the code and the cause that a caller sees.
 fn failures() -> Vec<(Failure, u16, u32, &'static str)> {
     let retry_after = Duration::from_secs(1);
-    let gone = |code| Refusal::Gone {
+    let gone = |status, code| Refusal::Gone {
+        status,
         code,
         major: "channels/1".to_owned(),
     };
@@ -64,8 +65,9 @@ fn failures() -> Vec<(Failure, u16, u32, &'static str)> {
             0,
             "RESOURCE_EXHAUSTED",
         ),
-        (gone(10_003).into(), 404, 10_003, "NOT_FOUND"),
-        (gone(10_015).into(), 404, 10_015, "NOT_FOUND"),
+        (gone(404, 10_003).into(), 404, 10_003, "NOT_FOUND"),
+        (gone(404, 10_015).into(), 404, 10_015, "NOT_FOUND"),
+        (gone(401, 50_027).into(), 401, 50_027, "UNAUTHENTICATED"),
         (Refusal::Unauthorized.into(), 401, 0, "UNAUTHENTICATED"),
         (Failure::Stopping, 503, 0, "UNAVAILABLE"),
         (Failure::Unreachable("x".to_owned()), 502, 0, "UNAVAILABLE"),

@@ -4,10 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Id, LaneId, Request, Scheduler, Verdict};
 use crate::{
-    limit::{
-        Address, Answer, Scope,
-        lane::{Lane, Limit},
-    },
+    limit::{Address, Answer, Scope, lane::Limit},
     route::{Permit, Route},
 };
 
@@ -55,7 +52,7 @@ impl Scheduler {
         }
         let told = self.lane_now(lane_id);
         let limited = answer.is_some_and(|answer| answer.limited.is_some());
-        if limited || self.revoked || self.lanes.get(&told).is_some_and(Lane::has_to_tell) {
+        if limited || self.revoked || self.lanes.get(&told).is_some_and(|lane| lane.has_to_tell()) {
             self.tell(told, limited || self.revoked);
         }
         let again = answer.and_then(|answer| answer.limited);

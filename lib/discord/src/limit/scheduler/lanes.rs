@@ -25,13 +25,12 @@ const MOMENT: Duration = Duration::from_millis(1);
 impl Scheduler {
     /// The lane for the route's bucket, if that is known, or else for the route; made if there is none.
     pub(super) fn lane_of(&mut self, now: Duration, route: &Route) -> LaneId {
-        let name = self.buckets.get(&route.key).unwrap_or(&route.key);
-        let key = (Arc::clone(name), Arc::clone(&route.major));
+        let key = self.key(route);
         if let Some(lane_id) = self.index.get(&key) {
             return *lane_id;
         }
         self.sweep(now);
-        let mut lane = Lane::new(Arc::clone(&key.0), route);
+        let mut lane = Box::new(Lane::new(Arc::clone(&key.0), route));
         if let Some(share) = &self.share {
             lane.join(now, share.together, share.parts);
         }
@@ -43,6 +42,16 @@ impl Scheduler {
         self.lanes.insert(lane_id, lane);
         self.index.insert(key, lane_id);
         lane_id
+    }
+
+    /// The same, if there is one.
+    pub(super) fn known_lane(&self, route: &Route) -> Option<LaneId> {
+        self.index.get(&self.key(route)).copied()
+    }
+
+    fn key(&self, route: &Route) -> (Arc<str>, Arc<str>) {
+        let name = self.buckets.get(&route.key).unwrap_or(&route.key);
+        (Arc::clone(name), Arc::clone(&route.major))
     }
 
     /// The lane that a lane has become part of, or itself.

@@ -482,6 +482,7 @@ fn what_is_gone_is_refused_without_asking_and_its_token_is_not_told() {
     );
     let refused = case.scheduler.enqueue(ms(1), hook());
     let gone = Refusal::Gone {
+        status: 404,
         code: 10_015,
         major: "webhooks/5".to_owned(),
     };

@@ -2,12 +2,9 @@
 
 use std::{cmp::Reverse, time::Duration};
 
-use super::{Id, LaneId, Refusal, Scheduler, Step};
+use super::{Id, LaneId, Refusal, Request, Scheduler, Step};
 use crate::{
-    limit::{
-        Address,
-        lane::{Head, Lane},
-    },
+    limit::{Address, lane::Head},
     route::Permit,
 };
 
@@ -23,6 +20,53 @@ enum Turn {
 }
 
 impl Scheduler {
+    /// Sends a request at once, when nobody is ready whom it would overtake and nothing is in its way. That is what
+    /// [`Self::enqueue`] and [`Self::next`] come to as well, by a longer way.
+    ///
+    /// # Errors
+    ///
+    /// The request itself, which has to line up.
+    pub fn pass(
+        &mut self,
+        now: Duration,
+        mut request: Request,
+        address: &mut Address,
+    ) -> Result<Id, Box<Request>> {
+        self.trust(now);
+        let Some(lane_id) = self.way(now, &request, address) else {
+            return Err(Box::new(request));
+        };
+        let Some(lane) = self.lanes.get_mut(&lane_id) else {
+            return Err(Box::new(request));
+        };
+        let of_lane = (lane.permit, lane.proven);
+        if !lane.pass(now, &request) {
+            return Err(Box::new(request));
+        }
+        let id = self.name();
+        request.since = now;
+        self.sent(now, (lane_id, id), request, of_lane, address);
+        Ok(id)
+    }
+
+    /// The lane of a request that may be sent at once.
+    fn way(&self, now: Duration, request: &Request, address: &Address) -> Option<LaneId> {
+        let is_due = self.timers.first().is_some_and(|(time, _)| *time <= now);
+        let is_full = self.flights.len() >= self.settings.in_flight;
+        let is_barred = self.revoked || address.banned(now).is_some() || request.deadline <= now;
+        if is_due || is_full || is_barred || !self.ready.is_empty() {
+            return None;
+        }
+        if self.gone.code(now, &request.route).is_some() {
+            return None;
+        }
+        let lane_id = self.known_lane(&request.route)?;
+        let lane = self.lanes.get(&lane_id)?;
+        let is_open = self.permits(now, lane.permit, address).0;
+        let is_admitted = address.admit(now, lane.proven)? <= now;
+        (is_open && is_admitted).then_some(lane_id)
+    }
+
     /// What to do at this moment. It is asked again until it says to wait.
     pub fn next(&mut self, now: Duration, address: &mut Address) -> Step {
         if let Some(step) = self.refuse(now, address) {
@@ -87,12 +131,10 @@ impl Scheduler {
             return Some(Step::Refuse(id, Refusal::Deadline { retry_after }));
         }
         if self.revoked {
-            let lanes = &self.lanes;
             let mut waiting = self.waiting.iter();
             let needs_token = |lane_id: &LaneId| {
-                lanes
-                    .get(lane_id)
-                    .is_some_and(|lane: &Lane| lane.permit == Permit::Application)
+                let lane = self.lanes.get(lane_id);
+                lane.is_some_and(|lane| lane.permit == Permit::Application)
             };
             let (id, _) = waiting.find(|(_, (lane_id, ..))| needs_token(lane_id))?;
             let id = *id;
@@ -209,6 +251,22 @@ impl Scheduler {
             self.refresh(now, lane_id);
             return None;
         };
+        self.waiting.remove(&head.id);
+        self.deadlines.remove(&(request.deadline, head.id));
+        self.sent(now, (lane_id, head.id), request, (permit, proven), address);
+        self.refresh(now, lane_id);
+        Some(head.id)
+    }
+
+    /// Counts a request that leaves its lane to be sent.
+    fn sent(
+        &mut self,
+        now: Duration,
+        (lane_id, id): (LaneId, Id),
+        request: Request,
+        (permit, proven): (Permit, bool),
+        address: &mut Address,
+    ) {
         let taken = match permit {
             Permit::Application => {
                 if let Some(share) = self.share.as_mut().filter(|share| share.together) {
@@ -223,12 +281,8 @@ impl Scheduler {
         if !proven {
             address.risked(now);
         }
-        self.turns.take(&head.class.1);
-        self.waiting.remove(&head.id);
-        self.deadlines.remove(&(request.deadline, head.id));
-        self.flights.insert(head.id, (lane_id, request));
-        self.refresh(now, lane_id);
-        Some(head.id)
+        self.turns.take(&request.caller);
+        self.flights.insert(id, (lane_id, request));
     }
 }
 

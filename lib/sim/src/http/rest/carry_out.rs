@@ -112,7 +112,10 @@ fn answer(
     (path, form): (&Path, Form),
 ) -> Response {
     let query = Query::<Vec<(String, String)>>::try_from_uri(&incoming.uri);
-    let reason = incoming.headers.get("x-audit-log-reason");
+    let header = |name: &str| {
+        let value = incoming.headers.get(name)?.to_str().ok();
+        value.map(ToOwned::to_owned)
+    };
     let nonce = form.nonce();
     let call = Call {
         config,
@@ -122,9 +125,8 @@ fn answer(
         path,
         query: query.map(|Query(pairs)| pairs).unwrap_or_default(),
         form,
-        reason: reason
-            .and_then(|value| value.to_str().ok())
-            .map(ToOwned::to_owned),
+        reason: header("x-audit-log-reason"),
+        event: header("x-github-event"),
         now: Instant::now(),
         unix_ms: clock::unix_micros() / 1000,
     };

@@ -25,7 +25,7 @@ pub(super) fn answer(
             "session_start_limit": state::session_start_limit(world),
         }),
         ["users", "@me"] => user(config),
-        ["applications", "@me"] | ["oauth2", "applications", "@me"] => application(config),
+        ["applications", "@me"] | ["oauth2", "applications", "@me"] => application(world, config),
         _ => return None,
     };
     if method != Method::GET {
@@ -53,14 +53,14 @@ fn user(config: &Config) -> Value {
     user
 }
 
-fn application(config: &Config) -> Value {
+fn application(world: &World, config: &Config) -> Value {
     let flags = intents::application_flags(config.allowed_intents);
     json!({
         "id": config.application_id.to_string(), "name": config.username, "icon": null,
         "description": "A simulated application.", "summary": "", "type": null,
         "bot": guilds::bot_user(config), "bot_public": true, "bot_require_code_grant": false,
         "is_monetized": false, "is_verified": false, "is_discoverable": false, "hook": true,
-        "verify_key": "0".repeat(64), "flags": flags, "flags_new": flags.to_string(),
+        "verify_key": world.signer().public_key(), "flags": flags, "flags_new": flags.to_string(),
         "approximate_guild_count": config.guilds, "approximate_user_install_count": 0,
         "redirect_uris": [], "interactions_endpoint_url": null, "team": null,
         "role_connections_verification_url": null, "event_webhooks_url": null,

@@ -92,7 +92,17 @@ impl Fleet {
             deadline: self.now + request.deadline,
             ..request
         };
-        let scheduler = &mut self.replicas[replica].scheduler;
+        // Every other one may go at once.
+        let may_pass = self.requests.len().is_multiple_of(2);
+        let Replica {
+            scheduler, address, ..
+        } = &mut self.replicas[replica];
+        if may_pass && let Ok(id) = scheduler.pass(self.now, request.clone(), address) {
+            self.requests.insert((replica, id), request);
+            let late = ms(1 + self.model.random(10));
+            self.later(late, Arrival::AtDiscord(replica, id));
+            return id;
+        }
         let id = scheduler.enqueue(self.now, request.clone()).unwrap();
         self.requests.insert((replica, id), request);
         id

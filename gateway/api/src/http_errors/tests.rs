@@ -1,0 +1,33 @@
+//! The README lists exactly the metrics that there are.
+
+use super::http_errors;
+use crate::{Config, Gateway, KEYS};
+use boot::Reader;
+use broker::{Broker, Kind};
+
+#[tokio::test]
+async fn the_readme_lists_every_metric_and_no_other() {
+    let context = boot::Context::new();
+    let config = broker::Config {
+        kind: Kind::Amqp,
+        url: "amqp://127.0.0.1:1".to_owned().into(),
+        prefix: "test".to_owned(),
+        window: 1 << 20,
+        persistent: true,
+        spool: None,
+    };
+    let broker = Broker::start(config, &context);
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    let token = ("DISCORD_TOKEN".to_owned(), "a.token".to_owned());
+    let mut reader = Reader::of("api", KEYS, [token], None);
+    let config = Config::read(&mut reader);
+    let config = reader.finish(config).unwrap();
+    Gateway::start(&config.outbound, 1, &context).unwrap();
+    http_errors(&context.metrics);
+    let documented = boot::metrics::documented(include_str!("../../README.md"));
+    assert_eq!(documented, context.metrics.names());
+    drop(broker);
+    context.shutdown.cancel();
+}
