@@ -1,5 +1,7 @@
 //! What strangers send.
 
+use std::process::Command;
+
 use anyhow::{Result, ensure};
 use sim::{Interact, InteractionKind as Kind, Signature};
 use tests::rabbitmq::Rabbit;
@@ -84,6 +86,57 @@ async fn an_interaction_that_is_sent_again_is_no_second_one() -> Result<()> {
         ensure!(sent[0].status == Some(status), "{sent:?}");
     }
     ensure!(worker.events().len() == 1);
+    worker.close().await?;
+    service.terminate()?;
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn interactions_come_over_tls_and_by_the_proxy_that_is_named() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (certificate, key) = (folder.path().join("pem"), folder.path().join("key"));
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+        ])
+        .args(["-nodes", "-days", "2", "-subj", "/CN=gateway"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-out"])
+        .arg(&certificate)
+        .arg("-keyout")
+        .arg(&key)
+        .output()?;
+    ensure!(made.status.success(), "{made:?}");
+    let rabbit = Rabbit::shared();
+    let mut stage = Stage::new(rabbit, "tls-http").await?;
+    stage.set("HTTP_TLS_CERT", &certificate.to_string_lossy());
+    stage.set("HTTP_TLS_KEY", &key.to_string_lossy());
+    stage.set("HTTP_PROXIES", "127.0.0.0/8");
+    stage.set("LOG", "info,gateway_http=debug");
+    let (service, url) = stage.http().await?;
+    let worker = Worker::start(rabbit, &stage.prefix).await?;
+    let plain = stage.send(&url, Kind::Ping, "").await?;
+    ensure!(plain.status.is_none(), "{plain:?}");
+    stage.sim.clear_violations();
+    let url = url.replace("http://", "https://");
+    let sent = stage.send(&url, Kind::Command, "n4").await?;
+    ensure!(sent.status == Some(200), "{sent:?}");
+    let client = reqwest::Client::builder().danger_accept_invalid_certs(true);
+    let request = client.build()?.post(&url);
+    let forged = request
+        .header("x-forwarded-for", "198.51.100.7")
+        .send()
+        .await?;
+    ensure!(forged.status() == 401, "{forged:?}");
+    service
+        .until("the caller", || {
+            Ok(service.log().contains("caller=198.51.100.7"))
+        })
+        .await?;
     worker.close().await?;
     service.terminate()?;
     stage.rules_kept()

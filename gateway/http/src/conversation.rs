@@ -274,6 +274,15 @@ impl Conversation {
         false
     }
 
+    /// Nobody will hear a reply any more; whether the user still sees that a message will come.
+    pub(crate) fn part(&mut self) -> bool {
+        let is_shown = self.state == State::Deferred(Deferral::Message);
+        if is_shown {
+            self.spoil();
+        }
+        is_shown
+    }
+
     /// No reply has come in time: what to answer instead, if Discord has anything for that.
     pub(crate) fn defer(&mut self) -> Option<Value> {
         let Some(deferral) = self.kind.deferral() else {

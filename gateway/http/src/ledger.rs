@@ -254,6 +254,24 @@ impl Ledger {
         Some(self.book().entries.get(&id)?.answered)
     }
 
+    /// Nobody will hear a reply any more: the interactions whose users are to be told so. Whoever hears this carries
+    /// their jobs out.
+    pub(crate) fn part(&self) -> Vec<u64> {
+        let mut book = self.book();
+        let ids: Vec<u64> = book.entries.keys().copied().collect();
+        let mut left = Vec::new();
+        for id in ids {
+            let followed = book.with(id, |entry| match entry.conversation.part() {
+                true => entry.follow(),
+                false => Followed::Nothing,
+            });
+            if followed == Some(Followed::Work) {
+                left.push(id);
+            }
+        }
+        left
+    }
+
     /// Forgets what is over.
     pub(crate) fn sweep(&self) {
         let mut book = self.book();

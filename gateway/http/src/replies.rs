@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 use boot::{CancellationToken, ExposeSecret as _};
 use broker::{Answer, Answers, CallError, Client, Questions};
 use bytes::Bytes;
-use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{
+    StreamExt as _,
+    future::BoxFuture,
+    stream::{self, FuturesUnordered},
+};
 use prost::Message as _;
 use tokio::{
     select,
@@ -29,6 +33,8 @@ use crate::{
 
 /// How many interactions are worked at, and workers told something, at once.
 const AT_ONCE: usize = 4096;
+/// How many users are told something at once at the end.
+const PARTING: usize = 64;
 /// How often what is over is looked for.
 const SWEEP: Duration = Duration::from_secs(60);
 /// How long after its answer an interaction may be unknown to Discord.
@@ -124,6 +130,14 @@ impl Office {
             Outcome::First | Outcome::Nothing | Outcome::Queued | Outcome::Repeated => {}
         }
         to_do
+    }
+
+    /// Tells the users for whom nothing will come that it did not work.
+    pub(crate) async fn part(self: &Arc<Self>) {
+        let left = stream::iter(self.ledger.part());
+        let told = left.for_each_concurrent(PARTING, |id| Arc::clone(self).work(id));
+        // What is not told by then is never told: the process has to end.
+        time::timeout(CALL / 4, told).await.ok();
     }
 
     /// Does what is to be done for an interaction, one after the other.

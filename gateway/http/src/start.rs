@@ -44,16 +44,16 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     drop(broker);
     let ledger = Arc::new(Ledger::new(config.remembered, metrics.clone()));
     let transcoder = Arc::new(Transcoder::new());
-    let office = Office {
+    let office = Arc::new(Office {
         ledger: Arc::clone(&ledger),
         questions: questions.clone(),
         client: client.clone(),
         config: Arc::clone(&config),
         metrics: metrics.clone(),
-    };
+    });
     let clerk = Clerk {
         answers,
-        office: Arc::new(office),
+        office: Arc::clone(&office),
         transcoder: Arc::clone(&transcoder),
     };
     context.tasks.spawn("replies", clerk.run(end.clone()));
@@ -72,18 +72,24 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     };
     tracing::info!(http = %listener.address(), "interactions are taken");
     listener.run(Arc::new(endpoint)).await;
+    finish(&ledger, &office, config.linger).await;
+    end.cancel();
+    Ok(())
+}
+
+/// Waits for replies to what was put off; then the users hear that nothing will come.
+async fn finish(ledger: &Ledger, office: &Arc<Office>, linger: Duration) {
     let paid = async {
         while ledger.owing() > 0 {
             time::sleep(LOOK).await;
         }
     };
-    if time::timeout(config.linger, paid).await.is_err() {
+    if time::timeout(linger, paid).await.is_err() {
         let owing = ledger.owing();
         tracing::warn!(
             owing,
-            "interactions stay without what was put off: no worker has replied"
+            "no worker has replied to what was deferred; the users are told so"
         );
+        office.part().await;
     }
-    end.cancel();
-    Ok(())
 }

@@ -200,3 +200,17 @@ async fn all_is_forgotten_when_the_token_ends_and_the_oldest_when_there_is_no_ro
     assert!(unknown(3));
     assert!(!unknown(4));
 }
+
+#[tokio::test(start_paused = true)]
+async fn at_the_end_those_who_see_that_something_will_come_hear_that_it_will_not() {
+    let ledger = ledger(10);
+    for (id, kind) in [(1, Kind::Command), (2, Kind::Component)] {
+        let _first = ledger.open(id, 7, "token", kind, false).unwrap();
+        ledger.defer(id).unwrap();
+    }
+    let _open = ledger.open(3, 7, "token", Kind::Command, false).unwrap();
+    assert_eq!(ledger.part(), [1]);
+    assert!(matches!(ledger.work(1).unwrap().job, Job::Apologise(_)));
+    assert!(ledger.work(1).is_none());
+    assert!(ledger.part().is_empty());
+}
