@@ -6,6 +6,7 @@ use std::{
     io::{self, Write as _},
     pin::pin,
     process::ExitCode,
+    thread,
     time::Duration,
 };
 
@@ -130,47 +131,32 @@ where
 /// must not hold up the end.
 struct Threads {
     handle: Handle,
-    /// Ends the one thread.
     stop: CancellationToken,
-    _many: Option<Many>,
-}
-
-struct Many(Option<Runtime>);
-
-impl Drop for Many {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 impl Threads {
+    /// So many threads, beside the one that watches.
     fn new(count: u16) -> Result<Self, Error> {
-        let stop = CancellationToken::new();
-        if count > 1 {
-            let runtime = runtime(Builder::new_multi_thread().worker_threads(count.into()))?;
-            return Ok(Self {
-                handle: runtime.handle().clone(),
-                stop,
-                _many: Some(Many(Some(runtime))),
-            });
-        }
-        let runtime = runtime(&mut Builder::new_current_thread())?;
-        let handle = runtime.handle().clone();
-        let stopped = stop.clone();
-        std::thread::Builder::new()
+        let runtime = match count {
+            // Nobody to share the work with: that takes less of it.
+            1 => runtime(&mut Builder::new_current_thread())?,
+            _ => runtime(Builder::new_multi_thread().worker_threads(count.into()))?,
+        };
+        let threads = Self {
+            handle: runtime.handle().clone(),
+            stop: CancellationToken::new(),
+        };
+        let stop = threads.stop.clone();
+        // It is this thread that does the work, if there is one.
+        let keeper = move || {
+            runtime.block_on(stop.cancelled());
+            runtime.shutdown_background();
+        };
+        let keeper = thread::Builder::new()
             .name("service".to_owned())
-            .spawn(move || {
-                runtime.block_on(stopped.cancelled());
-                runtime.shutdown_background();
-            })
-            .map_err(Error::Start)?;
-        Ok(Self {
-            handle,
-            stop,
-            _many: None,
-        })
+            .spawn(keeper);
+        keeper.map_err(Error::Start)?;
+        Ok(threads)
     }
 }
 
