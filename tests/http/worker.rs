@@ -1,7 +1,7 @@
 //! A worker that does what an interaction is called.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -52,6 +52,10 @@ pub(crate) struct Seeing {
     pub(crate) routing_key: String,
 }
 
+fn look(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Something that the worker says to an interaction.
 struct Say {
     after: Duration,
@@ -83,7 +87,7 @@ impl Worker {
     }
 
     pub(crate) fn events(&self) -> Vec<Seeing> {
-        self.seen.lock().unwrap().events.clone()
+        look(&self.seen).events.clone()
     }
 
     /// Waits until it has so many events.
@@ -103,7 +107,7 @@ impl Worker {
     pub(crate) async fn told(&self, words: &str) -> Result<Error> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let errors = self.seen.lock().unwrap().errors.clone();
+            let errors = look(&self.seen).errors.clone();
             if let Some(error) = errors.iter().find(|it| it.message.contains(words)) {
                 return Ok(error.clone());
             }
@@ -143,7 +147,7 @@ async fn consume(channel: &Channel, prefix: &str) -> Result<(Consumer, Consumer)
 async fn listen(mut errors: Consumer, seen: Arc<Mutex<Seen>>) {
     while let Some(Ok(delivery)) = errors.next().await {
         if let Ok(error) = Error::decode(delivery.data.as_slice()) {
-            seen.lock().unwrap().errors.push(error);
+            look(&seen).errors.push(error);
         }
     }
 }
@@ -160,7 +164,7 @@ async fn work(mut events: Consumer, channel: Channel, replies: String, seen: Arc
                 publish(&channel, &replies, &properties, say).await.ok();
             });
         }
-        seen.lock().unwrap().events.push(Seeing {
+        look(&seen).events.push(Seeing {
             body: delivery.data,
             properties: delivery.properties,
             routing_key: delivery.routing_key.to_string(),
@@ -198,10 +202,9 @@ async fn publish(
 
 /// What the worker says: an interaction is called by that, and a colon and anything may follow.
 fn answer(delivery: &Delivery) -> Vec<Say> {
-    let event = Event::decode(delivery.data.as_slice()).unwrap();
-    let interaction = match event.data {
-        Some(event::Data::InteractionCreate(interaction)) => interaction,
-        _ => return Vec::new(),
+    let event = Event::decode(delivery.data.as_slice()).unwrap_or_default();
+    let Some(event::Data::InteractionCreate(interaction)) = event.data else {
+        return Vec::new();
     };
     let name = name(&interaction);
     let late = DEFER + Duration::from_millis(400);
