@@ -1,6 +1,7 @@
 //! A service as its operator runs it: a process with an environment, a log and signals.
 
 use std::{
+    ffi::OsStr,
     io::{BufRead as _, BufReader, Read, Write as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -70,6 +71,11 @@ fn built() -> Result<&'static Path> {
             command.arg("--release");
         }
         command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+        // What cargo says of this package is no news to the build scripts of others, which would run again.
+        let said = std::env::vars_os().map(|(name, _)| name);
+        for name in said.filter(|name| is_of_package(name)) {
+            command.env_remove(name);
+        }
         ensure!(command.status()?.success(), "the services cannot be built");
         Ok(folder)
     };
@@ -77,6 +83,12 @@ fn built() -> Result<&'static Path> {
     folder
         .as_deref()
         .map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+/// Whether cargo has set the variable to tell a test which package it is of.
+fn is_of_package(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
 }
 
 /// A running process; it is killed when this is dropped.
