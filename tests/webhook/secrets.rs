@@ -9,7 +9,7 @@ use super::stage::{HOOK, ask, encoded, free, over};
 use crate::api::stage::{Worker, has, until};
 
 /// Tokens of webhooks that do not exist, and one of the simulator's.
-const SECRETS: [&str; 2] = ["s3cret-token-of-a-webhook", "an0ther_secret"];
+const SECRETS: [&str; 2] = ["s3cret-token-of-a-webhook", "another_secret"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_and_addresses_are_in_no_log_error_metric_or_key() -> Result<()> {
