@@ -143,17 +143,17 @@ fn what_is_for_another_service_is_passed_over_whatever_its_value() {
         [[applications]]
         global_limit = 'many'
         token = 'of-another'
+        unheard_of = 'of-nobody'
         [[bots]]
         token = 'first-token'
         count = 3
     ";
-    // [[applications]] are nothing that these services have in common.
     assert_eq!(
         mistakes(&[], file),
-        "applications[0].token (gateway.toml line 9): is not a known key; --help lists all keys\n\
-         bots[0].count (gateway.toml line 12): is not a known key; did you mean size?"
+        "applications[0].unheard_of (gateway.toml line 10): is not a known key; --help lists all keys\n\
+         bots[0].count (gateway.toml line 13): is not a known key; did you mean size?"
     );
-    let file = file.replace("token = 'of-another'", "");
+    let file = file.replace("unheard_of = 'of-nobody'", "");
     let (bots, _) = good(&[("API_TIMEOUT", "never")], &file.replace("count = 3", ""));
     assert_eq!(bots.len(), 1);
 }
