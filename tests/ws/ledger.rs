@@ -116,7 +116,8 @@ async fn the_ledger_balances_after_a_lost_broker_and_lost_connections() -> Resul
     let stalled = || Ok(service.log().contains("the broker takes no events"));
     service.until("a full window", stalled).await?;
     rabbit.restart()?;
-    let resumed = |state: &State| state.resumes >= 4 && state.is_ready();
+    // Both lost their connections, and one of them at least had to give way; the other may have come back after the broker.
+    let resumed = |state: &State| state.resumes >= 3 && state.is_ready();
     stage.sim.wait_for("resumes", PATIENCE, resumed).await?;
     let now = stage.sim.state().generated;
     stage.sim.wait_for("events", PATIENCE, more(now)).await?;
