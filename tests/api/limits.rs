@@ -152,10 +152,10 @@ async fn turns_are_shared_between_callers_and_what_is_urgent_goes_first() -> Res
         let body = stage.post(id).encode_to_vec();
         worker.send_with("api.Call", id, &body, properties).await
     };
-    // As long as nothing is known of a bucket, all wait for the first answer.
+    // As long as nothing is known of a bucket, all wait for the first answer, which leaves a slow machine time enough.
     stage
         .sim
-        .change_faults(|faults| faults.rest_delay_ms = 5_000);
+        .change_faults(|faults| faults.rest_delay_ms = 8_000);
     ask("first", of("busy")).await?;
     until(&service, "/metrics", |text| has(text, "api_in_flight", "1")).await?;
     stage.sim.change_faults(|faults| faults.rest_delay_ms = 0);
