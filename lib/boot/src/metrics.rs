@@ -11,7 +11,7 @@ use std::{
 
 use prometheus_client::{
     encoding::{
-        EncodeLabelSet,
+        EncodeLabelSet, EncodeLabelValue, LabelValueEncoder,
         text::{encode_eof, encode_registry},
     },
     metrics::{family::MetricConstructor, info::Info},
@@ -33,6 +33,24 @@ pub trait Labels: EncodeLabelSet + Clone + Hash + Eq + fmt::Debug + Send + Sync 
 
 impl<T> Labels for T where T: EncodeLabelSet + Clone + Hash + Eq + fmt::Debug + Send + Sync + 'static
 {}
+
+/// The value of a label in families that have both kinds of them, without an allocation.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Label {
+    /// An id, or a status.
+    Number(u64),
+    /// One of a few words.
+    Word(&'static str),
+}
+
+impl EncodeLabelValue for Label {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.encode(encoder),
+            Self::Word(word) => word.encode(encoder),
+        }
+    }
+}
 
 /// All metrics of a service. Each name is to be registered once.
 ///

@@ -107,12 +107,11 @@ impl Route {
         unix_ms: u64,
     ) -> Result<Self, PathError> {
         let segments = segments(path)?;
-        let major = major(&segments);
         let shape = shape(method, &segments, unix_ms);
         let guild_emoji = matches!(segments.as_slice(), ["guilds", _, "emojis", ..]);
         Ok(Self {
             key: shape.into(),
-            major: major.into(),
+            major: major(path, &segments).into(),
             permit: permit(&segments, application_id),
             // The quota that emoji routes return may be wrong: the next answer is waited for.
             ordered: method != Method::Get || guild_emoji,
@@ -163,7 +162,7 @@ fn segments(path: &str) -> Result<Vec<&str>, PathError> {
 }
 
 /// The top-level resource: each has counters of its own. Of interactions each one, as its answer must not wait.
-fn major(segments: &[&str]) -> String {
+fn major<'a>(path: &'a str, segments: &[&str]) -> &'a str {
     let count = match segments {
         ["guilds", "templates", ..] => 0,
         ["channels" | "guilds", _, ..] => 2,
@@ -171,7 +170,10 @@ fn major(segments: &[&str]) -> String {
         ["webhooks", _] => 2,
         _ => 0,
     };
-    segments[..count].join("/")
+    let parts = segments[..count].iter();
+    let length: usize = parts.map(|part| part.len() + 1).sum();
+    // Each with its slash, of which the first one is left out.
+    path.get(1..length).unwrap_or_default()
 }
 
 fn permit(segments: &[&str], application_id: u64) -> Permit {
@@ -184,25 +186,28 @@ fn permit(segments: &[&str], application_id: u64) -> Permit {
 }
 
 fn shape(method: Method, segments: &[&str], unix_ms: u64) -> String {
-    let mut shape = Vec::with_capacity(segments.len());
-    for (place, segment) in segments.iter().enumerate() {
+    let writes = matches!(method, Method::Put | Method::Delete);
+    // They share one bucket, whichever emoji and user.
+    let reacts = writes && segments.get(4) == Some(&"reactions");
+    let length: usize = segments.iter().map(|segment| segment.len() + 1).sum();
+    let mut shape = String::with_capacity(length + 16);
+    shape.push_str(if reacts { "REACT" } else { method.name() });
+    let places = if reacts { 5 } else { segments.len() };
+    for (place, segment) in segments.iter().enumerate().take(places) {
         let before = place.checked_sub(1).map(|before| segments[before]);
         let token = place == 2 && matches!(segments[0], "webhooks" | "interactions");
         let named = matches!(before, Some("reactions" | "invites" | "templates"));
         let number = segment.bytes().all(|byte| byte.is_ascii_digit());
-        shape.push(if number || token || named {
+        shape.push(if place == 0 { ' ' } else { '/' });
+        shape.push_str(if number || token || named {
             "*"
         } else {
             segment
         });
     }
-    let writes = matches!(method, Method::Put | Method::Delete);
-    if writes && shape.get(4) == Some(&"reactions") {
-        // They share one bucket, whichever emoji and user.
-        return format!("REACT {}/**", shape[..5].join("/"));
-    }
-    let mut shape = format!("{} {}", method.name(), shape.join("/"));
-    if shape == "DELETE channels/*/messages/*" {
+    if reacts {
+        shape.push_str("/**");
+    } else if shape == "DELETE channels/*/messages/*" {
         shape.push_str(age(segments[3], unix_ms));
     }
     shape

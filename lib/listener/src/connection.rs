@@ -33,7 +33,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::socket::reap;
 
-/// How long a connection may be idle, or take for the head of a request.
+/// How long a connection may be idle, or take for the head of a request or for reading an answer; up to twice as long, as it
+/// is looked at so often.
 const IDLE: Duration = Duration::from_secs(60);
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -157,8 +158,8 @@ where
         service_fn(move |request| Arc::clone(&seat).answer(request))
     };
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE)
+        // `Seat::idle` ends who takes too long: for that a timer for each request is too dear.
+        .header_read_timeout(None)
         .max_header_size(HEAD)
         .max_headers(HEADERS)
         .serve_connection(TokioIo::new(stream), service);
@@ -180,20 +181,10 @@ where
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(u32::try_from(HEAD).unwrap_or(u32::MAX))
         .serve_connection(TokioIo::new(stream), service);
-    // HTTP/1 has its own clock for heads; here who asks nothing would stay for ever.
-    let idle = shutdown.child_token();
-    let ends = async {
-        seat.idle().await;
-        idle.cancel();
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        () = drive(connection, |it| it.graceful_shutdown(), &seat, &idle) => {}
-        () = ends => {}
-    }
+    drive(connection, |it| it.graceful_shutdown(), &seat, shutdown).await;
 }
 
-/// Speaks HTTP until the caller ends it, or the shutdown does.
+/// Speaks HTTP until the caller ends it, or the shutdown does, or nothing was asked for too long.
 async fn drive<A: Answer, C>(
     connection: C,
     end: impl Fn(Pin<&mut C>),
@@ -203,9 +194,11 @@ async fn drive<A: Answer, C>(
     C: Future<Output = hyper::Result<()>>,
 {
     let mut connection = pin!(connection);
-    let ended = match shutdown.run_until_cancelled(connection.as_mut()).await {
-        Some(ended) => ended,
-        None => loop {
+    let over = shutdown.run_until_cancelled(seat.idle());
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        _ = over => loop {
             // Whoever has come in the last moment has asked something, which is not read yet.
             tokio::select! {
                 biased;

@@ -4,19 +4,28 @@ use crate::{Answer, Error};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Request, Uri,
-    header::{self, AUTHORIZATION, USER_AGENT},
+    header::{self, AUTHORIZATION, HOST, USER_AGENT},
+    uri::{Authority, Parts, PathAndQuery, Scheme},
 };
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{
-        self,
-        connect::{HttpConnector, capture_connection},
-    },
+    client::legacy::{self, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use std::{error::Error as _, fmt, time::Duration};
+use std::{
+    convert::Infallible,
+    error::Error as _,
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 use tokio::time::{self, Instant};
 
 /// How long a connection may take to come about.
@@ -36,7 +45,7 @@ const OURS: [HeaderName; 13] = [
     header::CONTENT_LENGTH,
     header::COOKIE,
     header::EXPECT,
-    header::HOST,
+    HOST,
     header::PROXY_AUTHORIZATION,
     header::TE,
     header::TRAILER,
@@ -74,8 +83,12 @@ const THEIRS: [&str; 15] = [
 
 /// A pool of connections to Discord.
 pub(crate) struct Client {
-    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    /// The API's base, without a slash at its end.
+    http: legacy::Client<HttpsConnector<HttpConnector>, Load>,
+    scheme: Scheme,
+    authority: Authority,
+    /// The authority, as a header.
+    host: HeaderValue,
+    /// The path of the API's base, without a slash at its end.
     base: String,
     /// How long Discord may take.
     timeout: Duration,
@@ -101,9 +114,57 @@ pub(crate) enum Lost {
     Unknown(String),
 }
 
+/// The body of a request; it knows whether a connection has taken the request.
+struct Load {
+    bytes: Full<Bytes>,
+    is_taken: Arc<AtomicBool>,
+}
+
+impl Load {
+    fn new(bytes: Bytes) -> Self {
+        Self {
+            bytes: Full::new(bytes),
+            is_taken: Arc::default(),
+        }
+    }
+}
+
+impl Body for Load {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.bytes).poll_frame(context)
+    }
+
+    /// A connection asks for it before it writes the head.
+    fn is_end_stream(&self) -> bool {
+        self.is_taken.store(true, Ordering::Relaxed);
+        self.bytes.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.bytes.size_hint()
+    }
+}
+
 impl Client {
     /// A client of the API at this base.
     pub(crate) fn new(base: &str, timeout: Duration) -> Result<Self, Error> {
+        let wrong = || Error::Address(base.to_owned());
+        let parts = Uri::try_from(base).map_err(|_| wrong())?.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(wrong());
+        };
+        let host = match authority.port() {
+            Some(port) => format!("{}:{port}", authority.host()),
+            None => authority.host().to_owned(),
+        };
+        let path = parts.path_and_query;
+        let path = path.as_ref().map_or("", PathAndQuery::path);
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -121,41 +182,51 @@ impl Client {
             .build(tls);
         Ok(Self {
             http,
-            base: base.trim_end_matches('/').to_owned(),
+            host: HeaderValue::try_from(host).map_err(|_| wrong())?,
+            base: path.trim_end_matches('/').to_owned(),
+            scheme,
+            authority,
             timeout,
         })
     }
 
     /// The address of a path and a query; nothing when the query is none.
     pub(crate) fn uri(&self, path: &str, query: Option<&str>) -> Option<Uri> {
-        let mut uri = String::with_capacity(self.base.len() + path.len() + 32);
-        uri.push_str(&self.base);
-        uri.push_str(path);
-        if let Some(query) = query.filter(|query| !query.is_empty()) {
-            uri.push('?');
-            uri.push_str(query);
+        let query = query.unwrap_or_default();
+        let mut whole = String::with_capacity(self.base.len() + path.len() + 1 + query.len());
+        whole.push_str(&self.base);
+        whole.push_str(path);
+        if !query.is_empty() {
+            whole.push('?');
+            whole.push_str(query);
         }
-        Uri::try_from(uri).ok()
+        let mut parts = Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(PathAndQuery::try_from(whole).ok()?);
+        Uri::from_parts(parts).ok()
     }
 
     /// Sends it, and waits for all of the answer.
     pub(crate) async fn send(&self, parcel: &Parcel, until: Instant) -> Result<Answer, Lost> {
-        let mut request = Request::new(Full::new(parcel.body.clone()));
+        let load = Load::new(parcel.body.clone());
+        let is_taken = Arc::clone(&load.is_taken);
+        let mut request = Request::new(load);
         *request.method_mut() = parcel.method.clone();
         *request.uri_mut() = parcel.uri.clone();
         *request.headers_mut() = parcel.headers.clone();
-        let connection = capture_connection(&mut request);
+        request.headers_mut().insert(HOST, self.host.clone());
         let until = until.min(Instant::now() + self.timeout);
         match time::timeout_at(until, self.exchange(request)).await {
             Ok(answered) => answered,
-            Err(_) if connection.connection_metadata().is_none() => {
+            Err(_) if !is_taken.load(Ordering::Relaxed) => {
                 Err(Lost::Unreachable("no connection in time".to_owned()))
             }
             Err(_) => Err(Lost::Unknown("no answer in time".to_owned())),
         }
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, Lost> {
+    async fn exchange(&self, request: Request<Load>) -> Result<Answer, Lost> {
         let response = self.http.request(request).await.map_err(|e| lost(&e))?;
         let (head, body) = response.into_parts();
         let body = read(body).await?;
@@ -172,7 +243,7 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("base", &self.base)
+            .field("authority", &self.authority)
             .finish_non_exhaustive()
     }
 }
@@ -234,5 +305,35 @@ fn lost(error: &legacy::Error) -> Lost {
         // It waited for a connection that was gone before its turn.
         Some(inner) if inner.is_canceled() => Lost::Unreachable(reason),
         _ => Lost::Unknown(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Client, Lost, Parcel};
+    use bytes::Bytes;
+    use http::HeaderMap;
+    use std::{net::TcpListener, time::Duration};
+    use tokio::time::Instant;
+
+    #[tokio::test]
+    async fn what_no_connection_has_taken_was_not_sent() {
+        // It takes connections, and never says a word.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap();
+        for (scheme, is_sent) in [("http", true), ("https", false)] {
+            let base = format!("{scheme}://{address}/api");
+            let client = Client::new(&base, Duration::from_secs(60)).unwrap();
+            let parcel = Parcel {
+                method: http::Method::POST,
+                uri: client.uri("/gateway", None).unwrap(),
+                headers: HeaderMap::new(),
+                body: Bytes::from_static(b"x"),
+            };
+            let soon = Instant::now() + Duration::from_millis(300);
+            let lost = client.send(&parcel, soon).await.unwrap_err();
+            assert_eq!(matches!(lost, Lost::Unknown(_)), is_sent, "{lost:?}");
+            assert_eq!(matches!(lost, Lost::Unreachable(_)), !is_sent, "{lost:?}");
+        }
     }
 }

@@ -3,6 +3,9 @@
 /// A failure that the operator has to hear of; it says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// What Discord's API is to be found at is no address.
+    #[error("DISCORD_API_URL is no http or https URL: {0}")]
+    Address(String),
     /// A request that the start needs failed for good.
     #[error(transparent)]
     Discord(#[from] discord::Error),

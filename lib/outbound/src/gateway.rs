@@ -186,9 +186,9 @@ impl Gateway {
     ///
     /// # Errors
     /// What kept it from an answer.
-    pub async fn call(&self, application_id: u64, call: Call) -> Result<Answer, Failure> {
+    pub async fn call(&self, application_id: u64, mut call: Call) -> Result<Answer, Failure> {
         let application = self.0.application(application_id)?;
-        let done = self.0.call(&application, &call).await;
+        let done = self.0.call(&application, &mut call).await;
         if let Err(failure) = &done {
             application.metrics.failed(failure.code().as_str_name());
         }
@@ -206,17 +206,17 @@ impl Inner {
             .ok_or(Failure::Application(id))
     }
 
-    async fn call(&self, application: &Application, call: &Call) -> Result<Answer, Failure> {
-        let limit = self.largest_body;
-        if call.body.len() > limit {
-            let (what, bytes) = ("the request's body", call.body.len());
+    async fn call(&self, application: &Application, call: &mut Call) -> Result<Answer, Failure> {
+        let (limit, bytes) = (self.largest_body, call.body.len());
+        if bytes > limit {
+            let what = "the request's body";
             return Err(Failure::TooLarge { what, bytes, limit });
         }
-        if call.once && !may_repeat(call) {
+        if call.once && !may_repeat(call, &call.headers) {
             return Err(Failure::Repeated);
         }
         let job = Job::new(self, application, call)?;
-        let _weight = self.weigh(call.body.len())?;
+        let _weight = self.weigh(bytes)?;
         job.run().await
     }
 

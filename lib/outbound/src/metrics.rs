@@ -1,14 +1,14 @@
 //! What `/metrics` says of the requests to Discord.
 
-use boot::metrics::{Buckets, Counter, Family, Gauge, Histogram};
+use boot::metrics::{Buckets, Counter, Family, Gauge, Histogram, Label};
 use discord::limit::{Level, Scope};
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 /// The label of an application.
 type ByApplication = [(&'static str, u64); 1];
 
 /// Labels with values of ours: the number of those is bounded, whatever the network sends.
-type Words<const N: usize> = [(&'static str, Cow<'static, str>); N];
+type Words<const N: usize> = [(&'static str, Label); N];
 
 /// The metrics of the service; cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Metrics {
 /// The same as one application sees them.
 #[derive(Clone, Debug)]
 pub(crate) struct OfApplication {
-    id: String,
+    id: u64,
     all: Metrics,
     queue: Histogram,
     discord: Histogram,
@@ -110,7 +110,7 @@ impl Metrics {
     pub(crate) fn of(&self, application_id: u64) -> OfApplication {
         let label = [("application", application_id)];
         OfApplication {
-            id: application_id.to_string(),
+            id: application_id,
             queue: self.queue.get_or_create_owned(&label),
             discord: self.discord.get_or_create_owned(&label),
             waiting: self.waiting.get_or_create_owned(&label),
@@ -150,9 +150,9 @@ impl OfApplication {
     pub(crate) fn answered(&self, operation: &'static str, status: u16, took: Duration) {
         self.discord.observe(took.as_secs_f64());
         let labels = [
-            ("application", Cow::Owned(self.id.clone())),
-            ("operation", Cow::Borrowed(operation)),
-            ("status", Cow::Owned(status.to_string())),
+            ("application", Label::Number(self.id)),
+            ("operation", Label::Word(operation)),
+            ("status", Label::Number(status.into())),
         ];
         self.all.requests.get_or_create(&labels).inc();
     }
@@ -210,8 +210,8 @@ impl OfApplication {
 
     fn words(&self, key: &'static str, word: &'static str) -> Words<2> {
         [
-            ("application", Cow::Owned(self.id.clone())),
-            (key, Cow::Borrowed(word)),
+            ("application", Label::Number(self.id)),
+            (key, Label::Word(word)),
         ]
     }
 }

@@ -2,7 +2,6 @@
 //! they are should not have to carry these in memory.
 
 use discord::route::Method;
-use std::collections::HashMap;
 
 /// What is none of them.
 const OTHER: &str = "other";
@@ -16,7 +15,8 @@ pub(crate) struct Names {
 /// What can follow a part of a path.
 #[derive(Debug, Default)]
 struct Node {
-    texts: HashMap<Box<str>, usize>,
+    /// Few, so they are looked through.
+    texts: Vec<(Box<str>, usize)>,
     value: Option<usize>,
     names: Vec<(&'static str, &'static str)>,
 }
@@ -49,7 +49,11 @@ impl Names {
         let found = if segment.starts_with('{') {
             *node.value.get_or_insert(next)
         } else {
-            *node.texts.entry(segment.into()).or_insert(next)
+            let found = node.text(segment).unwrap_or(next);
+            if found == next {
+                node.texts.push((segment.into(), next));
+            }
+            found
         };
         if found == next {
             self.nodes.push(Node::default());
@@ -59,21 +63,35 @@ impl Names {
 
     /// The operation's name.
     pub(crate) fn find(&self, method: Method, path: &str) -> &'static str {
-        let segments: Vec<&str> = path.split('/').skip(1).collect();
-        let name = self.search(0, &segments, method.name());
+        let path = path.strip_prefix('/');
+        let name = self.search(0, path, method.name());
         name.unwrap_or(OTHER)
     }
 
     /// Text before values, as `/messages/pins` is no message.
-    fn search(&self, at: usize, segments: &[&str], method: &str) -> Option<&'static str> {
+    fn search(&self, at: usize, path: Option<&str>, method: &str) -> Option<&'static str> {
         let node = self.nodes.get(at)?;
-        let Some((first, rest)) = segments.split_first() else {
+        let Some(path) = path else {
             let mut names = node.names.iter();
             return names.find(|(it, _)| *it == method).map(|(_, name)| *name);
         };
-        let text = node.texts.get(*first);
-        text.and_then(|next| self.search(*next, rest, method))
+        let (first, rest) = match path.split_once('/') {
+            Some((first, rest)) => (first, Some(rest)),
+            None => (path, None),
+        };
+        let text = node.text(first);
+        text.and_then(|next| self.search(next, rest, method))
             .or_else(|| self.search(node.value?, rest, method))
+    }
+}
+
+impl Node {
+    /// What follows this text.
+    fn text(&self, segment: &str) -> Option<usize> {
+        let mut texts = self.texts.iter();
+        texts
+            .find(|(text, _)| **text == *segment)
+            .map(|(_, next)| *next)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::Call;
 use discord::route::Method;
-use http::header::CONTENT_TYPE;
+use http::{HeaderMap, header::CONTENT_TYPE};
 use serde::Deserialize;
 
 /// The members by which Discord recognises a message that was sent before.
@@ -14,13 +14,15 @@ struct Nonce<'a> {
     enforce_nonce: bool,
 }
 
-/// Whether sending it twice does no more than sending it once.
-pub(crate) fn may_repeat(call: &Call) -> bool {
+/// Whether sending it with these headers twice does no more than sending it once.
+pub(crate) fn may_repeat(call: &Call, headers: &HeaderMap) -> bool {
     match call.method {
         Method::Delete | Method::Get | Method::Put => true,
         Method::Patch => false,
         Method::Post if is_deletion(&call.path) => true,
-        Method::Post => is_new_message(&call.path) && json(call).is_some_and(has_nonce),
+        Method::Post => {
+            is_new_message(&call.path) && json(&call.body, headers).is_some_and(has_nonce)
+        }
     }
 }
 
@@ -46,12 +48,12 @@ fn has_nonce(json: &[u8]) -> bool {
 }
 
 /// The JSON of a body, also of one that has files beside it.
-pub(crate) fn json(call: &Call) -> Option<&[u8]> {
-    let kind = call.headers.get(CONTENT_TYPE)?.to_str().ok()?;
+pub(crate) fn json<'a>(body: &'a [u8], headers: &HeaderMap) -> Option<&'a [u8]> {
+    let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     let (kind, parameters) = kind.split_once(';').unwrap_or((kind, ""));
     match kind.trim().to_ascii_lowercase().as_str() {
-        "application/json" => Some(&call.body),
-        "multipart/form-data" => payload(&call.body, boundary(parameters)?),
+        "application/json" => Some(body),
+        "multipart/form-data" => payload(body, boundary(parameters)?),
         _ => None,
     }
 }
@@ -138,7 +140,11 @@ mod tests {
             ),
         ] {
             let call = call(method, path, json, body);
-            assert_eq!(may_repeat(&call), expected, "{method} {path} {body}");
+            assert_eq!(
+                may_repeat(&call, &call.headers),
+                expected,
+                "{method} {path} {body}"
+            );
         }
     }
 
@@ -151,12 +157,16 @@ mod tests {
         };
         let path = "/channels/1/messages";
         let good = part("files[0]", "x") + &part("payload_json", nonce) + "--cut--\r\n";
-        assert!(may_repeat(&call("POST", path, kind, &good)));
+        let repeats = |body: &str| {
+            let call = call("POST", path, kind, body);
+            may_repeat(&call, &call.headers)
+        };
+        assert!(repeats(&good));
         let hidden = part("payload_json", nonce).replace("--cut", "--other");
         let bad = part("files[0]", &hidden) + "--cut--\r\n";
-        assert!(!may_repeat(&call("POST", path, kind, &bad)));
+        assert!(!repeats(&bad));
         for odd in ["", "--cut", "--cut--", "x", "--cut\r\n\r\n"] {
-            assert!(!may_repeat(&call("POST", path, kind, odd)), "{odd:?}");
+            assert!(!repeats(odd), "{odd:?}");
         }
     }
 }

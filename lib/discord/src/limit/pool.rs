@@ -69,7 +69,10 @@ impl Pool {
             let when = Some(grants.refused_until);
             return (false, when.filter(|when| *when > now));
         }
-        (self.window.free(now) > 0, self.window.when(now, 1))
+        match self.window.free(now) {
+            0 => (false, self.window.when(now, 1)),
+            _ => (true, Some(now)),
+        }
     }
 
     /// Uses a permit; how many there were.

@@ -16,6 +16,8 @@ pub struct Window {
     share: u32,
     in_flight: u32,
     answered: VecDeque<Duration>,
+    /// How many of those have counted for long enough, as far as was looked; more may have since.
+    over: usize,
     /// Whether what came back lately is remembered for half a window more.
     remembers: bool,
 }
@@ -29,6 +31,7 @@ impl Window {
             share: 1,
             in_flight: 0,
             answered: VecDeque::new(),
+            over: 0,
             remembers: false,
         }
     }
@@ -57,6 +60,9 @@ impl Window {
 
     /// Changes the limit; what was sent still counts.
     pub fn set(&mut self, limit: u32, length: Duration) {
+        if length > self.length {
+            self.over = 0;
+        }
         (self.limit, self.length) = (limit, length);
     }
 
@@ -67,7 +73,7 @@ impl Window {
 
     /// Requests that Discord may count at this moment.
     pub fn used(&self, now: Duration) -> u32 {
-        let counted = self.answered.len() - self.older(now, self.length);
+        let counted = self.answered.len() - self.over(now);
         self.in_flight
             .saturating_add(u32::try_from(counted).unwrap_or(u32::MAX))
     }
@@ -108,7 +114,7 @@ impl Window {
         if wanted <= free {
             return Some(now);
         }
-        let coming = self.answered.iter().skip(self.older(now, self.length));
+        let coming = self.answered.iter().skip(self.over(now));
         let coming = coming.map(|then| *then + self.length);
         let place = (wanted - free - 1) as usize;
         if wanted == 1 && coming.len() == 0 {
@@ -142,16 +148,18 @@ impl Window {
 
     /// When the last permit came back up to now, if it is still remembered.
     pub(super) fn last_return(&self, now: Duration) -> Option<Duration> {
-        let over = self.older(now, self.length);
+        let over = self.over(now);
         let last = self.answered.get(over.checked_sub(1)?)?;
         Some(*last + self.length)
     }
 
     /// How many permits came back within the last half of a window.
     pub(super) fn returned(&self, now: Duration) -> u32 {
-        let back = self.older(now, self.length);
-        let long_back = self.older(now, self.remembered());
-        u32::try_from(back - long_back).unwrap_or(u32::MAX)
+        let long_back = now.checked_sub(self.remembered());
+        let is_long_back = |then: &Duration| long_back.is_some_and(|long_back| *then <= long_back);
+        let long_back = self.answered.partition_point(is_long_back);
+        let back = self.over(now).saturating_sub(long_back);
+        u32::try_from(back).unwrap_or(u32::MAX)
     }
 
     /// Takes over what another window counted.
@@ -159,6 +167,7 @@ impl Window {
         self.in_flight += other.in_flight;
         self.answered.extend(&other.answered);
         self.answered.make_contiguous().sort_unstable();
+        self.over = 0;
     }
 
     /// Whether nothing counts any more.
@@ -166,14 +175,13 @@ impl Window {
         self.used(now) == 0
     }
 
-    /// How many of the answers came so long ago or longer.
-    fn older(&self, now: Duration, age: Duration) -> usize {
-        match (now.checked_sub(age), self.answered.front()) {
-            (Some(then), Some(first)) if *first <= then => {
-                self.answered.partition_point(|answered| *answered <= then)
-            }
-            _ => 0,
-        }
+    /// How many of the answers do not count any more. Few more than when that was last looked at.
+    fn over(&self, now: Duration) -> usize {
+        let Some(then) = now.checked_sub(self.length) else {
+            return self.over;
+        };
+        let later = self.answered.range(self.over..);
+        self.over + later.take_while(|answered| **answered <= then).count()
     }
 
     /// What came back lately shows whether the window is as long as we think.
@@ -185,8 +193,14 @@ impl Window {
     }
 
     fn forget(&mut self, now: Duration) {
-        let over = self.older(now, self.remembered());
-        self.answered.drain(..over);
+        self.over = self.over(now);
+        let Some(then) = now.checked_sub(self.remembered()) else {
+            return;
+        };
+        while self.answered.front().is_some_and(|first| *first <= then) {
+            self.answered.pop_front();
+            self.over = self.over.saturating_sub(1);
+        }
     }
 }
 

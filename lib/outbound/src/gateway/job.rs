@@ -17,6 +17,7 @@ use http::StatusCode;
 use serde::de::IgnoredAny;
 use std::{
     collections::BTreeMap,
+    mem,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -39,11 +40,12 @@ impl<'a> Job<'a> {
     pub(super) fn new(
         gateway: &'a Inner,
         application: &'a Application,
-        call: &'a Call,
+        call: &'a mut Call,
     ) -> Result<Self, Failure> {
         let mut route = Route::new(call.method, &call.path, application.id, unix_ms())?;
         if &*route.key == "PATCH channels/*" {
-            let members = json(call).and_then(|json| serde_json::from_slice(json).ok());
+            let members =
+                json(&call.body, &call.headers).and_then(|json| serde_json::from_slice(json).ok());
             let members: BTreeMap<String, IgnoredAny> = members.unwrap_or_default();
             route = route.with_members(members.keys().map(String::as_str));
         }
@@ -54,6 +56,7 @@ impl<'a> Job<'a> {
             Failure::invalid("query", "it has a character that must be percent-encoded")
         })?;
         let span = gateway.span(call);
+        let headers = client::headers(mem::take(&mut call.headers), authorization);
         Ok(Self {
             gateway,
             application,
@@ -62,7 +65,7 @@ impl<'a> Job<'a> {
             parcel: Parcel {
                 method: method(call.method),
                 uri,
-                headers: client::headers(call.headers.clone(), authorization),
+                headers,
                 body: call.body.clone(),
             },
             span,
@@ -75,11 +78,9 @@ impl<'a> Job<'a> {
         loop {
             let sent = self.once().await?;
             let last = match sent {
-                Ok(answer) if answer.status.is_server_error() && may_repeat(self.call) => {
-                    Ok(answer)
-                }
+                Ok(answer) if answer.status.is_server_error() && self.may_repeat() => Ok(answer),
                 Ok(answer) => return Ok(answer),
-                Err(Lost::Unknown(why)) if !may_repeat(self.call) => {
+                Err(Lost::Unknown(why)) if !self.may_repeat() => {
                     return Err(Failure::Unknown(why));
                 }
                 Err(Lost::TooLarge(limit)) => {
@@ -124,6 +125,10 @@ impl<'a> Job<'a> {
                 Verdict::Done => return Ok(Ok(answer)),
             }
         }
+    }
+
+    fn may_repeat(&self) -> bool {
+        may_repeat(self.call, &self.parcel.headers)
     }
 
     fn enter(&self) -> Result<Place, Failure> {
