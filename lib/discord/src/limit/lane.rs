@@ -30,6 +30,8 @@ pub(super) struct Lane {
     pub(super) in_flight: u32,
     ordered_in_flight: u32,
     classes: BTreeMap<Class, Queue>,
+    /// No deadline of what waits is earlier.
+    earliest: Duration,
     turns: Turns,
     pub(super) holds: HashMap<Arc<str>, Hold>,
     /// Permits of the store that counts for all replicas, if there is one.
@@ -92,6 +94,7 @@ impl Lane {
             in_flight: 0,
             ordered_in_flight: 0,
             classes: BTreeMap::new(),
+            earliest: Duration::MAX,
             turns: Turns::default(),
             holds: HashMap::new(),
             grants: None,
@@ -102,6 +105,7 @@ impl Lane {
     /// Puts a request into its place: behind those with a smaller id.
     pub(super) fn push(&mut self, id: Id, request: Request) -> Class {
         let class = class(&request);
+        self.earliest = self.earliest.min(request.deadline);
         let queue = &mut self.classes.entry(class.clone()).or_default().waiting;
         let place = queue.partition_point(|(other, _)| *other < id);
         queue.insert(place, (id, request));
@@ -122,6 +126,29 @@ impl Lane {
         }
         self.waiting -= 1;
         Some(request)
+    }
+
+    /// Takes out all that have to be sent before that moment, when nothing can be.
+    pub(super) fn late(&mut self, first: Duration) -> Vec<(Id, Duration)> {
+        let mut late = Vec::new();
+        if first < self.earliest {
+            return late;
+        }
+        self.earliest = Duration::MAX;
+        self.classes.retain(|_, queue| {
+            queue.waiting.retain(|(id, request)| {
+                let is_late = request.deadline <= first;
+                if is_late {
+                    late.push((*id, request.deadline));
+                } else {
+                    self.earliest = self.earliest.min(request.deadline);
+                }
+                !is_late
+            });
+            !queue.waiting.is_empty()
+        });
+        self.waiting -= late.len();
+        late
     }
 
     /// Takes everything out.

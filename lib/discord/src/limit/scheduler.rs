@@ -166,6 +166,8 @@ pub struct Scheduler {
     states: HashMap<LaneId, Status>,
     waiting: HashMap<Id, (LaneId, Class, Duration)>,
     deadlines: BTreeSet<(Duration, Id)>,
+    /// Those that cannot be sent before their deadlines any more, and how long it would take; they are still to be told.
+    late: Vec<(Id, Duration)>,
     flights: HashMap<Id, (LaneId, Request)>,
     next_id: u64,
     next_lane: LaneId,
@@ -192,6 +194,7 @@ impl Scheduler {
             states: HashMap::new(),
             waiting: HashMap::new(),
             deadlines: BTreeSet::new(),
+            late: Vec::new(),
             flights: HashMap::new(),
             next_id: 0,
             next_lane: 0,

@@ -72,11 +72,24 @@ impl Scheduler {
         if lane.has_left_over() {
             self.tell(lane_id, false);
         }
-        let Some(lane) = self.lanes.get(&lane_id) else {
+        let Some(lane) = self.lanes.get_mut(&lane_id) else {
             return;
         };
         let permit = lane.permit;
-        let status = match lane.status(now) {
+        let mut status = lane.status(now);
+        if let Status::At(first) = status {
+            let late = lane.late(first);
+            if !late.is_empty() {
+                status = lane.status(now);
+            }
+            // Who cannot be sent before that moment need not wait for it to be told.
+            for (id, deadline) in late {
+                self.waiting.remove(&id);
+                self.deadlines.remove(&(deadline, id));
+                self.late.push((id, first.saturating_sub(now)));
+            }
+        }
+        let status = match status {
             Status::At(time) => Status::At(time.max(now + MOMENT)),
             status => status,
         };

@@ -136,6 +136,38 @@ fn an_exhausted_bucket_holds_up_nobody_else() {
 }
 
 #[test]
+fn who_turns_out_to_be_too_late_is_told_so_at_once() {
+    let mut case = Case::new();
+    // Nothing is known of the bucket, so the others wait for the answer to the first.
+    let soon = |seconds: u64| Request {
+        deadline: ms(seconds * 1000),
+        ..post(1)
+    };
+    let first = case.enqueue(ms(0), soon(60));
+    let late = [
+        case.enqueue(ms(0), soon(60)),
+        case.enqueue(ms(0), soon(1800)),
+    ];
+    let patient = case.enqueue(ms(0), soon(7200));
+    assert_eq!(case.next(ms(0)), Step::Send(first));
+    assert!(matches!(case.next(ms(0)), Step::Wait(_)));
+    let mut answer = ok(0);
+    if let Some(quota) = &mut answer.quota {
+        (quota.limit, quota.reset_after) = (1, ms(3_600_000));
+    }
+    case.complete(ms(40), first, &answer);
+    let mut told = Vec::new();
+    while let Step::Refuse(id, Refusal::Deadline { retry_after }) = case.next(ms(40)) {
+        assert!(retry_after >= ms(3_600_000), "{retry_after:?}");
+        told.push(id);
+    }
+    told.sort_unstable();
+    assert_eq!(told, late);
+    assert_eq!(case.scheduler.waiting(), 1);
+    assert_eq!(case.next(ms(3_600_100)), Step::Send(patient));
+}
+
+#[test]
 fn a_caller_that_floods_takes_no_turns_from_another() {
     let mut case = Case::new();
     for _ in 0..100 {

@@ -54,7 +54,8 @@ impl Scheduler {
         let is_due = self.timers.first().is_some_and(|(time, _)| *time <= now);
         let is_full = self.flights.len() >= self.settings.in_flight;
         let is_barred = self.revoked || address.banned(now).is_some() || request.deadline <= now;
-        if is_due || is_full || is_barred || !self.ready.is_empty() {
+        let waits = !self.ready.is_empty() || !self.late.is_empty();
+        if is_due || is_full || is_barred || waits {
             return None;
         }
         if self.gone.code(now, &request.route).is_some() {
@@ -117,6 +118,9 @@ impl Scheduler {
 
     /// The next request that cannot be sent any more.
     fn refuse(&mut self, now: Duration, address: &Address) -> Option<Step> {
+        if let Some((id, retry_after)) = self.late.pop() {
+            return Some(Step::Refuse(id, Refusal::Deadline { retry_after }));
+        }
         let (deadline, id) = self.deadlines.first().copied()?;
         if let Some(until) = address.banned(now)
             && deadline <= until
