@@ -152,19 +152,17 @@ async fn turns_are_shared_between_callers_and_what_is_urgent_goes_first() -> Res
         let body = stage.post(id).encode_to_vec();
         worker.send_with("api.Call", id, &body, properties).await
     };
-    // As long as nothing is known of a bucket, all wait for the first answer, which leaves a slow machine time enough.
-    stage
-        .sim
-        .change_faults(|faults| faults.rest_delay_ms = 8_000);
+    // As long as nothing is known of a bucket, all wait for the first answer.
+    stage.sim.change_faults(|faults| faults.rest_hold = true);
     ask("first", of("busy")).await?;
     until(&service, "/metrics", |text| has(text, "api_in_flight", "1")).await?;
-    stage.sim.change_faults(|faults| faults.rest_delay_ms = 0);
     for number in 0..5 {
         ask(&format!("busy {number}"), of("busy")).await?;
     }
     ask("other", of("other")).await?;
     ask("urgent", of("busy").with_priority(9)).await?;
     until(&service, "/metrics", |text| has(text, "api_waiting", "7")).await?;
+    stage.sim.change_faults(|faults| faults.rest_hold = false);
     for _ in 0..8 {
         ensure!(worker.reply().await?.response()?.status == 200);
     }

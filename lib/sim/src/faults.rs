@@ -48,6 +48,8 @@ pub struct Faults {
     pub rest_html: bool,
     /// Discord's REST routes answer this much later, in milliseconds.
     pub rest_delay_ms: u64,
+    /// Discord's REST routes answer nothing until this is switched off.
+    pub rest_hold: bool,
     /// Discord's REST routes answer 429 of this scope, for as many requests as `rest_failures` says.
     pub rest_limited: Option<Scope>,
     /// What the 429 of `rest_limited` and `rest_status` ask to wait, in milliseconds; 0: one second.

@@ -86,6 +86,10 @@ pub(super) async fn answer(
         let delay = sleep(Duration::from_millis(delay_ms));
         shutdown.run_until_cancelled(delay).await;
     }
+    let mut faults = world.faults.subscribe();
+    let released = faults.wait_for(|faults| !faults.rest_hold);
+    // At the end all are let go.
+    shutdown.run_until_cancelled(released).await;
     check_user_agent(&world, &incoming);
     let failing = failing(&world, incoming.uri.path());
     let Some(failing) = failing else {
