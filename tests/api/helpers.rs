@@ -93,6 +93,38 @@ async fn a_list_comes_in_pages_and_messages_go_in_lots() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_page_has_the_callers_whole_patience() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let patience = Duration::from_secs(5);
+    let slow = Limit {
+        path: "guilds/*/members".to_owned(),
+        limit: 1,
+        window_ms: 2000,
+        ..Limit::default()
+    };
+    let stage = Stage::over(rabbit, "api-patience", limited(vec![slow])).await?;
+    let service = stage.start().await?;
+    let requests = Requests::start(rabbit.url(), "api-patience")?;
+    let asked = ListMembersRequest {
+        guild_id: stage.sim.guild_ids()[0],
+        page_size: 10,
+        ..ListMembersRequest::default()
+    };
+    let began = Instant::now();
+    let call = requests.to(stage.application_id).timeout(patience);
+    let mut pages = call.stream::<_, ListMembersResponse>(&asked).await?;
+    let mut members = 0;
+    while let Some(page) = pages.next().await {
+        members += page?.members.len();
+    }
+    ensure!(members == 40, "{members}");
+    ensure!(began.elapsed() > patience, "all came too soon to tell");
+    requests.close().await;
+    service.terminate()?;
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_listed_for_a_worker_who_is_gone() -> Result<()> {
     let rabbit = Rabbit::shared();
     let slowly = Limit {

@@ -268,3 +268,35 @@ async fn a_token_that_was_refused_to_one_replica_is_used_by_none() -> Result<()>
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_knows_what_was_sent_before() -> Result<()> {
+    let prefix = "api-share-restart";
+    let rest = RestConfig {
+        limits: vec![Limit {
+            path: "channels/*/messages".to_owned(),
+            limit: 2,
+            window_ms: 3_600_000,
+            ..Limit::default()
+        }],
+        ..RestConfig::default()
+    };
+    let stage = stage(prefix, Redis::shared(), rest).await?;
+    let mut worker = Worker::connect(Rabbit::shared(), prefix, &stage).await?;
+    for statuses in [&[200, 200][..], &[]] {
+        let service = stage.start().await?;
+        for status in statuses {
+            let reply = worker.call(&stage.post("n")).await?;
+            ensure!(reply.status == *status, "{reply:?}");
+        }
+        // The whole hour's are used, and there is no need to ask Discord.
+        let post = stage.post("n").encode_to_vec();
+        let error = worker.ask("api.Call", &post).await?.error()?;
+        ensure!(error.code() == Code::DeadlineExceeded, "{error:?}");
+        service.terminate()?;
+    }
+    let rest = stage.sim.state().rest;
+    ensure!(rest.executed == 2 && rest.limited.is_empty(), "{rest:?}");
+    worker.close().await?;
+    stage.rules_kept()
+}

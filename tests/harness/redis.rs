@@ -1,6 +1,7 @@
 //! A Redis server of one's own.
 
 use std::{
+    fs,
     process::{Child, Command, Stdio},
     sync::OnceLock,
 };
@@ -83,6 +84,15 @@ impl Redis {
         let number = answer.trim_end().strip_prefix(':');
         let number = number.with_context(|| format!("{command}: {answer}"))?;
         Ok(number.parse()?)
+    }
+
+    /// All that was ever written, as the server has logged it.
+    pub fn journal(&self) -> Result<String> {
+        let mut text = String::new();
+        for file in fs::read_dir(self.den.path().join("appendonlydir"))? {
+            text += &String::from_utf8_lossy(&fs::read(file?.path())?);
+        }
+        Ok(text)
     }
 
     /// Forgets everything, as a cache does whose operator has lost patience.
