@@ -15,5 +15,6 @@ fi
 cargo bench --locked --package bench --bench publish -- "$AMQP_URL"
 cargo build --locked --release --package gateway-ws
 cargo bench --locked --package bench --bench service -- "$AMQP_URL" "$root/target/release/gateway-ws"
+need_redis
 cargo build --locked --release --package gateway-api
 cargo bench --locked --package bench --bench api -- "$root/target/release/gateway-api"

@@ -44,9 +44,13 @@ impl Sum {
     }
 }
 
-/// Lets both take turns.
-pub(crate) async fn compare(program: &Path, upstream: &Upstream) -> Result<[Sum; 2]> {
-    let mut sums = [Sum::default(); 2];
+/// Lets these take turns.
+pub(crate) async fn compare<const N: usize>(
+    program: &Path,
+    upstream: &Upstream,
+    ways: [Way; N],
+) -> Result<[Sum; N]> {
+    let mut sums = [Sum::default(); N];
     let direct = turn(upstream.address(), None).await?;
     println!(
         "\n{:<32} {:>12} {:>12}",
@@ -54,7 +58,7 @@ pub(crate) async fn compare(program: &Path, upstream: &Upstream) -> Result<[Sum;
     );
     println!("{:<32} {:>12.0}", "nothing between", direct.rate());
     for _ in 0..ROUNDS {
-        for (sum, way) in sums.iter_mut().zip([Way::Ours, Way::Reference]) {
+        for (sum, way) in sums.iter_mut().zip(ways) {
             let process = Process::start(way, program, upstream).await?;
             let turn = turn(process.address(), Some(&process)).await?;
             process.stop()?;

@@ -2,15 +2,18 @@
 //! answers come, and memory. Discord's limits are never reached.
 //!
 //! `make bench` runs it; by hand: `cargo bench -p bench --bench api -- target/release/gateway-api [PART…]`, where the parts are
-//! `flood`, `latency` and `buckets`. The ratio is of one run, in which both take turns. Callers and the simulated Discord run in the
-//! process that measures, on the same cores. On 2 cores, twilight's http-proxy was measured with 24,000 to 29,000 requests a
-//! second, 21 µs of CPU time for each, and 0.11 and 0.21 ms (p50 and p99) at 400 a second.
+//! `flood`, `latency`, `buckets` and `burst`; the last is against the simulated Discord, with its limits. The ratio is of one
+//! run, in which both take turns. Callers and the simulated Discord run in the process that measures, on the same cores, and so
+//! does the Redis of a replica that shares its limits. On 2 cores, twilight's http-proxy was measured with 24,000 to 29,000
+//! requests a second, 21 µs of CPU time for each, and 0.11 and 0.21 ms (p50 and p99) at 400 a second.
 
+mod burst;
 mod caller;
 mod flood;
 mod latency;
 mod process;
 mod reference;
+mod store;
 mod upstream;
 
 use std::{env, path::Path};
@@ -21,6 +24,7 @@ use tokio::runtime::Builder;
 
 use self::{
     process::{Process, Way},
+    store::Store,
     upstream::Upstream,
 };
 
@@ -63,11 +67,15 @@ async fn measure(program: &Path, parts: &[String]) -> Result<Summary> {
     let mut summary = Summary::new("gateway-api over HTTP");
     let upstream = Upstream::start().await?;
     if is_wanted("flood") {
-        let [ours, reference] = flood::compare(program, &upstream).await?;
+        let store = Store::start().await?;
+        let ways = [Way::Ours, Way::Shared(store.address()), Way::Reference];
+        let [ours, shared, reference] = flood::compare(program, &upstream, ways).await?;
         summary.at_least("requests/s at full speed", ours.rate(), 24_000.0);
         summary.at_most("CPU µs/request", ours.cpu(), 21.0);
         summary.add("  the same, of a proxy that does nothing", reference.cpu());
         summary.add("  ratio", ours.cpu() / reference.cpu());
+        let ratio = shared.cpu() / ours.cpu();
+        summary.at_most("  with a store, to without", ratio, 2.0);
     }
     if is_wanted("latency") {
         let [median, late] = latency::measure(program, &upstream).await?;
@@ -79,6 +87,15 @@ async fn measure(program: &Path, parts: &[String]) -> Result<Summary> {
         flood::touch(process.address(), BUCKETS).await?;
         summary.at_most("RSS in MB with 10,000 buckets", process.resident()?, 30.0);
         process.stop()?;
+    }
+    if is_wanted("burst") {
+        let outcomes = burst::play(program, &Store::start().await?).await?;
+        let limited: u64 = outcomes.iter().map(|it| it.limited).sum();
+        let wrong: usize = outcomes.iter().map(|it| it.wrong).sum();
+        let longest = outcomes.iter().map(|it| it.seconds).fold(0.0, f64::max);
+        summary.at_most("429s in all bursts", limited as f64, 0.0);
+        summary.at_most("  messages not sent, or out of order", wrong as f64, 0.0);
+        summary.at_most("  seconds of the longest, ideal 40", longest, 42.0);
     }
     Ok(summary)
 }

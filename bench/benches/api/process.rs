@@ -25,6 +25,8 @@ const START: Duration = Duration::from_secs(30);
 pub(crate) enum Way {
     /// `gateway-api`.
     Ours,
+    /// The same, with the store at this address that other replicas have too.
+    Shared(SocketAddr),
     /// The least that anybody could do.
     Reference,
 }
@@ -34,6 +36,7 @@ impl Way {
     pub(crate) fn describe(self) -> &'static str {
         match self {
             Self::Ours => "gateway-api",
+            Self::Shared(_) => "gateway-api with a store",
             Self::Reference => "a proxy that does nothing",
         }
     }
@@ -53,6 +56,11 @@ impl Process {
         let (here, there) = (address.to_string(), upstream.address().to_string());
         let mut command = match way {
             Way::Ours => service(program, &here, &there),
+            Way::Shared(store) => {
+                let mut command = service(program, &here, &there);
+                command.env("REDIS_URL", format!("redis://{store}"));
+                command
+            }
             Way::Reference => {
                 let mut command = Command::new(env::current_exe()?);
                 command.args([reference::WORD, &here, &there]);
