@@ -6,7 +6,7 @@ use boot::{CancellationToken, Check};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use lapin::{
-    BasicProperties, Channel, Confirmation,
+    Acker, BasicProperties, Channel, Confirmation,
     message::Delivery,
     options::{
         BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
@@ -15,7 +15,11 @@ use lapin::{
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
 use rabbitmq::{Channels, Down, PERSISTENT, Stage, answer, settled};
-use tokio::{select, sync::mpsc, time};
+use tokio::{
+    select,
+    sync::mpsc,
+    time::{self, Instant},
+};
 use wire::routing;
 
 use super::{Links, topology::TRANSIENT};
@@ -27,6 +31,11 @@ use crate::{
 
 /// How many messages may wait for their confirms.
 const AT_ONCE: usize = 4096;
+
+/// How many answers RabbitMQ is told at once that we have, and how late at the most: telling it of each costs as much as the
+/// answer itself.
+const TOLD: usize = ANSWERS / 4;
+const TELL: Duration = Duration::from_millis(50);
 
 /// The wait between two attempts to open a channel on a connection that is there.
 const WAIT: Duration = Duration::from_millis(500);
@@ -51,8 +60,13 @@ pub(crate) struct Questioner {
 struct Open {
     channel: Channel,
     answers: lapin::Consumer,
-    /// Messages that RabbitMQ has not confirmed, and answers that it has not heard we have.
+    /// Messages that RabbitMQ has not confirmed, and what it is being told.
     pending: FuturesUnordered<BoxFuture<'static, ()>>,
+    /// The newest answer that RabbitMQ has not heard we have; those before it go with it.
+    newest: Option<Acker>,
+    /// How many there are, and by when it is to hear of them.
+    untold: usize,
+    tell_by: Instant,
 }
 
 impl Questioner {
@@ -92,9 +106,10 @@ impl Questioner {
             select! {
                 biased;
                 Some(()) = open.pending.next() => {}
+                () = time::sleep_until(open.tell_by), if open.untold > 0 => open.tell(),
                 _ = self.answers.reserve(), if !has_room => {}
                 taken = open.answers.next(), if has_room => match taken {
-                    Some(Ok(delivery)) => self.hand_out(delivery, &open),
+                    Some(Ok(delivery)) => self.hand_out(delivery, &mut open),
                     Some(Err(_)) | None => return,
                 },
                 order = self.orders.recv(), if may_send => match order {
@@ -148,14 +163,30 @@ impl Questioner {
     }
 
     /// Passes an answer on. RabbitMQ may forget it then: when this process dies, nobody knows the question either.
-    fn hand_out(&self, delivery: Delivery, open: &Open) {
-        let acking = delivery.acker.clone();
+    fn hand_out(&self, delivery: Delivery, open: &mut Open) {
+        open.newest = Some(delivery.acker.clone());
         // There is room; and when nobody takes answers any more, this one is as good as taken.
         self.answers.try_send(read(delivery)).ok();
-        open.pending.push(Box::pin(async move {
-            let options = BasicAckOptions::default();
-            if let Err(down) = settled(acking.ack(options)).await {
-                tracing::debug!(?down, "an answer may come again");
+        if open.untold == 0 {
+            open.tell_by = Instant::now() + TELL;
+        }
+        open.untold += 1;
+        if open.untold >= TOLD {
+            open.tell();
+        }
+    }
+}
+
+impl Open {
+    /// Tells RabbitMQ that we have all answers up to the newest.
+    fn tell(&mut self) {
+        self.untold = 0;
+        let Some(newest) = self.newest.take() else {
+            return;
+        };
+        self.pending.push(Box::pin(async move {
+            if let Err(down) = settled(newest.ack(BasicAckOptions { multiple: true })).await {
+                tracing::debug!(?down, "answers may come again");
             }
         }));
     }
@@ -210,6 +241,9 @@ async fn open(channels: &Channels, links: &Links, queue: &str) -> Result<Open, D
         channel,
         answers,
         pending: FuturesUnordered::new(),
+        newest: None,
+        untold: 0,
+        tell_by: Instant::now(),
     })
 }
 
