@@ -3,13 +3,14 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 use sim::{Interact, InteractionKind as Kind};
-use tests::rabbitmq::Rabbit;
-use tokio::task::spawn_blocking;
-
-use super::{
-    stage::{Stage, is_sorry, ready},
-    worker::Worker,
+use tests::{
+    interactions::{
+        Worker,
+        stage::{Stage, is_sorry, ready},
+    },
+    rabbitmq::Rabbit,
 };
+use tokio::task::spawn_blocking;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_no_queue_is_bound_the_user_hears_it_at_once() -> Result<()> {
