@@ -77,12 +77,24 @@ impl Worker {
         Self::connect(&rabbit.url(), prefix, DEFER + Duration::from_millis(400)).await
     }
 
+    /// Begins to answer these commands alone: for others no queue is bound.
+    pub async fn of(commands: &[&str], rabbit: &Rabbit, prefix: &str) -> Result<Self> {
+        let key = |name: &&str| format!("*.INTERACTION_CREATE.*.*.command.{name}");
+        let keys: Vec<_> = commands.iter().map(key).collect();
+        Self::bound(&keys, &rabbit.url(), prefix, DEFER).await
+    }
+
     /// Begins to answer interactions, and what is late comes so late.
     pub async fn connect(url: &str, prefix: &str, late: Duration) -> Result<Self> {
+        let all = "*.INTERACTION_CREATE.#".to_owned();
+        Self::bound(&[all], url, prefix, late).await
+    }
+
+    async fn bound(keys: &[String], url: &str, prefix: &str, late: Duration) -> Result<Self> {
         let properties = ConnectionProperties::default();
         let connection = Connection::connect(url, properties).await?;
         let channel = connection.create_channel().await?;
-        let (errors, events) = consume(&channel, prefix).await?;
+        let (errors, events) = consume(&channel, prefix, keys).await?;
         let seen = Arc::new(Mutex::new(Seen::default()));
         let mut tasks = JoinSet::new();
         tasks.spawn(listen(errors, Arc::clone(&seen)));
@@ -138,7 +150,7 @@ impl Worker {
 }
 
 /// What is wrong with its replies, and the interactions.
-async fn consume(channel: &Channel, prefix: &str) -> Result<(Consumer, Consumer)> {
+async fn consume(channel: &Channel, prefix: &str, keys: &[String]) -> Result<(Consumer, Consumer)> {
     let (queue, none) = (format!("{prefix}.worker"), FieldTable::default);
     let options = QueueDeclareOptions {
         durable: true,
@@ -146,10 +158,13 @@ async fn consume(channel: &Channel, prefix: &str) -> Result<(Consumer, Consumer)
     };
     let name = queue.as_str();
     channel.queue_declare(name.into(), options, none()).await?;
-    let (exchange, key) = (format!("{prefix}.events"), "*.INTERACTION_CREATE.#");
-    let options = QueueBindOptions::default();
-    let binding = channel.queue_bind(name.into(), exchange.into(), key.into(), options, none());
-    binding.await?;
+    let exchange = format!("{prefix}.events");
+    for key in keys {
+        let (exchange, key) = (exchange.as_str().into(), key.as_str().into());
+        let options = QueueBindOptions::default();
+        let binding = channel.queue_bind(name.into(), exchange, key, options, none());
+        binding.await?;
+    }
     let options = BasicConsumeOptions {
         no_ack: true,
         ..Default::default()

@@ -14,7 +14,7 @@ use lapin::{
     },
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
-use rabbitmq::{Channels, Down, PERSISTENT, Stage, answer, settled};
+use rabbitmq::{Channels, Down, PERSISTENT, Returns, Stage, answer, settled};
 use tokio::{
     select,
     sync::mpsc,
@@ -60,6 +60,7 @@ pub(crate) struct Questioner {
 struct Open {
     channel: Channel,
     answers: lapin::Consumer,
+    returns: Returns,
     /// Messages that RabbitMQ has not confirmed, and what it is being told.
     pending: FuturesUnordered<BoxFuture<'static, ()>>,
     /// The newest answer that RabbitMQ has not heard we have; those before it go with it.
@@ -141,18 +142,24 @@ impl Questioner {
             None => properties,
         };
         let exchange = exchange.map(|exchange| self.links.names.of(exchange).clone());
-        let channel = open.channel.clone();
+        let (channel, returns) = (open.channel.clone(), open.returns.clone());
         open.pending.push(Box::pin(async move {
+            let id = properties.correlation_id().clone().unwrap_or_default();
             let options = BasicPublishOptions {
-                mandatory: true,
+                // What goes to a worker's own queue of replies would come back even where it arrives.
+                mandatory: exchange.is_some(),
                 ..Default::default()
             };
             let (exchange, key) = (exchange.unwrap_or_default(), short(&routing_key).into());
             let publishing = channel.basic_publish(exchange, key, options, &body, properties);
             let confirmed = async { publishing.await?.await };
             let result = match answer("taking a message", Stage::Run, confirmed).await {
-                Ok(Confirmation::Ack(None)) => Ok(()),
-                Ok(Confirmation::Ack(Some(_))) => Err(AskError::Nobody),
+                Ok(Confirmation::Ack(returned)) => {
+                    match returns.is_routed(id.as_str(), returned.as_ref()).await {
+                        true => Ok(()),
+                        false => Err(AskError::Nobody),
+                    }
+                }
                 Ok(Confirmation::Nack(_) | Confirmation::NotRequested) | Err(_) => {
                     Err(AskError::Lost)
                 }
@@ -240,6 +247,7 @@ async fn open(channels: &Channels, links: &Links, queue: &str) -> Result<Open, D
     Ok(Open {
         channel,
         answers,
+        returns: Returns::default(),
         pending: FuturesUnordered::new(),
         newest: None,
         untold: 0,
