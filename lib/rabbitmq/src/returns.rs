@@ -1,7 +1,8 @@
 //! Which messages RabbitMQ has returned, because no queue is bound for them.
 //!
 //! RabbitMQ returns a message before it confirms it. The AMQP client does not look which one it was, but hands it to whichever confirm
-//! comes next: with several messages under way that may be the confirm of another one. So it is looked at here by its correlation id.
+//! comes next: with several messages under way that may be the confirm of another one. So it is looked at here by its routing key and
+//! its correlation id.
 
 use std::{
     collections::HashSet,
@@ -19,17 +20,28 @@ const PAUSE: Duration = Duration::from_millis(25);
 /// How many are remembered whose own confirm has not come yet: more than are ever under way on one channel.
 const MOST: usize = 65_536;
 
-/// What was returned on one channel; cheap to clone. Each message there has to have a correlation id of its own.
+/// What was returned on one channel; cheap to clone. Messages of one routing key there have to have correlation ids of their own.
 #[derive(Clone, Debug, Default)]
 pub struct Returns(Arc<Mutex<HashSet<String>>>);
 
 impl Returns {
-    /// Whether a queue has the message that is known by this correlation id, when its confirm came with a returned message or
+    /// Whether a queue has the message with this routing key and correlation id, when its confirm came with a returned message or
     /// without one. It takes a moment when the confirm came with another message than its own: its own may be behind that.
-    pub async fn is_routed(&self, id: &str, returned: Option<&BasicReturnMessage>) -> bool {
-        let known = returned.map(|it| it.delivery.properties.correlation_id());
-        let known = known.map(|id| id.as_ref().map_or("", |id| id.as_str()));
-        self.settle(id, known).await
+    pub async fn is_routed(
+        &self,
+        routing_key: &str,
+        correlation_id: &str,
+        returned: Option<&BasicReturnMessage>,
+    ) -> bool {
+        let known = returned.map(|BasicReturnMessage { delivery, .. }| {
+            let id = delivery.properties.correlation_id().as_ref();
+            name(
+                delivery.routing_key.as_str(),
+                id.map_or("", |id| id.as_str()),
+            )
+        });
+        let own = name(routing_key, correlation_id);
+        self.settle(&own, known.as_deref()).await
     }
 
     async fn settle(&self, id: &str, returned: Option<&str>) -> bool {
@@ -59,6 +71,11 @@ impl Returns {
     fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a message is known by.
+fn name(routing_key: &str, correlation_id: &str) -> String {
+    format!("{correlation_id} {routing_key}")
 }
 
 #[cfg(test)]

@@ -192,6 +192,7 @@ impl Session {
         let (channel, exchange) = (self.channel.clone(), link.exchange.clone());
         let returns = self.returns.clone();
         let key = ShortString::from(ask.routing_key.as_str());
+        let sent_to = key.to_string();
         let body = std::mem::take(&mut ask.body);
         self.waiting.insert(number, ask);
         self.publishing.push(Box::pin(async move {
@@ -200,7 +201,7 @@ impl Session {
                 Ok(match publishing.await?.await? {
                     Confirmation::Ack(returned) => {
                         let id = number.to_string();
-                        match returns.is_routed(&id, returned.as_ref()).await {
+                        match returns.is_routed(&sent_to, &id, returned.as_ref()).await {
                             true => Taken::Yes,
                             false => Taken::No,
                         }

@@ -162,7 +162,8 @@ impl Caller {
             let confirmed = async { publishing.await?.await };
             let result = match answer("taking a request", Stage::Run, confirmed).await {
                 Ok(Confirmation::Ack(returned)) => {
-                    match returns.is_routed(&id, returned.as_ref()).await {
+                    let key = short(&ask.routing_key);
+                    match returns.is_routed(key, &id, returned.as_ref()).await {
                         true => Ok(()),
                         false => Err(CallError::Nobody(ask.routing_key)),
                     }

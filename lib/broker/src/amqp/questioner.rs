@@ -155,7 +155,8 @@ impl Questioner {
             let confirmed = async { publishing.await?.await };
             let result = match answer("taking a message", Stage::Run, confirmed).await {
                 Ok(Confirmation::Ack(returned)) => {
-                    match returns.is_routed(id.as_str(), returned.as_ref()).await {
+                    let key = short(&routing_key);
+                    match returns.is_routed(key, id.as_str(), returned.as_ref()).await {
                         true => Ok(()),
                         false => Err(AskError::Nobody),
                     }
