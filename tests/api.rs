@@ -3,7 +3,7 @@
 mod applications;
 mod bad_input;
 mod calls;
-mod ends;
+pub(crate) mod ends;
 mod every;
 mod helpers;
 mod http;

@@ -5,5 +5,3 @@ mod ends;
 mod hostile;
 mod outages;
 mod same;
-mod stage;
-mod worker;

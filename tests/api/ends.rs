@@ -6,8 +6,8 @@ use anyhow::{Result, ensure};
 use prost::Message as _;
 use serde_json::json;
 use sim::{Limit, RestConfig, Times};
-use tests::rabbitmq::Rabbit;
-use wire::gateway::v1::Code;
+use tests::{rabbitmq::Rabbit, service::Service};
+use wire::gateway::v1::{Code, Error};
 
 use super::stage::{Stage, Worker};
 
@@ -80,29 +80,35 @@ async fn sigkill_under_load_leaves_nobody_without_an_answer_and_does_nothing_twi
         let body = stage.post(&id).encode_to_vec();
         worker.send("api.Call", &id, &body).await?;
     }
-    let half = || Ok(stage.sim.state().rest.executed > 20);
-    services[0].until("some of them", half).await?;
+    killed(&stage, services, &mut worker, REQUESTS).await?;
+    worker.close().await
+}
+
+/// Kills one of these services in the middle of so many requests: each is answered, carried out once at most, and not called done if
+/// it was not. The other services are ended.
+pub(crate) async fn killed(
+    stage: &Stage,
+    mut services: Vec<Service>,
+    worker: &mut Worker,
+    requests: usize,
+) -> Result<()> {
+    let some = || Ok(stage.sim.state().rest.executed > 20);
+    services[0].until("some of them", some).await?;
     services.remove(0).kill()?;
     let mut done = BTreeMap::new();
-    while done.len() < REQUESTS {
+    while done.len() < requests {
         let reply = worker.reply().await?;
-        let outcome = match reply.response() {
-            Ok(_) => true,
-            Err(_) => {
-                let error = reply.error()?;
-                ensure!(error.code() == Code::Unknown, "{error:?}");
-                false
-            }
-        };
-        done.insert(reply.id, outcome);
+        let error = reply.error().ok();
+        let code = error.as_ref().map(Error::code);
+        ensure!(code.is_none_or(|it| it == Code::Unknown), "{error:?}");
+        done.insert(reply.id, error.is_none());
     }
     let carried_out = stage.carried_out();
-    for (id, outcome) in &done {
+    for (id, is_done) in &done {
         let times = carried_out.get(id).copied().unwrap_or_default();
         ensure!(times <= 1, "{id} was carried out {times} times");
-        ensure!(!outcome || times == 1, "{id} was not carried out");
+        ensure!(!is_done || times == 1, "{id} was not carried out");
     }
-    worker.close().await?;
     for service in services {
         service.terminate()?;
     }
@@ -130,29 +136,42 @@ async fn sigterm_answers_what_was_sent_and_leaves_the_rest_to_others() -> Result
         let body = stage.post(&id).encode_to_vec();
         worker.send("api.Call", &id, &body).await?;
     }
-    let begun = || Ok(stage.sim.state().rest.executed > 3);
-    service.until("the first", begun).await?;
-    let ended = service.terminate()?;
-    ensure!(ended.status.success(), "{}", ended.log);
-    let executed = stage.sim.state().rest.executed;
-    ensure!(executed < REQUESTS as u64, "{executed}");
-    let service = stage.start().await?;
-    for _ in 0..REQUESTS {
-        // A new message too: nobody has looked at it before.
-        ensure!(worker.reply().await?.response()?.status == 200);
-    }
-    let carried_out = stage.carried_out();
-    ensure!(carried_out.len() == REQUESTS, "{carried_out:?}");
-    ensure!(
-        carried_out.values().all(|times| *times == 1),
-        "{carried_out:?}"
-    );
+    let service = stopped(&stage, service, &mut worker, REQUESTS).await?;
     let order = stage.sim.requests().into_iter().filter_map(|it| it.nonce);
     let expected: Vec<String> = (0..REQUESTS).map(|number| number.to_string()).collect();
     ensure!(order.collect::<Vec<_>>() == expected, "in their order");
     worker.close().await?;
     service.terminate()?;
     stage.rules_kept()
+}
+
+/// Stops a service in the middle of so many requests, and starts another one: each succeeds and is carried out once. A new message
+/// too: nobody has looked at it before.
+pub(crate) async fn stopped(
+    stage: &Stage,
+    service: Service,
+    worker: &mut Worker,
+    requests: usize,
+) -> Result<Service> {
+    let begun = || Ok(stage.sim.state().rest.executed > 3);
+    service.until("the first", begun).await?;
+    let ended = service.terminate()?;
+    ensure!(ended.status.success(), "{}", ended.log);
+    let executed = stage.sim.state().rest.executed;
+    ensure!(executed < requests as u64, "{executed}");
+    stage.sim.change_faults(|faults| faults.rest_delay_ms = 0);
+    let service = stage.start().await?;
+    for _ in 0..requests {
+        let reply = worker.reply().await?;
+        ensure!(reply.error().is_err(), "{:?}", reply.error());
+    }
+    let carried_out = stage.carried_out();
+    ensure!(carried_out.len() == requests, "{carried_out:?}");
+    ensure!(
+        carried_out.values().all(|times| *times == 1),
+        "{carried_out:?}"
+    );
+    Ok(service)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,15 +1,19 @@
 //! What Discord is answered, and what follows.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use sim::{Interact, Interacted, InteractionKind as Kind};
-use tests::rabbitmq::Rabbit;
-
-use super::{
-    stage::{SORRY, Stage, content, is_sorry},
-    worker::Worker,
+use tests::{
+    interactions::{
+        Worker,
+        stage::{PATIENCE, SORRY, Stage, content, is_sorry},
+    },
+    rabbitmq::Rabbit,
 };
+use tokio::time::{Instant, sleep};
 
 fn kind(answer: Option<&Value>) -> Value {
     answer.map_or(Value::Null, |answer| answer["type"].clone())
@@ -183,12 +187,14 @@ async fn the_first_reply_wins_and_the_same_one_counts_once() -> Result<()> {
     ensure!(content(&sent) == "said by the worker", "{sent:?}");
     let url = format!("{}/metrics", service.admin().await?);
     let repeated = "gateway_http_replies_total{outcome=\"repeated\"} 2";
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let text = reqwest::get(&url).await?.text().await?;
         if text.lines().any(|line| line == repeated) {
             break;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        ensure!(Instant::now() < deadline, "{text}");
+        sleep(Duration::from_millis(10)).await;
     }
     worker.close().await?;
     service.terminate()?;

@@ -8,7 +8,6 @@
 //! requests a second, 21 µs of CPU time for each, and 0.11 and 0.21 ms (p50 and p99) at 400 a second.
 
 mod burst;
-mod caller;
 mod flood;
 mod latency;
 mod process;

@@ -2,18 +2,18 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use boot::{Span, Traces};
 use broker::{Exchange, Message, Value};
 use bytes::Bytes;
-use prost::Message as _;
 use transcode::{Envelope, Lanes, Payload, Scratch, Transcoder};
 use wire::{
     discord::v1::Interaction,
     gateway::v1::Source,
+    interaction,
     routing::{self, InteractionRoute},
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct Encoder {
     pub(crate) traces: Traces,
     /// Which lanes the events of each application carry.
     lanes: BTreeMap<u64, Lanes>,
+    /// Buffers that are used again for every interaction.
+    scratch: Mutex<Scratch>,
 }
 
 impl Encoder {
@@ -45,16 +47,17 @@ impl Encoder {
             transcoder,
             traces,
             lanes: lanes.collect(),
+            scratch: Mutex::default(),
         }
     }
 
-    /// Reads an interaction; `None` when the text is none.
+    /// Reads what an interaction is; `None` when the text is none.
     pub(crate) fn read(&self, text: &str) -> Option<Interaction> {
-        let mut scratch = Scratch::default();
+        let mut scratch = self.scratch();
         let data = self
             .transcoder
             .data(INTERACTION, Payload::new(text), &mut scratch)?;
-        Interaction::decode(data).ok()
+        interaction::essence(data).ok()
     }
 
     /// The event of an interaction. It says how long Discord waits.
@@ -78,7 +81,7 @@ impl Encoder {
             received_at,
             lanes: lanes.unwrap_or_default(),
         };
-        let mut scratch = Scratch::default();
+        let mut scratch = self.scratch();
         let encoded = self
             .transcoder
             .event(&envelope, Payload::new(text), &mut scratch);
@@ -120,6 +123,10 @@ impl Encoder {
 }
 
 impl Encoder {
+    fn scratch(&self) -> MutexGuard<'_, Scratch> {
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The trace of an event, if it is one of those that are recorded.
     fn trace(&self, since: SystemTime, application_id: u64, routing_key: &str) -> Option<Span> {
         let trace = self

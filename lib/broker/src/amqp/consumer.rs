@@ -12,10 +12,14 @@ use lapin::{
     },
     types::{AMQPValue, FieldTable, ShortString},
 };
-use rabbitmq::{Channels, Down, Stage, answer};
+use rabbitmq::{Channels, Down, Returns, Stage, answer};
 use tokio::{select, sync::watch, time};
 
-use super::{Links, delivery::Delivery, topology::Names};
+use super::{
+    Links,
+    delivery::{Delivery, Way},
+    topology::Names,
+};
 use crate::{Exchange, message::short, requests::Call};
 
 /// The highest priority that a request can have.
@@ -61,9 +65,19 @@ struct Change {
 #[derive(Debug)]
 struct Open {
     channel: Channel,
+    returns: Returns,
     deliveries: lapin::Consumer,
     queue: ShortString,
     bound: BTreeSet<String>,
+}
+
+impl Open {
+    fn way(&self) -> Way {
+        Way {
+            channel: self.channel.clone(),
+            returns: self.returns.clone(),
+        }
+    }
 }
 
 impl fmt::Debug for Consumer {
@@ -118,7 +132,7 @@ impl Consumer {
             };
             match taken {
                 Some(Ok(taken)) => {
-                    return Delivery::new(taken, open.channel.clone(), &self.links);
+                    return Delivery::new(taken, open.way(), &self.links);
                 }
                 Some(Err(error)) => self.lost(&Down::from_error(&error, Stage::Run)),
                 None => self.lost(&Down::Lost("the consumer was cancelled".to_owned())),
@@ -139,7 +153,7 @@ impl Consumer {
             return left;
         }
         while let Some(Ok(taken)) = open.deliveries.next().await {
-            left.push(Delivery::new(taken, open.channel.clone(), &self.links));
+            left.push(Delivery::new(taken, open.way(), &self.links));
         }
         left
     }
@@ -294,6 +308,7 @@ async fn consume(
     let deliveries = answer("consuming", Stage::Declare, consuming).await?;
     Ok(Open {
         channel,
+        returns: Returns::default(),
         deliveries,
         queue: name,
         bound,

@@ -13,7 +13,7 @@ use lapin::{
     options::{BasicAckOptions, BasicPublishOptions},
     types::{AMQPValue, FieldTable, ShortString},
 };
-use rabbitmq::{Down, Stage, answer, settled};
+use rabbitmq::{Down, Returns, Stage, answer, settled};
 use tokio::time::{self, Instant};
 use wire::routing;
 
@@ -35,11 +35,18 @@ const DIRECT: &str = "amq.rabbitmq.reply-to";
 /// How long a request whose reply the broker refused is kept before it goes back to its queue.
 const REFUSED: Duration = Duration::from_secs(1);
 
+/// Where messages were taken from, and others are sent.
+#[derive(Clone, Debug)]
+pub(super) struct Way {
+    pub(super) channel: Channel,
+    pub(super) returns: Returns,
+}
+
 /// A message that must be settled: unless it was acknowledged, dropping it puts it back.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     taken: Taken,
-    channel: Channel,
+    way: Way,
     dead_letter: ShortString,
     requests: ShortString,
     /// Replies that nobody was there to take.
@@ -49,11 +56,7 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
-    pub(super) fn new(
-        mut taken: Taken,
-        channel: Channel,
-        links: &Links,
-    ) -> (Result<Call, String>, Self) {
+    pub(super) fn new(mut taken: Taken, way: Way, links: &Links) -> (Result<Call, String>, Self) {
         let call = call(&mut taken);
         let names = &links.names;
         let dead_letter = names.of(Exchange::DeadLetter).clone();
@@ -61,7 +64,7 @@ impl Delivery {
             call,
             Self {
                 taken,
-                channel,
+                way,
                 dead_letter,
                 requests: names.of(Exchange::Requests).clone(),
                 unclaimed: links.unclaimed.clone(),
@@ -144,11 +147,15 @@ impl Delivery {
             mandatory,
             ..Default::default()
         };
-        let publishing =
-            self.channel
-                .basic_publish(exchange, routing_key, options, body, properties);
+        let key = routing_key.clone();
+        let id = properties.correlation_id().clone().unwrap_or_default();
+        let Way { channel, returns } = &self.way;
+        let publishing = channel.basic_publish(exchange, routing_key, options, body, properties);
         match confirmed(publishing).await? {
-            Confirmation::Ack(returned) => Ok(returned.is_none()),
+            Confirmation::Ack(returned) => {
+                let routed = returns.is_routed(key.as_str(), id.as_str(), returned.as_ref());
+                Ok(routed.await)
+            }
             Confirmation::Nack(_) | Confirmation::NotRequested => Err(Error::Refused),
         }
     }
