@@ -18,6 +18,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("listener", &["boot", "discord"]),
     ("store", &["backoff", "boot", "discord"]),
     ("broker", &["boot", "rabbitmq", "wire"]),
+    ("interactions", &["boot", "broker", "transcode", "wire"]),
     (
         "outbound",
         &[
@@ -44,6 +45,7 @@ const UNDER_SERVICES: &[&str] = &[
     "boot",
     "broker",
     "discord",
+    "interactions",
     "listener",
     "outbound",
     "rest",

@@ -52,8 +52,8 @@ impl Stage {
             ("DISCORD_TOKEN", "sim.token"),
             ("DISCORD_API_URL", &stage.sim.api_url()),
             ("DISCORD_INTENTS", "GUILDS"),
-            ("HTTP_DEFER_AFTER", &defer),
-            ("HTTP_FAILURE_MESSAGE", SORRY),
+            ("INTERACTION_DEFER_AFTER", &defer),
+            ("INTERACTION_FAILURE_MESSAGE", SORRY),
             ("ADMIN_ADDRESS", "127.0.0.1:0"),
             ("NO_COLOR", "1"),
         ] {

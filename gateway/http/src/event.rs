@@ -22,9 +22,6 @@ use crate::config::Application;
 /// The name of the event.
 const INTERACTION: &str = "INTERACTION_CREATE";
 
-/// How many words of the routing key stand before those that say what was used.
-const HEAD: usize = 4;
-
 /// Makes events of interactions.
 #[derive(Debug)]
 pub(crate) struct Encoder {
@@ -115,6 +112,7 @@ impl Encoder {
             group: ids.guild_id.unwrap_or_default(),
             batch: None,
             trace,
+            wanted: None,
         }
     }
 }
@@ -130,16 +128,4 @@ impl Encoder {
         trace.text("messaging.rabbitmq.destination.routing_key", routing_key);
         Some(trace)
     }
-}
-
-/// The end of an event's routing key, which says what was used: `command.play`. Empty when it says nothing.
-pub(crate) fn used(routing_key: &str) -> &str {
-    let mut rest = routing_key;
-    for _ in 0..HEAD {
-        match rest.split_once('.') {
-            Some((_, after)) => rest = after,
-            None => return "",
-        }
-    }
-    rest
 }

@@ -4,18 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use boot::{CancellationToken, Context};
 use broker::Broker;
+use interactions::{Clerk, Ledger, Office};
 use listener::{Bodies, Listener, Protocols, Signed};
 use tokio::time;
 use transcode::Transcoder;
 
-use crate::{
-    Config, Error,
-    endpoint::Endpoint,
-    event::Encoder,
-    ledger::Ledger,
-    metrics::Metrics,
-    replies::{Clerk, Office},
-};
+use crate::{Config, Error, endpoint::Endpoint, event::Encoder, metrics::Metrics};
 
 /// Where interactions are sent.
 const PATH: &str = "/interactions";
@@ -36,20 +30,21 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     let listener = Listener::bind(address, &config.open, protocols, &context).await?;
     let config = Arc::new(config);
     let metrics = Metrics::new(&context.metrics);
+    let counts = interactions::Metrics::new(&context.metrics, "http");
     let broker = Broker::start(config.broker.clone(), &context);
     // What was put off is carried out after the shutdown, too.
     let end = CancellationToken::new();
     let client = broker.client_until("gateway-http", end.clone());
     let (questions, answers) = broker.questions("http").ok_or(Error::Stdio)?;
     drop(broker);
-    let ledger = Arc::new(Ledger::new(config.remembered, metrics.clone()));
+    let ledger = Arc::new(Ledger::new(config.settings.remembered, counts.clone()));
     let transcoder = Arc::new(Transcoder::new());
     let office = Arc::new(Office {
         ledger: Arc::clone(&ledger),
-        questions: questions.clone(),
-        client: client.clone(),
-        config: Arc::clone(&config),
-        metrics: metrics.clone(),
+        questions,
+        client,
+        settings: Arc::new(config.settings.clone()),
+        metrics: counts,
     });
     let clerk = Clerk {
         answers,
@@ -65,9 +60,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
         proxies: config.proxies.clone(),
         encoder: Encoder::new(transcoder, context.traces.clone(), &config.applications),
         config: Arc::clone(&config),
-        ledger: Arc::clone(&ledger),
-        questions,
-        client,
+        office: Arc::clone(&office),
         metrics,
     };
     tracing::info!(http = %listener.address(), "interactions are taken");

@@ -2,14 +2,14 @@
 
 use crate::{config::Application, shared::Shared};
 use boot::Span;
-use broker::{Batch, Exchange, Message, Value};
+use broker::{Batch, Broker, Exchange, Message, Value, Wanted};
 use bytes::{Bytes, BytesMut};
 use prost::Message as _;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use store::Shard;
 use transcode::{Envelope, Ids, Lane, Lanes, Payload, Scratch, Transcoder};
@@ -25,6 +25,39 @@ const INTERACTION: &str = "INTERACTION_CREATE";
 /// How many bytes of bodies are allocated at once. Small enough that what the oldest unconfirmed message of a shard
 /// keeps from being freed is little beside the window.
 const BODIES: usize = 16 * 1024;
+
+/// How replies to interactions are asked for.
+#[derive(Debug)]
+pub(crate) struct Replies {
+    /// The queue that they go to.
+    queue: Arc<str>,
+    /// How long they are waited for.
+    wait: Duration,
+}
+
+impl Replies {
+    /// Replies of an application's workers, to `gateway-api`.
+    pub(crate) fn new(broker: &Broker, application_id: u64, wait: Duration) -> Self {
+        Self {
+            queue: broker.shared_replies("api", application_id).into(),
+            wait,
+        }
+    }
+
+    /// Asks for a reply. It could not be told whose it is if the event travelled together with others.
+    fn ask(&self, message: &mut Message, interaction: &Interaction, since: Duration) {
+        let (Some(id), Some(_)) = (interaction.id, &interaction.token) else {
+            return;
+        };
+        let deadline = i64::try_from((since + self.wait).as_millis()).unwrap_or(i64::MAX);
+        message.headers.push(("deadline", Value::Number(deadline)));
+        message.batch = None;
+        message.wanted = Some(Box::new(Wanted {
+            reply_to: Arc::clone(&self.queue),
+            correlation_id: id.to_string(),
+        }));
+    }
+}
 
 /// Makes messages of a shard's events.
 pub(crate) struct Encoder {
@@ -105,15 +138,14 @@ impl Encoder {
             None if name == INTERACTION => self.interaction(payload),
             interaction => interaction,
         };
+        let since = received_at.duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut message = Message {
             exchange: Exchange::Events,
             routing_key: self.routing_key(name, ids, interaction.as_ref()),
             message_id,
             type_name: routing::TYPE_EVENT,
             app_id: Arc::clone(&self.app_id),
-            timestamp: received_at
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs()),
+            timestamp: since.as_secs(),
             headers: vec![
                 ("event", Value::Text(name.to_owned())),
                 ("shard", Value::Number(self.shard.id.into())),
@@ -126,7 +158,11 @@ impl Encoder {
             group: ids.guild_id.unwrap_or_default(),
             batch: self.batches.get(name).copied(),
             trace: None,
+            wanted: None,
         };
+        if let (Some(replies), Some(interaction)) = (&shared.replies, &interaction) {
+            replies.ask(&mut message, interaction, since);
+        }
         if let Some(trace) = shared
             .traces
             .begin(received_at, || format!("publish {name}"))

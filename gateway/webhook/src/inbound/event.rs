@@ -154,6 +154,7 @@ impl<'a> Event<'a> {
             group: guild.unwrap_or_default(),
             batch: None,
             trace,
+            wanted: None,
         };
         (message, lane)
     }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 fn ledger(most: usize) -> Ledger {
-    Ledger::new(most, Metrics::new(&boot::Metrics::new()))
+    Ledger::new(most, Metrics::new(&boot::Metrics::new(), "http"))
 }
 
 /// A reply with this text.
