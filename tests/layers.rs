@@ -18,6 +18,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("listener", &["boot", "discord"]),
     ("store", &["backoff", "boot", "discord"]),
     ("broker", &["boot", "rabbitmq", "wire"]),
+    ("events", &["boot", "broker", "transcode", "wire"]),
     ("interactions", &["boot", "broker", "transcode", "wire"]),
     (
         "outbound",
@@ -45,6 +46,7 @@ const UNDER_SERVICES: &[&str] = &[
     "boot",
     "broker",
     "discord",
+    "events",
     "interactions",
     "listener",
     "outbound",
