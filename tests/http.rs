@@ -5,6 +5,7 @@ mod callbacks;
 mod ends;
 mod hostile;
 mod outages;
+mod registration;
 mod same;
 mod stage;
 mod worker;

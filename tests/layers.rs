@@ -18,6 +18,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("listener", &["boot", "discord"]),
     ("store", &["backoff", "boot", "discord"]),
     ("broker", &["boot", "rabbitmq", "wire"]),
+    ("registration", &["boot", "broker", "discord", "wire"]),
     ("events", &["boot", "broker", "transcode", "wire"]),
     ("interactions", &["boot", "broker", "transcode", "wire"]),
     (
@@ -50,6 +51,7 @@ const UNDER_SERVICES: &[&str] = &[
     "interactions",
     "listener",
     "outbound",
+    "registration",
     "rest",
     "store",
     "transcode",

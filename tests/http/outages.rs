@@ -1,10 +1,12 @@
 //! Without workers, and without RabbitMQ.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use serde_json::json;
 use sim::{Interact, InteractionKind as Kind};
 use tests::rabbitmq::Rabbit;
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time};
 
 use super::{
     stage::{Stage, is_sorry, ready},
@@ -49,14 +51,19 @@ async fn a_broker_that_restarts_in_the_middle_leaves_nobody_waiting() -> Result<
         ..Interact::default()
     };
     let load = stage.sim.interact(&order);
-    let restart = spawn_blocking(move || {
-        std::thread::sleep(std::time::Duration::from_secs(1));
-        rabbit.kill()?;
-        rabbit.restart()?;
-        Ok::<_, anyhow::Error>(rabbit)
-    });
+    let restart = async {
+        while stage.sim.interactions().answered <= 50 {
+            time::sleep(Duration::from_millis(10)).await;
+        }
+        let restarting = spawn_blocking(move || {
+            rabbit.kill()?;
+            rabbit.restart()?;
+            Ok::<_, anyhow::Error>(rabbit)
+        });
+        restarting.await?
+    };
     let (sent, rabbit) = tokio::join!(load, restart);
-    let (sent, rabbit) = (sent?, rabbit??);
+    let (sent, rabbit) = (sent?, rabbit?);
     ensure!(
         sent.iter().all(|it| it.status.is_some()),
         "somebody waited for 3 s"

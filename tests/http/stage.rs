@@ -90,11 +90,21 @@ impl Stage {
         Ok(service)
     }
 
-    fn start(&self, program: &Path, own: &[(&str, &str)]) -> Result<Service> {
+    /// Starts a program with these arguments and variables, beside those of all.
+    pub(crate) fn order(
+        &self,
+        program: &Path,
+        own: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Result<Service> {
         let variables = self.variables.iter();
         let variables = variables.map(|(name, value)| (name.as_str(), value.as_str()));
         let variables: Vec<_> = variables.chain(own.iter().copied()).collect();
-        Service::start(program, &variables, &[])
+        Service::start(program, &variables, arguments)
+    }
+
+    fn start(&self, program: &Path, own: &[(&str, &str)]) -> Result<Service> {
+        self.order(program, own, &[])
     }
 
     /// Sends one interaction, and waits for its answer.

@@ -6,6 +6,7 @@ use boot::{CancellationToken, Context};
 use broker::Broker;
 use interactions::{Clerk, Ledger, Office};
 use listener::{Bodies, Listener, Protocols, Signed};
+use registration::{Kind, Registrar};
 use tokio::time;
 use transcode::Transcoder;
 
@@ -26,6 +27,9 @@ const LOOK: Duration = Duration::from_millis(50);
 ///
 /// What a person has to change: the address, the configuration.
 pub async fn run(config: Config, context: Context) -> Result<(), Error> {
+    if !context.orders.is_empty() {
+        return Ok(order(config, &context).await?);
+    }
     let (address, protocols) = (config.address, Protocols::Http1And2);
     let listener = Listener::bind(address, &config.open, protocols, &context).await?;
     let config = Arc::new(config);
@@ -68,6 +72,18 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     finish(&ledger, &office, config.linger).await;
     end.cancel();
     Ok(())
+}
+
+/// Does what was ordered in place of running.
+async fn order(config: Config, context: &Context) -> Result<(), registration::Error> {
+    let broker = Broker::start(config.broker, context);
+    let applications = config.applications.into_iter();
+    let registrar = Registrar {
+        client: broker.client("gateway-http"),
+        kind: Kind::Interactions,
+        applications: applications.map(|one| (one.id, one.keys)).collect(),
+    };
+    registrar.carry_out(&context.orders).await
 }
 
 /// Waits for replies to what was put off; then the users hear that nothing will come.

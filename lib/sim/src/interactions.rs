@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-pub(crate) use sender::{client, look, run, send_probes};
+pub(crate) use sender::{client, is_there, look, run, send_probes};
 pub use signature::Signature;
 pub(crate) use signature::Signer;
 

@@ -65,6 +65,45 @@ pub(crate) async fn send_probes(
     Ok(statuses)
 }
 
+/// Whether Discord would take the address: it knows a right signature from a wrong one, and answers a ping.
+pub(crate) async fn is_there(world: &World, url: &str) -> bool {
+    let Ok(client) = client(false) else {
+        return false;
+    };
+    let order = Interact {
+        kind: InteractionKind::Ping,
+        ..Interact::default()
+    };
+    for (signature, status) in [(Signature::Right, 200), (Signature::BAD[0], 401)] {
+        let Ok((_, _, body)) = prepare(world, &order) else {
+            return false;
+        };
+        let now = clock::unix_micros() / 1_000_000;
+        let (signature, timestamp) = world.signer().sign(signature, now, &body);
+        let mut request = client
+            .post(url)
+            .header("content-type", "application/json")
+            .body(body);
+        for (name, value) in [
+            ("X-Signature-Ed25519", signature),
+            ("X-Signature-Timestamp", timestamp),
+        ] {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
+        }
+        let Ok(Ok(response)) = timeout(PATIENCE, request.send()).await else {
+            return false;
+        };
+        let is_as_wanted = response.status().as_u16() == status;
+        let body: Value = response.json().await.unwrap_or_default();
+        if !is_as_wanted || (status == 200 && body["type"] != 1) {
+            return false;
+        }
+    }
+    true
+}
+
 /// What sends requests; each over a connection of its own, if that is wanted.
 pub(crate) fn client(is_new: bool) -> Result<Client, Error> {
     // It fails when there is a default already.
