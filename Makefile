@@ -26,7 +26,7 @@ contract: ## Take what was added to proto/ into proto/baseline.binpb; breaking c
 docs: ## The reference of the contract, in docs/reference, and of the Rust code, in target/doc
 	@scripts/docs.sh
 
-fuzz: ## Fuzz the transcoder and the routing keys; FUZZ_SECONDS (60) for each target
+fuzz: ## Fuzz the transcoder, routing keys and signatures; FUZZ_SECONDS (60) for each target
 	@scripts/fuzz.sh $${FUZZ_SECONDS:-60}
 
 fmt: ## Format the Rust and the Python code

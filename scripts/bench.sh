@@ -17,3 +17,13 @@ cargo build --locked --release --package gateway-ws
 cargo bench --locked --package bench --bench service -- "$AMQP_URL" "$root/target/release/gateway-ws"
 cargo build --locked --release --package gateway-api
 cargo bench --locked --package bench --bench api -- "$root/target/release/gateway-api"
+cargo build --locked --release --package gateway-http
+# A worker in Python, with the classes of the contract.
+worker=examples/python-worker
+export CONTRACT_FOLDER=$root/target/bench/contract PYTHONPYCACHEPREFIX=$root/target/bench/pycache
+# shellcheck disable=SC2046
+need_python worker $(cat "$worker/requirements.txt")
+rm -rf "$CONTRACT_FOLDER"
+"$tools/worker/bin/python" "$worker/generate.py" "$CONTRACT_FOLDER"
+cargo bench --locked --package bench --bench http -- \
+  "$AMQP_URL" "$root/target/release/gateway-http" "$tools/worker/bin/python"

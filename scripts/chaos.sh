@@ -10,8 +10,9 @@ need_rust
 need_rabbitmq
 need_redis
 profile=${CHAOS_PROFILE:-release}
-# Together, so that both have the same dependencies.
-cargo build --quiet --locked --profile "$profile" --package gateway-ws --package tests --bins
+# Together, so that all have the same dependencies.
+cargo build --quiet --locked --profile "$profile" --package gateway-api --package gateway-http --package gateway-ws \
+  --package tests --bins
 # Cargo's name for the profile is not that of its folder.
 folder=$profile
 if [ "$profile" = dev ]; then folder=debug; fi

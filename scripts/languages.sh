@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Decodes the golden events of tests/golden in other languages, with what protobuf generates for them, and
-# compares each with the JSON that it was made of. Some go to the worker in examples/, too.
+# compares each with the JSON that it was made of. Some go to the worker in examples/, too. A worker in Python
+# answers interactions and uses a webhook, with services, a private RabbitMQ and discord-sim around it.
 # `languages.sh python` or `typescript` runs one alone.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -21,6 +22,12 @@ python() {
   PYTHONPATH=$work/python "$tools/worker/bin/python" tests/languages/python/golden.py tests/golden
   CONTRACT_FOLDER=$root/$work/python PYTHONPATH=$worker \
     "$tools/worker/bin/python" tests/languages/python/example.py tests/golden
+  cargo build --locked --quiet --package sim --package gateway-api --package gateway-http --package gateway-webhook
+  trap 'scripts/rabbitmq.sh stop "$work/rabbitmq"' EXIT
+  local amqp
+  amqp=$(scripts/rabbitmq.sh start "$work/rabbitmq")
+  PYTHONPATH=$work/python:tests/libraries \
+    "$tools/worker/bin/python" tests/languages/python/services.py target/debug "$amqp"
 }
 
 # need_typescript: the packages that package-lock.json names, in a copy of the project in target/.
@@ -46,6 +53,8 @@ typescript() {
   node out/golden.js "$root/tests/golden"
 }
 
+need_rust
+need_rabbitmq
 case ${1:-all} in
   python | typescript) "$1" ;;
   all)

@@ -49,4 +49,6 @@ scenarios! {
     batches_on
     saturated
     latency
+    interactions_rabbitmq_restarted
+    interactions_rolling_sigterm
 }

@@ -7,5 +7,3 @@ mod hostile;
 mod outages;
 mod registration;
 mod same;
-mod stage;
-mod worker;

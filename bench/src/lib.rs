@@ -1,5 +1,7 @@
-//! What the benchmarks have in common: the corpus of events, what a process takes, and the table at the end.
+//! What the benchmarks have in common: the corpus of events, processes that are measured and what they take, who asks them, and
+//! the table at the end.
 
+pub mod caller;
 pub mod corpus;
 pub mod process;
 pub mod summary;

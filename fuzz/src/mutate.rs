@@ -90,6 +90,29 @@ pub fn interaction(rng: &mut Rng, input: &[u8]) -> Vec<u8> {
     }
 }
 
+/// Lines with a signature and its moment, and a body: the same but for some bytes.
+pub fn signature(rng: &mut Rng, input: &[u8]) -> Vec<u8> {
+    if rng.u8(..4) == 0 || input.len() > LARGE {
+        let digits: String = (0..128).map(|_| rng.digit(16)).collect();
+        let moment = 1_700_000_000 + rng.u64(..400);
+        return format!("{digits}\n{moment}\n{}", words(rng, 1)).into_bytes();
+    }
+    let mut input = input.to_vec();
+    let at = rng.usize(..=input.len());
+    match (rng.u8(..6), input.get_mut(at)) {
+        (0, Some(byte)) => *byte = rng.u8(..),
+        (1, Some(byte)) => *byte ^= 0x20,
+        (2, Some(_)) => {
+            input.remove(at);
+        }
+        (3, _) => input.insert(at, rng.u8(..)),
+        // A digit for a digit, as most of the input are some.
+        (_, Some(byte)) if byte.is_ascii_hexdigit() => *byte = b'0' + rng.u8(..10),
+        _ => input.push(rng.u8(..)),
+    }
+    input
+}
+
 fn interaction_json(rng: &mut Rng) -> String {
     let mut out = String::new();
     let all = &Catalogue::shared().messages;

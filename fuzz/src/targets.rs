@@ -4,6 +4,7 @@ mod frame;
 mod parse;
 mod render;
 mod routing;
+mod signature;
 
 use std::collections::BTreeSet;
 
@@ -61,8 +62,15 @@ pub const ROUTING: Target = Target {
     mutate: mutate::interaction,
 };
 
+/// Signatures of requests.
+pub const SIGNATURE: Target = Target {
+    name: "signature",
+    run: signature::run,
+    mutate: mutate::signature,
+};
+
 /// All of them.
-pub const ALL: [Target; 4] = [FRAME, PARSE, RENDER, ROUTING];
+pub const ALL: [Target; 5] = [FRAME, PARSE, RENDER, ROUTING, SIGNATURE];
 
 /// Whether an object has a member twice that the message has a field for.
 fn repeats_known(message: &MessageDescriptor, object: &Value<'_>) -> bool {

@@ -33,6 +33,11 @@ fn routing() {
 }
 
 #[test]
+fn signature() {
+    replay(&targets::SIGNATURE);
+}
+
+#[test]
 fn every_subject_is_taken() {
     let catalogue = Catalogue::shared();
     let events = catalogue.events.iter().map(Subject::Event);

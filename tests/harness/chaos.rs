@@ -1,4 +1,4 @@
-//! The scenarios that take things away from a fleet under load, each with what it promises.
+//! The scenarios that take things away from services under load, each with what it promises.
 //!
 //! Each has two lengths: a short one among the tests, and a full one in the program `chaos`, which prints a table.
 
@@ -36,23 +36,26 @@ pub struct Stage {
 /// How long and how hard a scenario is.
 #[derive(Clone, Copy, Debug)]
 pub struct Length {
-    /// How long events are emitted.
+    /// How long events are emitted, or interactions sent.
     pub seconds: u64,
     /// Events per second over all shards.
     pub rate: f64,
     /// Shards in the set.
     pub shards: u32,
+    /// Interactions of a run of them.
+    pub interactions: u32,
     /// Whether promises about speed are judged: only on a machine that has nothing else to do.
     pub strict: bool,
 }
 
 impl Length {
-    /// What the promises are about: 16 shards and 2,000 events a second.
+    /// What the promises are about: 16 shards and 2,000 events a second, 10,000 interactions.
     pub fn full(seconds: u64) -> Self {
         Self {
             seconds,
             rate: 2000.0,
             shards: 16,
+            interactions: 10_000,
             strict: true,
         }
     }
@@ -63,6 +66,7 @@ impl Length {
             seconds: 6,
             rate: 300.0,
             shards: 8,
+            interactions: 600,
             strict: false,
         }
     }

@@ -5,6 +5,7 @@ pub mod chaos;
 pub mod cluster;
 pub mod counter;
 pub mod fleet;
+pub mod interactions;
 pub mod log;
 pub mod rabbitmq;
 pub mod redis;

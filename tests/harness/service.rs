@@ -34,34 +34,34 @@ pub fn programs() -> Result<PathBuf> {
 /// The program `gateway-ws`.
 pub fn gateway_ws() -> Result<&'static Path> {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    let folder = built()?;
+    let folder = services()?;
     Ok(PROGRAM.get_or_init(|| folder.join("gateway-ws")))
 }
 
 /// The program `gateway-api`.
 pub fn gateway_api() -> Result<&'static Path> {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    let folder = built()?;
+    let folder = services()?;
     Ok(PROGRAM.get_or_init(|| folder.join("gateway-api")))
 }
 
 /// The program `gateway-webhook`.
 pub fn gateway_webhook() -> Result<&'static Path> {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    let folder = built()?;
+    let folder = services()?;
     Ok(PROGRAM.get_or_init(|| folder.join("gateway-webhook")))
 }
 
 /// The program `gateway-http`.
 pub fn gateway_http() -> Result<&'static Path> {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    let folder = built()?;
+    let folder = services()?;
     Ok(PROGRAM.get_or_init(|| folder.join("gateway-http")))
 }
 
 /// Where the services are. Cargo builds them for the tests of their own packages, with the same
 /// dependencies as for these: so all tests are built, which there is nothing to do for when all run.
-fn built() -> Result<&'static Path> {
+pub fn services() -> Result<&'static Path> {
     static FOLDER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let build = || -> Result<PathBuf> {
         let folder = programs()?;

@@ -4,11 +4,12 @@ use anyhow::{Result, ensure};
 use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use sim::{Interact, Interacted, InteractionKind as Kind};
-use tests::rabbitmq::Rabbit;
-
-use super::{
-    stage::{SORRY, Stage, content, is_sorry},
-    worker::Worker,
+use tests::{
+    interactions::{
+        Worker,
+        stage::{SORRY, Stage, content, is_sorry},
+    },
+    rabbitmq::Rabbit,
 };
 
 fn kind(answer: Option<&Value>) -> Value {

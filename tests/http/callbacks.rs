@@ -7,14 +7,17 @@ use futures_util::future::try_join_all;
 use prost::Message as _;
 use serde_json::{Value, json};
 use sim::{Interact, InteractionKind as Kind};
-use tests::{rabbitmq::Rabbit, service::Service};
+use tests::{
+    interactions::{
+        Worker,
+        stage::{DEFER, Stage, content, is_sorry},
+    },
+    rabbitmq::Rabbit,
+    service::Service,
+};
 use tokio::{task::spawn_blocking, time};
 
-use super::{
-    answers::late_ones,
-    stage::{DEFER, Stage, content, is_sorry},
-    worker::Worker,
-};
+use super::answers::late_ones;
 
 /// Over the gateway connections.
 const GATEWAY: &str = "";

@@ -1,66 +1,15 @@
 //! What becomes of interactions when processes end.
 
-use std::time::Duration;
-
-use anyhow::{Context as _, Result, ensure};
-use futures_util::future::try_join_all;
-use sim::{Interact, InteractionKind as Kind};
-use tests::{balancer::Balancer, rabbitmq::Rabbit};
-use tokio::{task::spawn_blocking, time};
-
-use super::{
-    stage::{SORRY, Stage},
-    worker::Worker,
+use anyhow::{Result, ensure};
+use sim::InteractionKind as Kind;
+use tests::{
+    interactions::{
+        Worker,
+        stage::{SORRY, Stage},
+    },
+    rabbitmq::Rabbit,
 };
-
-/// The port of a URL such as `http://127.0.0.1:8080/interactions`.
-fn port(url: &str) -> Result<u16> {
-    let port = url
-        .rsplit(':')
-        .next()
-        .and_then(|rest| rest.split('/').next());
-    Ok(port.context("a port")?.parse()?)
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn replicas_that_are_replaced_one_by_one_fail_no_interaction() -> Result<()> {
-    let rabbit = Rabbit::shared();
-    let stage = Stage::new(rabbit, "rolling-http").await?;
-    let replicas = try_join_all((0..3).map(|_| stage.http())).await?;
-    let worker = Worker::start(rabbit, &stage.prefix).await?;
-    let ports: Result<Vec<_>> = replicas.iter().map(|(_, url)| port(url)).collect();
-    let balancer = Balancer::start(ports?).await?;
-    let order = Interact {
-        url: format!("http://127.0.0.1:{}/interactions", balancer.port()),
-        name: "n4".to_owned(),
-        count: 200,
-        concurrency: 8,
-        rate: 50,
-        is_new: true,
-        ..Interact::default()
-    };
-    let load = stage.sim.interact(&order);
-    let stop = async {
-        // Two of the three, one after the other: the last one goes on.
-        let mut rest = replicas.into_iter();
-        for (replica, _) in rest.by_ref().take(2) {
-            time::sleep(Duration::from_millis(500)).await;
-            let ended = spawn_blocking(move || replica.terminate()).await??;
-            ensure!(ended.status.success(), "{}", ended.log);
-        }
-        Ok(rest.collect::<Vec<_>>())
-    };
-    let (sent, rest) = tokio::join!(load, stop);
-    let (sent, rest) = (sent?, rest?);
-    let failed: Vec<_> = sent.iter().filter(|it| it.status != Some(200)).collect();
-    ensure!(failed.is_empty(), "{failed:#?}");
-    ensure!(sent.len() == 200);
-    worker.close().await?;
-    for (replica, _) in rest {
-        replica.terminate()?;
-    }
-    stage.rules_kept()
-}
+use tokio::task::spawn_blocking;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_deferred_is_carried_out_after_sigterm() -> Result<()> {

@@ -4,9 +4,10 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 use sim::{Interact, InteractionKind as Kind, Signature};
-use tests::rabbitmq::Rabbit;
-
-use super::{stage::Stage, worker::Worker};
+use tests::{
+    interactions::{Stage, Worker},
+    rabbitmq::Rabbit,
+};
 
 /// What is signed, and sent to somewhere or with something in it, with the status that it gets.
 fn orders(url: &str, id: u64) -> Vec<(Interact, u16)> {

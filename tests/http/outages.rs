@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use futures_util::future::try_join_all;
 use serde_json::json;
 use sim::{Interact, InteractionKind as Kind};
-use tests::rabbitmq::Rabbit;
-use tokio::{task::spawn_blocking, time};
-
-use super::{
-    stage::{Stage, is_sorry, ready},
-    worker::Worker,
+use tests::{
+    interactions::{
+        Worker,
+        stage::{Stage, is_sorry, ready},
+    },
+    rabbitmq::Rabbit,
 };
+use tokio::{task::spawn_blocking, time};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_no_queue_is_bound_the_user_hears_it_at_once() -> Result<()> {
@@ -32,6 +34,36 @@ async fn when_no_queue_is_bound_the_user_hears_it_at_once() -> Result<()> {
     ensure!(sent.answer == Some(nothing), "{sent:?}");
     let sent = stage.send(&url, Kind::Purchase, "").await?;
     ensure!(sent.status == Some(503), "{sent:?}");
+    service.terminate()?;
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_from_rabbitmq_is_taken_for_nothing_else() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let mut stage = Stage::new(rabbit, "returned-http").await?;
+    stage.set("INTERACTION_DEFER_AFTER", "2500ms");
+    let (service, url) = stage.http().await?;
+    let worker = Worker::of(&["n4", "garbage"], rabbit, &stage.prefix).await?;
+    // At once: interactions that a worker answers, those that nobody gets, and errors to the worker's own queue.
+    let orders = [("n4", 150), ("lost", 100), ("garbage", 50)].map(|(name, count)| Interact {
+        url: url.clone(),
+        name: name.to_owned(),
+        count,
+        concurrency: 20,
+        ..Interact::default()
+    });
+    let sent = try_join_all(orders.iter().map(|order| stage.sim.interact(order))).await?;
+    for (order, sent) in orders.iter().zip(sent) {
+        for it in sent {
+            ensure!(
+                is_sorry(&it) != (order.name == "n4"),
+                "{}: {it:?}",
+                order.name
+            );
+        }
+    }
+    worker.close().await?;
     service.terminate()?;
     stage.rules_kept()
 }

@@ -2,12 +2,11 @@
 
 use anyhow::{Result, ensure};
 use tests::{
+    interactions::stage::{Stage, ready},
     rabbitmq::Rabbit,
-    service::{Ended, gateway_http, gateway_webhook},
+    service::Ended,
 };
 use tokio::task::spawn_blocking;
-
-use super::stage::{Stage, ready};
 
 /// Of RFC 8032.
 const ANOTHER: &str = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
@@ -18,7 +17,7 @@ async fn order(stage: &Stage, flag: &str, url: &str, key: Option<&str>) -> Resul
         .map(|key| ("DISCORD_PUBLIC_KEY", key))
         .into_iter()
         .collect();
-    let service = stage.order(gateway_http()?, &own, &[flag, url])?;
+    let service = stage.order("gateway-http", &own, &[flag, url])?;
     spawn_blocking(move || service.finish()).await?
 }
 
@@ -94,14 +93,14 @@ async fn discord_is_told_the_webhook_events_url() -> Result<()> {
     let stage = Stage::new(rabbit, "register-webhook").await?;
     let api = stage.api().await?;
     let address = [("HTTP_ADDRESS", "127.0.0.1:0")];
-    let webhook = stage.order(gateway_webhook()?, &address, &[])?;
+    let webhook = stage.order("gateway-webhook", &address, &[])?;
     ready(&webhook).await?;
     let url = format!("{}/events", webhook.http().await?);
     for (flag, said) in [
         ("--register", "takes it as the webhook events URL"),
         ("--verify-self", "right  it is Discord's webhook events URL"),
     ] {
-        let service = stage.order(gateway_webhook()?, &address, &[flag, &url])?;
+        let service = stage.order("gateway-webhook", &address, &[flag, &url])?;
         let ended = spawn_blocking(move || service.finish()).await??;
         ensure!(ended.status.success(), "{}", ended.log);
         says(&ended, &[said])?;

@@ -6,10 +6,11 @@ use anyhow::{Result, ensure};
 use lapin::{BasicProperties, types::AMQPValue};
 use prost::Message as _;
 use sim::{Dispatch, Interact};
-use tests::rabbitmq::Rabbit;
+use tests::{
+    interactions::{Stage, Worker},
+    rabbitmq::Rabbit,
+};
 use wire::gateway::v1::{Event, Source};
-
-use super::{stage::Stage, worker::Worker};
 
 /// Where an event comes from, and what it is but for that.
 fn bare(body: &[u8]) -> Result<(Source, Vec<u8>)> {

@@ -3,13 +3,13 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Result;
+use bench::caller::Caller;
 use tokio::{
     task::JoinSet,
     time::{self, Instant},
 };
 
 use crate::{
-    caller::{Caller, request},
     process::{Process, Way},
     upstream::Upstream,
 };
@@ -76,7 +76,7 @@ pub(crate) async fn compare(program: &Path, upstream: &Upstream) -> Result<[Sum;
 pub(crate) async fn touch(address: SocketAddr, channels: u64) -> Result<()> {
     let mut caller = Caller::connect(address).await?;
     for channel in 0..channels {
-        caller.ask(&request(CHANNEL + channel)).await?;
+        caller.ask(&request(CHANNEL + channel), 200).await?;
     }
     Ok(())
 }
@@ -105,7 +105,7 @@ async fn ask(address: SocketAddr, length: Duration) -> Result<u64> {
             let request = request(CHANNEL + each);
             let mut answers = 0;
             while Instant::now() < end {
-                caller.ask(&request).await?;
+                caller.ask(&request, 200).await?;
                 answers += 1;
             }
             anyhow::Ok(answers)
@@ -118,4 +118,13 @@ async fn ask(address: SocketAddr, length: Duration) -> Result<u64> {
     // What was asked last is settled before the next turn begins.
     time::sleep(Duration::from_millis(100)).await;
     Ok(all)
+}
+
+/// A request for a message of this channel.
+pub(crate) fn request(channel: u64) -> Vec<u8> {
+    format!(
+        "GET /api/v10/channels/{channel}/messages/1 HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bot any\r\n\
+         user-agent: DiscordBot (https://example.com, 1.0)\r\n\r\n"
+    )
+    .into_bytes()
 }

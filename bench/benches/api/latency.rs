@@ -3,13 +3,14 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::Result;
+use bench::caller::Caller;
 use tokio::{
     task::JoinSet,
     time::{self, Instant, MissedTickBehavior},
 };
 
 use crate::{
-    caller::{Caller, request},
+    flood::request,
     process::{Process, Way},
     upstream::Upstream,
 };
@@ -60,7 +61,7 @@ async fn turn(address: SocketAddr) -> Result<[f64; 2]> {
             for _ in 0..QUESTIONS {
                 ticks.tick().await;
                 let since = Instant::now();
-                caller.ask(&request).await?;
+                caller.ask(&request, 200).await?;
                 took.push(since.elapsed());
             }
             anyhow::Ok(took)

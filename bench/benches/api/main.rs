@@ -6,7 +6,6 @@
 //! process that measures, on the same cores. On 2 cores, twilight's http-proxy was measured with 24,000 to 29,000 requests a
 //! second, 21 µs of CPU time for each, and 0.11 and 0.21 ms (p50 and p99) at 400 a second.
 
-mod caller;
 mod flood;
 mod latency;
 mod process;

@@ -1,21 +1,15 @@
 //! What stands between callers and Discord, as a process that is measured from outside.
 
-use std::{
-    env,
-    net::{SocketAddr, TcpListener},
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{env, net::SocketAddr, path::Path, process::Command, time::Duration};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
+use bench::{
+    caller::Caller,
+    process::{self, free_address},
+};
 use tokio::time::{self, Instant};
 
-use crate::{
-    caller::{Caller, request},
-    reference,
-    upstream::Upstream,
-};
+use crate::{flood::request, reference, upstream::Upstream};
 
 /// How long it may take to answer the first request.
 const START: Duration = Duration::from_secs(30);
@@ -39,17 +33,16 @@ impl Way {
     }
 }
 
-/// A running process; it is killed when this is dropped.
+/// A running one.
 pub(crate) struct Process {
-    child: Child,
+    process: process::Process,
     address: SocketAddr,
 }
 
 impl Process {
     /// Starts it and waits until it answers.
     pub(crate) async fn start(way: Way, program: &Path, upstream: &Upstream) -> Result<Self> {
-        // It is free again, and nobody else looks for one just now.
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let address = free_address()?;
         let (here, there) = (address.to_string(), upstream.address().to_string());
         let mut command = match way {
             Way::Ours => service(program, &here, &there),
@@ -59,10 +52,8 @@ impl Process {
                 command
             }
         };
-        // The service would take the end of its stdin for that of all requests over it.
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
-        let child = child.context("a process to measure")?;
-        let process = Self { child, address };
+        let process = process::Process::start(&mut command)?;
+        let process = Self { process, address };
         let deadline = Instant::now() + START;
         while process.ask().await.is_err() {
             ensure!(
@@ -77,7 +68,8 @@ impl Process {
 
     async fn ask(&self) -> Result<()> {
         let mut caller = Caller::connect(self.address).await?;
-        caller.ask(&request(1)).await
+        caller.ask(&request(1), 200).await?;
+        Ok(())
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -86,29 +78,17 @@ impl Process {
 
     /// CPU time that it has used so far.
     pub(crate) fn used(&self) -> Result<Duration> {
-        Ok(bench::process::threads(self.child.id())?.values().sum())
+        self.process.used()
     }
 
     /// Memory that it has resident, in megabytes.
     pub(crate) fn resident(&self) -> Result<f64> {
-        bench::process::resident(self.child.id())
+        self.process.resident()
     }
 
     /// Ends it.
-    pub(crate) fn stop(mut self) -> Result<()> {
-        ensure!(
-            self.child.try_wait()?.is_none(),
-            "the process has ended by itself"
-        );
-        Ok(())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if let Err(error) = self.child.kill().and_then(|()| self.child.wait().map(drop)) {
-            eprintln!("a process cannot be ended: {error}");
-        }
+    pub(crate) fn stop(self) -> Result<()> {
+        self.process.stop()
     }
 }
 

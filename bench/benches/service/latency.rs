@@ -14,7 +14,7 @@ use tokio::time;
 
 use crate::{
     Place, discord,
-    process::{Process, Way},
+    process::{self, Way},
     sink::EXCHANGE,
 };
 
@@ -34,7 +34,7 @@ const MARK: &[u8] = b"\"sent_at_us\":";
 /// 99 of 100.
 pub(crate) async fn measure(place: &Place) -> Result<[f64; 2]> {
     let sim = discord(1).await?;
-    let process = Process::start(Way::Ours, place, &sim).await?;
+    let process = process::start(Way::Ours, place, &sim).await?;
     let connection = Connection::connect(&place.amqp, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     let options = QueueDeclareOptions {

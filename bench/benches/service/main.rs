@@ -18,11 +18,7 @@ use anyhow::{Context as _, Result};
 use bench::summary::Summary;
 use sim::{Config, EmitRequest, Sim};
 
-use self::{
-    process::{Process, Way},
-    sink::Sink,
-    turn::Turn,
-};
+use self::{process::Way, sink::Sink, turn::Turn};
 
 /// Events of a turn.
 const EVENTS: u64 = 100_000;
@@ -159,7 +155,7 @@ async fn compare<const N: usize>(
     for _ in 0..ROUNDS {
         for (sum, way) in sums.iter_mut().zip(ways) {
             let sim = discord(1).await?;
-            let process = Process::start(way, place, &sim).await?;
+            let process = process::start(way, place, &sim).await?;
             sum.add(&turn::take(&process, &sim, emission.clone()).await?);
             process.stop()?;
             sim.stop().await;
@@ -180,7 +176,7 @@ async fn compare<const N: usize>(
 /// The megabytes that many shards take after the start, and at most in a flood.
 async fn memory(place: &Place) -> Result<[f64; 2]> {
     let sim = discord(SHARDS).await?;
-    let process = Process::start(Way::Ours, place, &sim).await?;
+    let process = process::start(Way::Ours, place, &sim).await?;
     let idle = process.resident()?;
     let turn = turn::take(&process, &sim, flood()).await?;
     process.stop()?;

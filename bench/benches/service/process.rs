@@ -1,13 +1,9 @@
-//! A process that is measured from outside.
+//! The processes that are compared.
 
-use std::{
-    collections::BTreeMap,
-    env,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{env, process::Command, time::Duration};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
+use bench::process::Process;
 use sim::Sim;
 use tokio::time;
 
@@ -41,61 +37,26 @@ impl Way {
     }
 }
 
-/// A running process; it is killed when this is dropped.
-pub(crate) struct Process(Child);
-
-impl Process {
-    /// Starts it and waits until it has connected all shards.
-    pub(crate) async fn start(way: Way, place: &Place, sim: &Sim) -> Result<Self> {
-        let mut command = match way {
-            Way::Ours => service(place, sim),
-            Way::Batched => {
-                let mut command = service(place, sim);
-                command.env("EVENT_BATCH", "PRESENCE_UPDATE=64/5ms");
-                command
-            }
-            Way::Reference => {
-                let mut command = Command::new(env::current_exe()?);
-                command.args([reference::WORD, &place.amqp, &sim.gateway_url()]);
-                command
-            }
-        };
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-        let process = Self(child.context("a process to measure")?);
-        sim.wait_for("all shards", START, |state| state.is_ready())
-            .await?;
-        time::sleep(CALM).await;
-        Ok(process)
-    }
-
-    /// The CPU time that each of its threads has used so far, user and system.
-    pub(crate) fn threads(&self) -> Result<BTreeMap<String, Duration>> {
-        bench::process::threads(self.0.id())
-    }
-
-    /// Memory that it has resident, in megabytes.
-    pub(crate) fn resident(&self) -> Result<f64> {
-        bench::process::resident(self.0.id())
-    }
-
-    /// Ends it.
-    pub(crate) fn stop(mut self) -> Result<()> {
-        ensure!(
-            self.0.try_wait()?.is_none(),
-            "the process has ended by itself"
-        );
-        self.0.kill()?;
-        self.0.wait()?;
-        Ok(())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if let Err(error) = self.0.kill().and_then(|()| self.0.wait().map(drop)) {
-            eprintln!("a process cannot be ended: {error}");
+/// Starts it and waits until it has connected all shards.
+pub(crate) async fn start(way: Way, place: &Place, sim: &Sim) -> Result<Process> {
+    let mut command = match way {
+        Way::Ours => service(place, sim),
+        Way::Batched => {
+            let mut command = service(place, sim);
+            command.env("EVENT_BATCH", "PRESENCE_UPDATE=64/5ms");
+            command
         }
-    }
+        Way::Reference => {
+            let mut command = Command::new(env::current_exe()?);
+            command.args([reference::WORD, &place.amqp, &sim.gateway_url()]);
+            command
+        }
+    };
+    let process = Process::start(&mut command)?;
+    sim.wait_for("all shards", START, |state| state.is_ready())
+        .await?;
+    time::sleep(CALM).await;
+    Ok(process)
 }
 
 fn service(place: &Place, sim: &Sim) -> Command {

@@ -3,10 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Result, ensure};
+use bench::process::Process;
 use sim::{EmitRequest, Sim};
 use tokio::time::{self, Instant};
-
-use crate::process::Process;
 
 /// A process that has used no CPU time for so long is done.
 const IDLE: Duration = Duration::from_millis(500);

@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use prost::Message;
 use transcode::{Payload, Scratch};
 use wire::discord::v1::{Interaction, InteractionData, InteractionDataOption};
+use wire::interaction;
 use wire::routing::{InteractionRoute, MAX_KEY, event_key};
 
 use super::Outcome;
@@ -17,7 +18,7 @@ pub(super) fn run(input: &[u8]) -> Outcome {
     let (line, rest) = split(input);
     let name = String::from_utf8_lossy(line);
     let text = String::from_utf8_lossy(rest);
-    let interaction = from_json(&text).or_else(|| Interaction::decode(rest).ok());
+    let interaction = from_json(&text).or_else(|| whole(rest));
     if let Some(interaction) = &interaction {
         key(&name, interaction);
     }
@@ -35,8 +36,27 @@ fn from_json(text: &str) -> Option<Interaction> {
     SCRATCH.with_borrow_mut(|scratch| {
         let transcoder = &Catalogue::shared().transcoder;
         let data = transcoder.data("INTERACTION_CREATE", Payload::new(text), scratch)?;
-        Some(Interaction::decode(data).expect("what was encoded can be decoded"))
+        Some(whole(data).expect("what was encoded can be decoded"))
     })
+}
+
+/// Decodes an interaction, and checks that its essence is the same in all that it has.
+fn whole(encoded: &[u8]) -> Option<Interaction> {
+    let whole = Interaction::decode(encoded).ok()?;
+    let essence = interaction::essence(encoded).expect("all of it can be decoded");
+    let told = |it: &Interaction| {
+        let is_of_message = it.message.is_some();
+        (
+            it.id,
+            it.application_id,
+            it.r#type,
+            it.token.clone(),
+            is_of_message,
+        )
+    };
+    assert_eq!(told(&essence), told(&whole));
+    assert_eq!(InteractionRoute::of(&essence), InteractionRoute::of(&whole));
+    Some(whole)
 }
 
 /// An interaction of a type, with ids, and with names: each option lies within the one before, and

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -10,9 +10,8 @@ use boot::Traces;
 use broker::Message;
 use bytes::Bytes;
 use events::{Event, INTERACTION};
-use prost::Message as _;
 use transcode::{Envelope, Lanes, Payload, Scratch, Transcoder};
-use wire::{discord::v1::Interaction, gateway::v1::Source};
+use wire::{discord::v1::Interaction, gateway::v1::Source, interaction};
 
 use crate::config::Application;
 
@@ -23,6 +22,8 @@ pub(crate) struct Encoder {
     pub(crate) traces: Traces,
     /// Which lanes the events of each application carry.
     lanes: BTreeMap<u64, Lanes>,
+    /// Buffers that are used again for every interaction.
+    scratch: Mutex<Scratch>,
 }
 
 impl Encoder {
@@ -36,16 +37,17 @@ impl Encoder {
             transcoder,
             traces,
             lanes: lanes.collect(),
+            scratch: Mutex::default(),
         }
     }
 
-    /// Reads an interaction; `None` when the text is none.
+    /// Reads what an interaction is; `None` when the text is none.
     pub(crate) fn read(&self, text: &str) -> Option<Interaction> {
-        let mut scratch = Scratch::default();
+        let mut scratch = self.scratch();
         let data = self
             .transcoder
             .data(INTERACTION, Payload::new(text), &mut scratch)?;
-        Interaction::decode(data).ok()
+        interaction::essence(data).ok()
     }
 
     /// The event of an interaction. It says how long Discord waits.
@@ -73,11 +75,16 @@ impl Encoder {
             payload: Payload::new(text),
             interaction: Some(interaction),
         };
-        let mut scratch = Scratch::default();
+        let mut scratch = self.scratch();
         let made = event.message(&self.transcoder, &mut scratch, Bytes::copy_from_slice);
+        drop(scratch);
         let mut message = made.message;
         event.wait(&mut message, wait);
         event.trace(&mut message, &self.traces);
         message
+    }
+
+    fn scratch(&self) -> MutexGuard<'_, Scratch> {
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

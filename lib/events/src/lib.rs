@@ -8,10 +8,10 @@ use std::{
 use boot::Traces;
 use broker::{Exchange, Message, Value};
 use bytes::Bytes;
-use prost::Message as _;
 use transcode::{Encoded, Envelope, Lane, Payload, Scratch, Transcoder};
 use wire::{
     discord::v1::Interaction,
+    interaction,
     routing::{self, InteractionRoute},
 };
 
@@ -38,7 +38,7 @@ pub struct Made {
     pub message: Message,
     /// What it carries of the payload.
     pub lane: Lane,
-    /// The interaction that it is, if it had to be read.
+    /// What the interaction is, if it is one and had to be read: its essence.
     pub interaction: Option<Interaction>,
 }
 
@@ -58,7 +58,7 @@ impl Event<'_> {
         if is_interaction && interaction.is_none() {
             // It is published as JSON: its key needs its name all the same.
             let data = transcoder.data(INTERACTION, self.payload, scratch);
-            interaction = data.and_then(|data| Interaction::decode(data).ok());
+            interaction = data.and_then(|data| interaction::essence(data).ok());
         }
         let route = self.interaction.or(interaction.as_ref());
         let route = route.and_then(InteractionRoute::of);
@@ -150,7 +150,7 @@ fn since(envelope: &Envelope<'_>) -> Duration {
     since.unwrap_or_default()
 }
 
-/// The interaction in an event that is typed.
+/// What the interaction in an event is that is typed.
 fn read(encoded: &Encoded<'_>) -> Option<Interaction> {
-    Interaction::decode(encoded.data()?).ok()
+    interaction::essence(encoded.data()?).ok()
 }

@@ -51,7 +51,8 @@ pub enum Failure {
     /// It was delivered before, perhaps to a process that then died, and may not be repeated.
     #[error(
         "it may have been carried out already, by a process that could not say so any more: it was not sent again. \
-         Look whether it was done; a message that is created with `nonce` and `enforce_nonce` is sent again by itself"
+         Look whether it was done. A bot's message to a channel, unlike a webhook's, is sent again by itself if it has `nonce` \
+         and `enforce_nonce`"
     )]
     Repeated,
     /// The service ends; nothing was sent.

@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod intent;
+pub mod interaction;
 pub mod rest;
 pub mod routing;
 

@@ -2,6 +2,7 @@
 
 mod broker;
 mod discord;
+mod interactions;
 mod load;
 mod replicas;
 mod store;
@@ -65,5 +66,13 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "latency",
         run: |stage| Box::pin(load::latency(stage)),
+    },
+    Scenario {
+        name: "interactions_rabbitmq_restarted",
+        run: |stage| Box::pin(interactions::rabbitmq_restarted(stage)),
+    },
+    Scenario {
+        name: "interactions_rolling_sigterm",
+        run: |stage| Box::pin(interactions::rolling_sigterm(stage)),
     },
 ];

@@ -10,7 +10,7 @@ use lapin::{
     types::{AMQPValue, FieldTable, ShortString},
 };
 use prost::{Message, Name};
-use rabbitmq::{Connection, Down, Place, SHORT_STRING, Stage, answer};
+use rabbitmq::{Connection, Down, Place, Returns, SHORT_STRING, Stage, answer};
 use tokio::{
     select,
     sync::mpsc,
@@ -102,13 +102,23 @@ impl Link {
     }
 }
 
+/// Whether a queue has a request.
+#[derive(Clone, Copy, Debug)]
+enum Taken {
+    No,
+    /// RabbitMQ was not asked for a confirm.
+    Unknown,
+    Yes,
+}
+
 /// One connection.
 struct Session {
     connection: Connection,
     channel: Channel,
     replies: lapin::Consumer,
     /// Requests that RabbitMQ has not confirmed.
-    publishing: FuturesUnordered<BoxFuture<'static, (u64, lapin::Result<Confirmation>)>>,
+    publishing: FuturesUnordered<BoxFuture<'static, (u64, lapin::Result<Taken>)>>,
+    returns: Returns,
     /// Requests that wait for an answer, by their number.
     waiting: HashMap<u64, Ask>,
 }
@@ -133,6 +143,7 @@ impl Session {
             channel,
             replies,
             publishing: FuturesUnordered::new(),
+            returns: Returns::default(),
             waiting: HashMap::new(),
         })
     }
@@ -179,23 +190,36 @@ impl Session {
             ..Default::default()
         };
         let (channel, exchange) = (self.channel.clone(), link.exchange.clone());
+        let returns = self.returns.clone();
         let key = ShortString::from(ask.routing_key.as_str());
         let body = std::mem::take(&mut ask.body);
         self.waiting.insert(number, ask);
         self.publishing.push(Box::pin(async move {
             let publishing = channel.basic_publish(exchange, key, options, &body, properties);
-            let confirmed = async { publishing.await?.await };
+            let confirmed = async {
+                Ok(match publishing.await?.await? {
+                    Confirmation::Ack(returned) => {
+                        let id = number.to_string();
+                        match returns.is_routed(&id, returned.as_ref()).await {
+                            true => Taken::Yes,
+                            false => Taken::No,
+                        }
+                    }
+                    Confirmation::Nack(_) => Taken::No,
+                    Confirmation::NotRequested => Taken::Unknown,
+                })
+            };
             (number, confirmed.await)
         }));
     }
 
     /// What became of a request that was published. If all is well, the answer follows.
-    fn sent(&mut self, number: u64, result: &lapin::Result<Confirmation>) {
+    fn sent(&mut self, number: u64, result: &lapin::Result<Taken>) {
         let error = match result {
-            Ok(Confirmation::Ack(None)) => return,
-            Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(_)) => None,
+            Ok(Taken::Yes) => return,
+            Ok(Taken::No) => None,
             // The connection is about to break.
-            Ok(Confirmation::NotRequested) | Err(_) => Some(CallError::Lost),
+            Ok(Taken::Unknown) | Err(_) => Some(CallError::Lost),
         };
         if let Some(ask) = self.waiting.remove(&number) {
             let error = error.unwrap_or_else(|| CallError::NoService(ask.routing_key.clone()));

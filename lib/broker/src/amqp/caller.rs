@@ -12,7 +12,7 @@ use lapin::{
     types::FieldTable,
 };
 use prost::Message as _;
-use rabbitmq::{Channels, Down, Stage, answer};
+use rabbitmq::{Channels, Down, Returns, Stage, answer};
 use tokio::{
     select,
     sync::mpsc,
@@ -52,6 +52,7 @@ pub(crate) struct Caller {
 struct Open {
     channel: Channel,
     replies: lapin::Consumer,
+    returns: Returns,
     /// Requests that RabbitMQ has not confirmed: whose, by correlation id, and what came of it.
     publishing: FuturesUnordered<BoxFuture<'static, (String, Result<(), CallError>)>>,
 }
@@ -149,7 +150,7 @@ impl Caller {
             .with_expiration(left.as_millis().to_string().into())
             .with_priority(ask.priority.min(PRIORITY));
         self.waiting.insert(id.clone(), ask.replies);
-        let channel = open.channel.clone();
+        let (channel, returns) = (open.channel.clone(), open.returns.clone());
         let exchange = self.links.names.of(Exchange::Requests).clone();
         open.publishing.push(Box::pin(async move {
             let options = BasicPublishOptions {
@@ -160,8 +161,12 @@ impl Caller {
             let publishing = channel.basic_publish(exchange, key, options, &ask.body, properties);
             let confirmed = async { publishing.await?.await };
             let result = match answer("taking a request", Stage::Run, confirmed).await {
-                Ok(Confirmation::Ack(None)) => Ok(()),
-                Ok(Confirmation::Ack(Some(_))) => Err(CallError::Nobody(ask.routing_key)),
+                Ok(Confirmation::Ack(returned)) => {
+                    match returns.is_routed(&id, returned.as_ref()).await {
+                        true => Ok(()),
+                        false => Err(CallError::Nobody(ask.routing_key)),
+                    }
+                }
                 Ok(Confirmation::Nack(_) | Confirmation::NotRequested) | Err(_) => {
                     Err(CallError::Away)
                 }
@@ -224,6 +229,7 @@ async fn open(channels: &Channels) -> Result<Open, Down> {
     Ok(Open {
         channel,
         replies,
+        returns: Returns::default(),
         publishing: FuturesUnordered::new(),
     })
 }

@@ -9,7 +9,7 @@ use boot::{CancellationToken, Check};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use lapin::{
-    BasicProperties, Channel, Confirmation,
+    Acker, BasicProperties, Channel, Confirmation,
     message::Delivery,
     options::{
         BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions,
@@ -17,8 +17,12 @@ use lapin::{
     },
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
-use rabbitmq::{Channels, Down, PERSISTENT, Stage, answer, settled};
-use tokio::{select, sync::mpsc, time};
+use rabbitmq::{Channels, Down, PERSISTENT, Returns, Stage, answer, settled};
+use tokio::{
+    select,
+    sync::mpsc,
+    time::{self, Instant},
+};
 use wire::routing;
 
 use super::{Links, topology::TRANSIENT};
@@ -30,6 +34,11 @@ use crate::{
 
 /// How many messages may wait for their confirms.
 const AT_ONCE: usize = 4096;
+
+/// How many answers RabbitMQ is told at once that we have, and how late at the most: telling it of each costs as much as the
+/// answer itself.
+const TOLD: usize = ANSWERS / 4;
+const TELL: Duration = Duration::from_millis(50);
 
 /// The wait between two attempts to open a channel on a connection that is there.
 const WAIT: Duration = Duration::from_millis(500);
@@ -71,8 +80,14 @@ pub(crate) struct Questioner {
 struct Open {
     channel: Channel,
     answers: lapin::Consumer,
-    /// Messages that RabbitMQ has not confirmed, and answers that it has not heard we have.
+    returns: Returns,
+    /// Messages that RabbitMQ has not confirmed, and what it is being told.
     pending: FuturesUnordered<BoxFuture<'static, ()>>,
+    /// The newest answer that RabbitMQ has not heard we have; those before it go with it.
+    newest: Option<Acker>,
+    /// How many there are, and by when it is to hear of them.
+    untold: usize,
+    tell_by: Instant,
 }
 
 impl Questioner {
@@ -127,9 +142,10 @@ impl Questioner {
                     is_over = true;
                     open.stop();
                 }
+                () = time::sleep_until(open.tell_by), if open.untold > 0 => open.tell(),
                 _ = self.answers.reserve(), if !has_room && !is_over => {}
                 taken = open.answers.next(), if has_room && !is_over => match taken {
-                    Some(Ok(delivery)) => self.hand_out(delivery, &open),
+                    Some(Ok(delivery)) => self.hand_out(delivery, &mut open),
                     Some(Err(_)) | None => return,
                 },
                 order = self.orders.recv(), if may_send => match order {
@@ -161,18 +177,24 @@ impl Questioner {
             None => properties,
         };
         let exchange = exchange.map(|exchange| self.links.names.of(exchange).clone());
-        let channel = open.channel.clone();
+        let (channel, returns) = (open.channel.clone(), open.returns.clone());
         open.pending.push(Box::pin(async move {
+            let id = properties.correlation_id().clone().unwrap_or_default();
             let options = BasicPublishOptions {
-                mandatory: true,
+                // What goes to a worker's own queue of replies would come back even where it arrives.
+                mandatory: exchange.is_some(),
                 ..Default::default()
             };
             let (exchange, key) = (exchange.unwrap_or_default(), short(&routing_key).into());
             let publishing = channel.basic_publish(exchange, key, options, &body, properties);
             let confirmed = async { publishing.await?.await };
             let result = match answer("taking a message", Stage::Run, confirmed).await {
-                Ok(Confirmation::Ack(None)) => Ok(()),
-                Ok(Confirmation::Ack(Some(_))) => Err(AskError::Nobody),
+                Ok(Confirmation::Ack(returned)) => {
+                    match returns.is_routed(id.as_str(), returned.as_ref()).await {
+                        true => Ok(()),
+                        false => Err(AskError::Nobody),
+                    }
+                }
                 Ok(Confirmation::Nack(_) | Confirmation::NotRequested) | Err(_) => {
                     Err(AskError::Lost)
                 }
@@ -184,20 +206,37 @@ impl Questioner {
 
     /// Passes an answer on. RabbitMQ may forget it then, if the questions are our own: when this process dies, nobody knows
     /// them either.
-    fn hand_out(&self, delivery: Delivery, open: &Open) {
-        let acking = delivery.acker.clone();
+    fn hand_out(&self, delivery: Delivery, open: &mut Open) {
         if let Whose::Shared(is_closed) = &self.whose {
+            let acker = delivery.acker.clone();
             let mut answer = read(delivery);
-            answer.receipt = Some(Receipt::new(acking, Arc::clone(is_closed)));
+            answer.receipt = Some(Receipt::new(acker, Arc::clone(is_closed)));
             self.answers.try_send(answer).ok();
             return;
         }
+        open.newest = Some(delivery.acker.clone());
         // There is room; and when nobody takes answers any more, this one is as good as taken.
         self.answers.try_send(read(delivery)).ok();
-        open.pending.push(Box::pin(async move {
-            let options = BasicAckOptions::default();
-            if let Err(down) = settled(acking.ack(options)).await {
-                tracing::debug!(?down, "an answer may come again");
+        if open.untold == 0 {
+            open.tell_by = Instant::now() + TELL;
+        }
+        open.untold += 1;
+        if open.untold >= TOLD {
+            open.tell();
+        }
+    }
+}
+
+impl Open {
+    /// Tells RabbitMQ that we have all answers up to the newest.
+    fn tell(&mut self) {
+        self.untold = 0;
+        let Some(newest) = self.newest.take() else {
+            return;
+        };
+        self.pending.push(Box::pin(async move {
+            if let Err(down) = settled(newest.ack(BasicAckOptions { multiple: true })).await {
+                tracing::debug!(?down, "answers may come again");
             }
         }));
     }
@@ -281,7 +320,11 @@ async fn open(
     Ok(Open {
         channel,
         answers,
+        returns: Returns::default(),
         pending: FuturesUnordered::new(),
+        newest: None,
+        untold: 0,
+        tell_by: Instant::now(),
     })
 }
 

@@ -1,4 +1,4 @@
-//! A connection that asks and waits for the answer, with little work of its own.
+//! An HTTP connection that asks and waits for the answer, with little work of its own.
 
 use std::net::SocketAddr;
 
@@ -12,21 +12,23 @@ use tokio::{
 const END: &[u8] = b"\r\n\r\n";
 
 /// A kept connection.
-pub(crate) struct Caller {
+#[derive(Debug)]
+pub struct Caller {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
 impl Caller {
-    pub(crate) async fn connect(address: SocketAddr) -> Result<Self> {
+    /// Connects.
+    pub async fn connect(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let buffer = Vec::with_capacity(4096);
         Ok(Self { stream, buffer })
     }
 
-    /// Asks, and reads all of the answer, which has to be 200.
-    pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<()> {
+    /// Asks, and reads all of the answer, which has to have this status.
+    pub async fn ask(&mut self, request: &[u8], status: u16) -> Result<&[u8]> {
         self.buffer.clear();
         self.stream.write_all(request).await?;
         loop {
@@ -35,12 +37,13 @@ impl Caller {
             if let Some(length) = self.length()?
                 && self.buffer.len() >= length
             {
+                let line = format!("HTTP/1.1 {status} ");
                 ensure!(
-                    self.buffer.starts_with(b"HTTP/1.1 200 "),
+                    self.buffer.starts_with(line.as_bytes()),
                     "{}",
                     String::from_utf8_lossy(&self.buffer)
                 );
-                return Ok(());
+                return Ok(&self.buffer);
             }
         }
     }
@@ -55,13 +58,4 @@ impl Caller {
         let (_, length) = length.context("an answer without a length")?;
         Ok(Some(end + END.len() + length.trim().parse::<usize>()?))
     }
-}
-
-/// A request for a message of this channel.
-pub(crate) fn request(channel: u64) -> Vec<u8> {
-    format!(
-        "GET /api/v10/channels/{channel}/messages/1 HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bot any\r\n\
-         user-agent: DiscordBot (https://example.com, 1.0)\r\n\r\n"
-    )
-    .into_bytes()
 }

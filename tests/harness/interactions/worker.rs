@@ -14,7 +14,6 @@ use lapin::{
     types::FieldTable,
 };
 use prost::Message as _;
-use tests::rabbitmq::Rabbit;
 use tokio::{
     task::JoinSet,
     time::{self, Instant},
@@ -28,11 +27,13 @@ use wire::{
 };
 
 use super::stage::{DEFER, PATIENCE};
+use crate::rabbitmq::Rabbit;
 
 const DIRECT_REPLY: &str = "amq.rabbitmq.reply-to";
 
 /// A worker with a login to RabbitMQ, and what it has seen.
-pub(crate) struct Worker {
+#[derive(Debug)]
+pub struct Worker {
     connection: Connection,
     seen: Arc<Mutex<Seen>>,
     _tasks: JoinSet<()>,
@@ -46,10 +47,13 @@ struct Seen {
 
 /// An event as the worker got it.
 #[derive(Clone, Debug)]
-pub(crate) struct Seeing {
-    pub(crate) body: Vec<u8>,
-    pub(crate) properties: BasicProperties,
-    pub(crate) routing_key: String,
+pub struct Seeing {
+    /// Its body.
+    pub body: Vec<u8>,
+    /// Its properties.
+    pub properties: BasicProperties,
+    /// Its routing key.
+    pub routing_key: String,
 }
 
 fn look(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
@@ -68,17 +72,39 @@ struct Say {
 }
 
 impl Worker {
-    /// Begins to answer interactions, by what they are called.
-    pub(crate) async fn start(rabbit: &Rabbit, prefix: &str) -> Result<Self> {
+    /// Begins to answer interactions, by what they are called. What is late comes soon after the interaction was deferred.
+    pub async fn start(rabbit: &Rabbit, prefix: &str) -> Result<Self> {
+        Self::connect(&rabbit.url(), prefix, DEFER + Duration::from_millis(400)).await
+    }
+
+    /// Begins to answer these commands alone: for others no queue is bound.
+    pub async fn of(commands: &[&str], rabbit: &Rabbit, prefix: &str) -> Result<Self> {
+        let key = |name: &&str| format!("*.INTERACTION_CREATE.*.*.command.{name}");
+        let keys: Vec<_> = commands.iter().map(key).collect();
+        Self::bound(&keys, &rabbit.url(), prefix, DEFER).await
+    }
+
+    /// Begins to answer interactions, and what is late comes so late.
+    pub async fn connect(url: &str, prefix: &str, late: Duration) -> Result<Self> {
+        let all = "*.INTERACTION_CREATE.#".to_owned();
+        Self::bound(&[all], url, prefix, late).await
+    }
+
+    async fn bound(keys: &[String], url: &str, prefix: &str, late: Duration) -> Result<Self> {
         let properties = ConnectionProperties::default();
-        let connection = Connection::connect(&rabbit.url(), properties).await?;
+        let connection = Connection::connect(url, properties).await?;
         let channel = connection.create_channel().await?;
-        let (errors, events) = consume(&channel, prefix).await?;
+        let (errors, events) = consume(&channel, prefix, keys).await?;
         let seen = Arc::new(Mutex::new(Seen::default()));
         let mut tasks = JoinSet::new();
         tasks.spawn(listen(errors, Arc::clone(&seen)));
-        let replies = format!("{prefix}.replies");
-        tasks.spawn(work(events, channel, replies, Arc::clone(&seen)));
+        let working = Working {
+            channel,
+            replies: format!("{prefix}.replies"),
+            late,
+            seen: Arc::clone(&seen),
+        };
+        tasks.spawn(working.run(events));
         Ok(Self {
             connection,
             seen,
@@ -86,12 +112,13 @@ impl Worker {
         })
     }
 
-    pub(crate) fn events(&self) -> Vec<Seeing> {
+    /// The events that have come.
+    pub fn events(&self) -> Vec<Seeing> {
         look(&self.seen).events.clone()
     }
 
     /// Waits until it has so many events.
-    pub(crate) async fn has(&self, count: usize) -> Result<Vec<Seeing>> {
+    pub async fn has(&self, count: usize) -> Result<Vec<Seeing>> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let events = self.events();
@@ -104,7 +131,7 @@ impl Worker {
     }
 
     /// Waits until it was told of something with these words.
-    pub(crate) async fn told(&self, words: &str) -> Result<Error> {
+    pub async fn told(&self, words: &str) -> Result<Error> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let errors = look(&self.seen).errors.clone();
@@ -116,13 +143,14 @@ impl Worker {
         }
     }
 
-    pub(crate) async fn close(self) -> Result<()> {
+    /// Ends it.
+    pub async fn close(self) -> Result<()> {
         Ok(self.connection.close(200, "done".into()).await?)
     }
 }
 
 /// What is wrong with its replies, and the interactions.
-async fn consume(channel: &Channel, prefix: &str) -> Result<(Consumer, Consumer)> {
+async fn consume(channel: &Channel, prefix: &str, keys: &[String]) -> Result<(Consumer, Consumer)> {
     let (queue, none) = (format!("{prefix}.worker"), FieldTable::default);
     let options = QueueDeclareOptions {
         durable: true,
@@ -130,10 +158,13 @@ async fn consume(channel: &Channel, prefix: &str) -> Result<(Consumer, Consumer)
     };
     let name = queue.as_str();
     channel.queue_declare(name.into(), options, none()).await?;
-    let (exchange, key) = (format!("{prefix}.events"), "*.INTERACTION_CREATE.#");
-    let options = QueueBindOptions::default();
-    let binding = channel.queue_bind(name.into(), exchange.into(), key.into(), options, none());
-    binding.await?;
+    let exchange = format!("{prefix}.events");
+    for key in keys {
+        let (exchange, key) = (exchange.as_str().into(), key.as_str().into());
+        let options = QueueBindOptions::default();
+        let binding = channel.queue_bind(name.into(), exchange, key, options, none());
+        binding.await?;
+    }
     let options = BasicConsumeOptions {
         no_ack: true,
         ..Default::default()
@@ -152,23 +183,33 @@ async fn listen(mut errors: Consumer, seen: Arc<Mutex<Seen>>) {
     }
 }
 
-/// Answers interactions, each in its own time.
-async fn work(mut events: Consumer, channel: Channel, replies: String, seen: Arc<Mutex<Seen>>) {
-    let mut saying = JoinSet::new();
-    while let Some(Ok(delivery)) = events.next().await {
-        while saying.try_join_next().is_some() {}
-        for say in answer(&delivery) {
-            let properties = delivery.properties.clone();
-            let (channel, replies) = (channel.clone(), replies.clone());
-            saying.spawn(async move {
-                publish(&channel, &replies, &properties, say).await.ok();
+/// What answers interactions.
+struct Working {
+    channel: Channel,
+    replies: String,
+    late: Duration,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Working {
+    /// Answers interactions, each in its own time.
+    async fn run(self, mut events: Consumer) {
+        let mut saying = JoinSet::new();
+        while let Some(Ok(delivery)) = events.next().await {
+            while saying.try_join_next().is_some() {}
+            for say in answer(&delivery, self.late) {
+                let properties = delivery.properties.clone();
+                let (channel, replies) = (self.channel.clone(), self.replies.clone());
+                saying.spawn(async move {
+                    publish(&channel, &replies, &properties, say).await.ok();
+                });
+            }
+            look(&self.seen).events.push(Seeing {
+                body: delivery.data,
+                properties: delivery.properties,
+                routing_key: delivery.routing_key.to_string(),
             });
         }
-        look(&seen).events.push(Seeing {
-            body: delivery.data,
-            properties: delivery.properties,
-            routing_key: delivery.routing_key.to_string(),
-        });
     }
 }
 
@@ -201,13 +242,12 @@ async fn publish(
 }
 
 /// What the worker says: an interaction is called by that, and a colon and anything may follow.
-fn answer(delivery: &Delivery) -> Vec<Say> {
+fn answer(delivery: &Delivery, late: Duration) -> Vec<Say> {
     let event = Event::decode(delivery.data.as_slice()).unwrap_or_default();
     let Some(event::Data::InteractionCreate(interaction)) = event.data else {
         return Vec::new();
     };
     let name = name(&interaction);
-    let late = DEFER + Duration::from_millis(400);
     let first = |number| vec![say(&response(number))];
     let after = |number| {
         let mut all = first(number);

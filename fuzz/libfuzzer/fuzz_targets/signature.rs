@@ -1,0 +1,4 @@
+//! The target `signature`.
+#![no_main]
+
+libfuzzer::target!(fuzz::targets::SIGNATURE);
