@@ -78,6 +78,7 @@ fn event(sequence: u64, name: &str, guild_id: u64, payload: &Value) -> Message {
         group: guild_id,
         batch: None,
         trace: None,
+        wanted: None,
         message_id,
     }
 }

@@ -76,7 +76,7 @@ ws_lease_ttl = "5s"
 api_timeout = "20s"
 http_address = "0.0.0.0:8080"
 http_secret = "a-secret-of-16-letters"
-http_defer_after = "1500ms"
+interaction_defer_after = "1500ms"
 
 [ws]
 admin_address = "127.0.0.1:9091"
@@ -125,7 +125,7 @@ fn a_key_that_no_service_has_is_refused_by_all_with_the_one_that_is_meant() -> R
         ("ws_lease_ttl", "ws_leese_ttl"),
         ("api_timeout", "api_timeouts"),
         ("http_secret", "http_sceret"),
-        ("http_defer_after", "http_defer_aftr"),
+        ("interaction_defer_after", "interaction_defer_aftr"),
         ("public_key", "pulbic_key"),
         ("shard_count", "shard_cuont"),
         ("global_limit", "global_limits"),

@@ -18,6 +18,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("listener", &["boot", "discord"]),
     ("store", &["backoff", "boot", "discord"]),
     ("broker", &["boot", "rabbitmq", "wire"]),
+    ("registration", &["boot", "broker", "discord", "wire"]),
+    ("events", &["boot", "broker", "transcode", "wire"]),
+    ("interactions", &["boot", "broker", "transcode", "wire"]),
     (
         "outbound",
         &[
@@ -44,8 +47,11 @@ const UNDER_SERVICES: &[&str] = &[
     "boot",
     "broker",
     "discord",
+    "events",
+    "interactions",
     "listener",
     "outbound",
+    "registration",
     "rest",
     "store",
     "transcode",

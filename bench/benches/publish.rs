@@ -168,6 +168,7 @@ async fn publish(url: &str, sink: &Sink, batch: Option<Batch>) -> Result<Run> {
         group: 0,
         batch,
         trace: None,
+        wanted: None,
     };
     lane.publish(1, message(1)).await?;
     lane.confirmed_past(1).await;

@@ -123,6 +123,7 @@ pub(crate) fn event(sequence: u64, size: usize) -> Message {
         group: 0,
         batch: None,
         trace: None,
+        wanted: None,
     }
 }
 

@@ -64,9 +64,9 @@ async fn every_kind_of_interaction_is_answered_with_each_kind_of_reply() -> Resu
 }
 
 /// An interaction, what it is answered at once, and how many edits and followups come later.
-struct Late(Kind, &'static str, Value, u32, u32);
+pub(super) struct Late(Kind, &'static str, Value, u32, u32);
 
-fn late_ones() -> [Late; 13] {
+pub(super) fn late_ones() -> [Late; 13] {
     let said = json!({"content": "said by the worker"});
     let alone = json!({"flags": 64});
     let thinking = || json!({"type": 5});
@@ -109,7 +109,7 @@ fn late_ones() -> [Late; 13] {
 }
 
 impl Late {
-    async fn happens(self, stage: &Stage, url: &str) -> Result<()> {
+    pub(super) async fn happens(self, stage: &Stage, url: &str) -> Result<()> {
         let Self(kind, name, answer, edits, followups) = self;
         let sent = stage.send(url, kind, name).await?;
         ensure!(sent.answer.as_ref() == Some(&answer), "{name}: {sent:?}");
@@ -129,7 +129,7 @@ impl Late {
 async fn what_comes_late_follows_what_was_deferred() -> Result<()> {
     let rabbit = Rabbit::shared();
     let mut stage = Stage::new(rabbit, "late-answer").await?;
-    stage.set("HTTP_EPHEMERAL", "command.late4.#, modal.never");
+    stage.set("INTERACTION_EPHEMERAL", "command.late4.#, modal.never");
     let (service, url) = stage.http().await?;
     let api = stage.api().await?;
     let worker = Worker::start(rabbit, &stage.prefix).await?;

@@ -33,7 +33,7 @@ async fn what_was_deferred_is_carried_out_after_sigterm() -> Result<()> {
 async fn who_waits_for_nothing_hears_it_at_the_end() -> Result<()> {
     let rabbit = Rabbit::shared();
     let mut stage = Stage::new(rabbit, "owing-http").await?;
-    stage.set("HTTP_LINGER", "500ms");
+    stage.set("INTERACTION_LINGER", "500ms");
     let (service, url) = stage.http().await?;
     let api = stage.api().await?;
     let worker = Worker::start(rabbit, &stage.prefix).await?;

@@ -1,5 +1,7 @@
 //! Without workers, and without RabbitMQ.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
 use futures_util::future::try_join_all;
 use serde_json::json;
@@ -11,7 +13,7 @@ use tests::{
     },
     rabbitmq::Rabbit,
 };
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_no_queue_is_bound_the_user_hears_it_at_once() -> Result<()> {
@@ -40,7 +42,7 @@ async fn when_no_queue_is_bound_the_user_hears_it_at_once() -> Result<()> {
 async fn what_comes_back_from_rabbitmq_is_taken_for_nothing_else() -> Result<()> {
     let rabbit = Rabbit::shared();
     let mut stage = Stage::new(rabbit, "returned-http").await?;
-    stage.set("HTTP_DEFER_AFTER", "2500ms");
+    stage.set("INTERACTION_DEFER_AFTER", "2500ms");
     let (service, url) = stage.http().await?;
     let worker = Worker::of(&["n4", "garbage"], rabbit, &stage.prefix).await?;
     // At once: interactions that a worker answers, those that nobody gets, and errors to the worker's own queue.
@@ -81,14 +83,19 @@ async fn a_broker_that_restarts_in_the_middle_leaves_nobody_waiting() -> Result<
         ..Interact::default()
     };
     let load = stage.sim.interact(&order);
-    let restart = spawn_blocking(move || {
-        std::thread::sleep(std::time::Duration::from_secs(1));
-        rabbit.kill()?;
-        rabbit.restart()?;
-        Ok::<_, anyhow::Error>(rabbit)
-    });
+    let restart = async {
+        while stage.sim.interactions().answered <= 50 {
+            time::sleep(Duration::from_millis(10)).await;
+        }
+        let restarting = spawn_blocking(move || {
+            rabbit.kill()?;
+            rabbit.restart()?;
+            Ok::<_, anyhow::Error>(rabbit)
+        });
+        restarting.await?
+    };
     let (sent, rabbit) = tokio::join!(load, restart);
-    let (sent, rabbit) = (sent?, rabbit??);
+    let (sent, rabbit) = (sent?, rabbit?);
     ensure!(
         sent.iter().all(|it| it.status.is_some()),
         "somebody waited for 3 s"

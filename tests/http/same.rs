@@ -1,6 +1,9 @@
 //! To a worker an interaction is one and the same thing, whichever way it came.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, ensure};
+use lapin::{BasicProperties, types::AMQPValue};
 use prost::Message as _;
 use sim::{Dispatch, Interact};
 use tests::{
@@ -19,11 +22,46 @@ fn bare(body: &[u8]) -> Result<(Source, Vec<u8>)> {
     Ok((source, event.encode_to_vec()))
 }
 
+fn header(properties: &BasicProperties, name: &str) -> Option<AMQPValue> {
+    properties.headers().as_ref()?.inner().get(name).cloned()
+}
+
+/// Whether the properties are the same, but for where an event comes from.
+fn alike(mine: &BasicProperties, theirs: &BasicProperties) -> Result<()> {
+    ensure!(mine.kind() == theirs.kind() && mine.app_id() == theirs.app_id());
+    ensure!(mine.content_type() == theirs.content_type());
+    ensure!(mine.delivery_mode() == theirs.delivery_mode());
+    let id = mine.message_id().as_ref().map(ToString::to_string);
+    ensure!(id.as_deref() == Some("1234567890123456789"));
+    ensure!(mine.correlation_id() == mine.message_id());
+    ensure!(mine.correlation_id() == theirs.correlation_id());
+    ensure!(mine.priority() == theirs.priority() && mine.expiration() == theirs.expiration());
+    ensure!(mine.reply_to().is_some() && theirs.reply_to().is_some());
+    for properties in [mine, theirs] {
+        let (deadline, timestamp) = (header(properties, "deadline"), properties.timestamp());
+        let Some(AMQPValue::LongLongInt(deadline)) = deadline else {
+            anyhow::bail!("{properties:?}");
+        };
+        let since = i64::try_from(timestamp.unwrap_or_default())? * 1000;
+        ensure!((0..5000).contains(&(deadline - since)), "{properties:?}");
+    }
+    ensure!(header(mine, "event") == header(theirs, "event"));
+    let names = |properties: &BasicProperties| {
+        let headers = properties.headers().clone().unwrap_or_default();
+        let names = headers.inner().keys().map(ToString::to_string);
+        names.collect::<BTreeSet<_>>()
+    };
+    let more = BTreeSet::from(["sequence".to_owned(), "shard".to_owned()]);
+    ensure!(&names(mine) | &more == names(theirs), "{theirs:?}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interaction_is_the_same_event_by_http_and_by_websocket() -> Result<()> {
     let rabbit = Rabbit::shared();
     let mut stage = Stage::new(rabbit, "same-http").await?;
     stage.set("EVENT_PAYLOAD", "both");
+    stage.set("INTERACTION_REPLIES", "true");
     let ws = stage.ws().await?;
     let (http, url) = stage.http().await?;
     let worker = Worker::start(rabbit, &stage.prefix).await?;
@@ -48,7 +86,7 @@ async fn an_interaction_is_the_same_event_by_http_and_by_websocket() -> Result<(
     };
     ensure!(stage.sim.dispatch(&event)? == 1);
     let mut seen = worker.has(2).await?;
-    seen.sort_by_key(|it| it.properties.reply_to().is_none());
+    seen.sort_by_key(|it| header(&it.properties, "shard").is_some());
     let (by_http, by_ws) = (&seen[0], &seen[1]);
     ensure!(
         by_http.routing_key == by_ws.routing_key,
@@ -60,15 +98,7 @@ async fn an_interaction_is_the_same_event_by_http_and_by_websocket() -> Result<(
         (bare(&by_http.body)?, bare(&by_ws.body)?);
     ensure!((http_source, ws_source) == (Source::Http, Source::Ws));
     ensure!(http_body == ws_body);
-    let (mine, theirs) = (&by_http.properties, &by_ws.properties);
-    ensure!(mine.kind() == theirs.kind() && mine.app_id() == theirs.app_id());
-    ensure!(mine.content_type() == theirs.content_type());
-    ensure!(mine.delivery_mode() == theirs.delivery_mode());
-    let id = mine.message_id().as_ref().map(ToString::to_string);
-    ensure!(id.as_deref() == Some("1234567890123456789"));
-    ensure!(mine.correlation_id() == mine.message_id());
-    let headers = mine.headers().clone().unwrap_or_default();
-    ensure!(headers.inner().contains_key("deadline"), "{headers:?}");
+    alike(&by_http.properties, &by_ws.properties)?;
     worker.close().await?;
     ws.terminate()?;
     http.terminate()?;

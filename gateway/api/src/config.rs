@@ -2,7 +2,9 @@
 
 use crate::listener;
 use boot::{Key, Reader};
+use broker::Kind;
 use discord::config::{APPLICATION_ID, Id, LIST, TOKEN, Token};
+use interactions::{REPLIES, Settings};
 use outbound::{Application, GLOBAL_LIMIT};
 
 /// The keys of an application.
@@ -13,6 +15,8 @@ const EACH: &[Key] = &[TOKEN, APPLICATION_ID, GLOBAL_LIMIT];
 pub const KEYS: &[&[Key]] = &[
     EACH,
     outbound::KEYS,
+    &[REPLIES],
+    interactions::KEYS,
     listener::KEYS,
     ::listener::KEYS,
     store::KEYS,
@@ -28,6 +32,8 @@ pub struct Config {
     pub(crate) outbound: outbound::Config,
     /// How Discord's HTTP API is served, if it is.
     pub(crate) http: Option<listener::Config>,
+    /// How interactions are answered that come by gateway connections, if they are.
+    pub(crate) interactions: Option<Settings>,
     /// Where the state is that replicas share.
     pub(crate) store: store::Config,
     /// The broker.
@@ -42,14 +48,29 @@ impl Config {
         let http = listener::Config::read(reader);
         let store = store::Config::read(reader, None);
         let broker = broker::Config::read(reader);
+        let interactions = interactions(reader, broker.as_ref());
         Some(Self {
             applications: applications?,
             outbound: outbound?,
             http,
+            interactions: interactions?,
             store: store?,
             broker: broker?,
         })
     }
+}
+
+/// `None` for mistakes.
+fn interactions(reader: &mut Reader, broker: Option<&broker::Config>) -> Option<Option<Settings>> {
+    let is_wanted = reader.or_default::<bool>(&REPLIES);
+    let settings = Settings::read(reader)?;
+    let is_wanted = is_wanted?;
+    if is_wanted && broker.is_some_and(|broker| broker.kind == Kind::Stdio) {
+        let mistake = "needs BROKER_TYPE=amqp: over stdio no worker can reply to an event";
+        reader.mistake(&REPLIES, mistake);
+        return None;
+    }
+    Some(is_wanted.then_some(settings))
 }
 
 fn application(reader: &mut Reader) -> Option<Application> {

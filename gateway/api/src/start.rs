@@ -3,6 +3,7 @@
 use crate::{Config, Error, Gateway, listener::Listener, service::Api};
 use boot::Context;
 use broker::Broker;
+use interactions::{Callbacks, Metrics};
 use store::Store;
 
 /// Runs the service until its shutdown, or until none of its applications can go on.
@@ -18,6 +19,9 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
         tracing::info!(http = %listener.address(), "requests are taken over HTTP");
         context.tasks.spawn("http", listener.run());
     }
+    let metrics = Metrics::new(&context.metrics, "callback");
+    let settings = config.interactions.clone();
+    let callbacks = settings.map(|settings| Callbacks::new(settings, metrics));
     let Config {
         applications,
         outbound,
@@ -26,6 +30,14 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     } = &config;
     let broker = Broker::start(broker.clone(), &context);
     let bus = (&store, broker);
-    outbound::serve(Api, &gateway, applications, outbound, bus, &context).await?;
+    outbound::serve(
+        Api { callbacks },
+        &gateway,
+        applications,
+        outbound,
+        bus,
+        &context,
+    )
+    .await?;
     Ok(())
 }

@@ -11,10 +11,9 @@ use discord::{
     config::{Id, LIST},
     signature::PublicKeys,
 };
+use interactions::{DEFER_AFTER, Settings, defer_after};
 use listener::Proxies;
 use transcode::Lanes;
-
-use crate::pattern::Patterns;
 
 const PUBLIC_KEY: Key = Key::new(
     "DISCORD_PUBLIC_KEY",
@@ -40,28 +39,8 @@ const ADDRESS: Key = Key::new(
      /interactions, or /interactions/<application id>.",
 )
 .with_default("127.0.0.1:8080");
-const DEFER: Key = Key::new(
-    "HTTP_DEFER_AFTER",
-    "How long Discord waits for a worker's reply before the interaction is deferred. Discord gives up after 3s.",
-)
-.with_default("2s");
-const MESSAGE: Key = Key::new(
-    "HTTP_FAILURE_MESSAGE",
-    "What a user reads, and nobody else, when no worker is there or its reply is of no use.",
-)
-.with_default("This did not work. Please try again later.");
-const EPHEMERAL: Key = Key::new(
-    "HTTP_EPHEMERAL",
-    "Interactions whose deferred answer only the user is to see: patterns for the end of the routing key, such as \
-     `command.config.#, modal.report`.",
-);
-const REMEMBERED: Key = Key::new(
-    "HTTP_REMEMBERED",
-    "How many interactions of the last 15 minutes are remembered, so that later replies find them; about 1 KiB each.",
-)
-.with_default("100000");
 const LINGER: Key = Key::new(
-    "HTTP_LINGER",
+    "INTERACTION_LINGER",
     "How long a process that is stopped waits for replies to what it has deferred.",
 )
 .with_default("10s");
@@ -81,16 +60,18 @@ const PROXIES: Key = Key::new(
 const EACH: &[Key] = &[PUBLIC_KEY, APPLICATION_ID, EVENT_PAYLOAD];
 
 /// The keys of this service alone.
-const OWN: &[Key] = &[
-    ADDRESS, DEFER, MESSAGE, EPHEMERAL, REMEMBERED, LINGER, TOLERANCE, MAX_BODY, PROXIES,
-];
+const OWN: &[Key] = &[ADDRESS, LINGER, TOLERANCE, MAX_BODY, PROXIES];
 
 /// All keys of this service, in the order of the documentation; `boot` adds those of every
 /// service.
-pub const KEYS: &[&[Key]] = &[EACH, OWN, listener::KEYS, broker::KEYS];
-
-/// The longest message that Discord takes, in characters.
-const LONGEST_MESSAGE: usize = 2000;
+pub const KEYS: &[&[Key]] = &[
+    EACH,
+    &[DEFER_AFTER],
+    interactions::KEYS,
+    OWN,
+    listener::KEYS,
+    broker::KEYS,
+];
 
 /// The configuration of `gateway-http`.
 #[derive(Clone, Debug)]
@@ -103,12 +84,8 @@ pub struct Config {
     pub(crate) open: listener::Config,
     /// When an interaction is deferred.
     pub(crate) defer_after: Duration,
-    /// What a user reads when nothing else can be said.
-    pub(crate) message: String,
-    /// What is deferred for the user alone.
-    pub(crate) ephemeral: Patterns,
-    /// How many interactions are remembered.
-    pub(crate) remembered: usize,
+    /// What holds for interactions, whichever way they come.
+    pub(crate) settings: Settings,
     /// How long the end waits for late replies.
     pub(crate) linger: Duration,
     /// How far the moment of a signature may be away.
@@ -144,11 +121,8 @@ impl Config {
         }
         let address = reader.or_default(&ADDRESS);
         let open = listener::Config::read(reader);
-        let most = Duration::from_millis(2700);
-        let defer_after = reader.in_range(&DEFER, Duration::from_millis(100)..=most);
-        let message = read_message(reader);
-        let ephemeral = reader.optional(&EPHEMERAL);
-        let remembered = reader.in_range(&REMEMBERED, 100..=100_000_000);
+        let defer_after = defer_after(reader);
+        let settings = Settings::read(reader);
         let linger = reader.in_range(&LINGER, Duration::ZERO..=600 * second);
         let tolerance = reader.in_range(&TOLERANCE, second..=24 * 3600 * second);
         let max_body = reader.in_range(&MAX_BODY, Size(64 << 10)..=Size(64 << 20));
@@ -159,9 +133,7 @@ impl Config {
             address: address?,
             open: open?,
             defer_after: defer_after?,
-            message: message?,
-            ephemeral: ephemeral.unwrap_or_default(),
-            remembered: remembered?,
+            settings: settings?,
             linger: linger?,
             tolerance: tolerance?,
             max_body: max_body?.bytes(),
@@ -169,16 +141,6 @@ impl Config {
             broker: broker?,
         })
     }
-}
-
-fn read_message(reader: &mut Reader) -> Option<String> {
-    let message: String = reader.or_default(&MESSAGE)?;
-    if (1..=LONGEST_MESSAGE).contains(&message.chars().count()) {
-        return Some(message);
-    }
-    let mistake = format!("expected 1 to {LONGEST_MESSAGE} characters, as Discord takes them");
-    reader.mistake(&MESSAGE, mistake);
-    None
 }
 
 fn read_broker(reader: &mut Reader) -> Option<broker::Config> {

@@ -2,13 +2,13 @@
 
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use broker::{AskError, CallError, Client, Message, Questions};
+use broker::{AskError, CallError, Message};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use interactions::{First, Kind, Ledger, Office, Reply, Unfit, used};
 use listener::{Answer, Proxies, Signed, Verified};
-use prost::Message as _;
 use tokio::{
     select,
     sync::oneshot::Receiver,
@@ -16,17 +16,10 @@ use tokio::{
 };
 use wire::{
     discord::v1::{Interaction, InteractionType},
-    gateway::v1::{Code, Error as Failure, InteractionsRespondRequest},
+    gateway::v1::{Code, Error as Failure},
 };
 
-use crate::{
-    config::Config,
-    conversation::Kind,
-    event::{Encoder, used},
-    ledger::{First, Ledger, Unfit},
-    metrics::Metrics,
-    reply::Reply,
-};
+use crate::{config::Config, event::Encoder, metrics::Metrics};
 
 /// How long Discord waits, less what the answer takes to get there.
 const PATIENCE: Duration = Duration::from_millis(2800);
@@ -38,9 +31,7 @@ pub(crate) struct Endpoint {
     pub(crate) proxies: Proxies,
     pub(crate) config: Arc<Config>,
     pub(crate) encoder: Encoder,
-    pub(crate) ledger: Arc<Ledger>,
-    pub(crate) questions: Questions,
-    pub(crate) client: Client,
+    pub(crate) office: Arc<Office>,
     pub(crate) metrics: Metrics,
 }
 
@@ -67,7 +58,8 @@ impl Answer for Endpoint {
         let application_id = verified.application_id;
         let (kind, Answered(word, response)) = self.interaction(verified, since).await;
         let took = since.elapsed();
-        self.metrics.answered(application_id, kind, word, took);
+        let metrics = &self.office.metrics;
+        metrics.answered(application_id, kind, word, took);
         response
     }
 }
@@ -117,16 +109,21 @@ impl Endpoint {
         let message = self
             .encoder
             .message(application_id, interaction, text, wait);
-        let ephemeral = self.config.ephemeral.fit(used(&message.routing_key));
+        let ephemeral = self
+            .office
+            .settings
+            .ephemeral
+            .fit(used(&message.routing_key));
         let token = interaction.token();
-        let opened = self.ledger.open(id, application_id, token, kind, ephemeral);
+        let ledger = &self.office.ledger;
+        let opened = ledger.open(id, application_id, token, kind, ephemeral);
         let mut waiting = match opened {
             Ok(waiting) => waiting,
             Err(Unfit::Known) => return Answered("known", bare(StatusCode::CONFLICT)),
             Err(Unfit::Full) => return unavailable("full"),
         };
         let mut opened = Opened {
-            ledger: &self.ledger,
+            ledger,
             id,
             is_answered: false,
         };
@@ -159,7 +156,7 @@ impl Endpoint {
         until: Instant,
     ) -> Result<Option<First>, AskError> {
         let correlation_id = message.message_id.clone();
-        let mut asking = pin!(self.questions.ask(message, &correlation_id, until));
+        let mut asking = pin!(self.office.questions.ask(message, &correlation_id, until));
         let mut is_asked = false;
         loop {
             select! {
@@ -177,7 +174,7 @@ impl Endpoint {
     /// There was no reply in time, unless there was one at the last moment.
     async fn deferred(&self, mut waiting: Receiver<First>, asked: &Asked) -> Answered {
         match (
-            self.ledger.defer(asked.interaction.id()),
+            self.office.ledger.defer(asked.interaction.id()),
             waiting.try_recv(),
         ) {
             (Some(answer), _) => Answered("deferred", json(&answer.to_string())),
@@ -196,7 +193,7 @@ impl Endpoint {
             First::Reply(reply) => match self.send(&reply, asked).await {
                 Ok(()) => Answered("files", bare(StatusCode::ACCEPTED)),
                 Err(failure) => {
-                    self.failed(&reply, &failure).await;
+                    self.office.failed(&reply, &failure).await;
                     self.apology(asked.kind, "refused")
                 }
             },
@@ -206,16 +203,10 @@ impl Endpoint {
     /// Has a reply with files sent by the callback's own route: Discord takes none in an answer. The error is one after which
     /// Discord surely still waits.
     async fn send(&self, reply: &Reply, asked: &Asked) -> Result<(), Failure> {
-        let request = InteractionsRespondRequest {
-            interaction_id: asked.interaction.id(),
-            token: asked.interaction.token().to_owned(),
-            response: Some(reply.response.clone()),
-            with_response: false,
-        };
-        let key = format!("interactions.Respond.{}", asked.application_id);
-        let (method, body) = ("gateway.v1.Interactions/Respond", request.encode_to_vec());
+        let of = (asked.interaction.id(), asked.interaction.token());
         let left = (asked.since + PATIENCE).saturating_duration_since(Instant::now());
-        let called = self.client.call(method, &key, body.into(), 9, left).await;
+        let (id, response) = (asked.application_id, reply.response.clone());
+        let called = self.office.respond(id, of, response, left).await;
         let Err(error) = called else {
             return Ok(());
         };
@@ -232,18 +223,12 @@ impl Endpoint {
         if is_certain {
             return Err(failure);
         }
-        self.failed(reply, &failure).await;
+        self.office.failed(reply, &failure).await;
         Ok(())
     }
 
-    /// Counts what could not be carried out, and tells the worker.
-    async fn failed(&self, reply: &Reply, failure: &Failure) {
-        self.metrics.failed(failure.code().as_str_name());
-        self.questions.tell(&reply.answer, failure).await;
-    }
-
     fn apology(&self, kind: Kind, word: &'static str) -> Answered {
-        match kind.apology(&self.config.message) {
+        match kind.apology(&self.office.settings.message) {
             Some(answer) => Answered(word, json(&answer.to_string())),
             None => unavailable(word),
         }

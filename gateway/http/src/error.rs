@@ -6,6 +6,9 @@ pub enum Error {
     /// The address cannot be had.
     #[error(transparent)]
     Listen(#[from] listener::Error),
+    /// What was ordered was not done.
+    #[error(transparent)]
+    Registration(#[from] registration::Error),
     /// Nobody can answer over stdio.
     #[error("workers answer interactions over RabbitMQ: BROKER_TYPE=stdio has no way for that")]
     Stdio,

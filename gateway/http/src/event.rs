@@ -3,27 +3,17 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
-use boot::{Span, Traces};
-use broker::{Exchange, Message, Value};
+use boot::Traces;
+use broker::Message;
 use bytes::Bytes;
+use events::{Event, INTERACTION};
 use transcode::{Envelope, Lanes, Payload, Scratch, Transcoder};
-use wire::{
-    discord::v1::Interaction,
-    gateway::v1::Source,
-    interaction,
-    routing::{self, InteractionRoute},
-};
+use wire::{discord::v1::Interaction, gateway::v1::Source, interaction};
 
 use crate::config::Application;
-
-/// The name of the event.
-const INTERACTION: &str = "INTERACTION_CREATE";
-
-/// How many words of the routing key stand before those that say what was used.
-const HEAD: usize = 4;
 
 /// Makes events of interactions.
 #[derive(Debug)]
@@ -68,85 +58,33 @@ impl Encoder {
         text: &str,
         wait: Duration,
     ) -> Message {
-        let received_at = SystemTime::now();
-        let message_id = interaction.id().to_string();
+        let id = interaction.id().to_string();
         let lanes = self.lanes.get(&application_id).copied();
-        let envelope = Envelope {
-            id: &message_id,
-            application_id,
-            name: INTERACTION,
-            source: Source::Http,
-            shard: None,
-            sequence: None,
-            received_at,
-            lanes: lanes.unwrap_or_default(),
+        let event = Event {
+            envelope: Envelope {
+                id: &id,
+                application_id,
+                name: INTERACTION,
+                source: Source::Http,
+                shard: None,
+                sequence: None,
+                received_at: SystemTime::now(),
+                lanes: lanes.unwrap_or_default(),
+            },
+            app_id: &application_id.to_string().into(),
+            payload: Payload::new(text),
+            interaction: Some(interaction),
         };
         let mut scratch = self.scratch();
-        let encoded = self
-            .transcoder
-            .event(&envelope, Payload::new(text), &mut scratch);
-        let (ids, body) = (encoded.ids, Bytes::copy_from_slice(encoded.body));
-        let mut routing_key = String::with_capacity(96);
-        let route = InteractionRoute::of(interaction);
-        routing::event_key(
-            &mut routing_key,
-            application_id,
-            INTERACTION,
-            ids.guild_id,
-            ids.channel_id,
-            route.as_ref(),
-        );
-        let since = received_at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let deadline = i64::try_from((since + wait).as_millis()).unwrap_or(i64::MAX);
-        let mut headers = vec![
-            ("event", Value::Text(INTERACTION.to_owned())),
-            ("deadline", Value::Number(deadline)),
-        ];
-        let trace = self.trace(received_at, application_id, &routing_key);
-        if let Some(trace) = &trace {
-            headers.push(("traceparent", Value::Text(trace.traceparent())));
-        }
-        Message {
-            exchange: Exchange::Events,
-            routing_key,
-            message_id,
-            type_name: routing::TYPE_EVENT,
-            app_id: application_id.to_string().into(),
-            timestamp: since.as_secs(),
-            headers,
-            body,
-            group: ids.guild_id.unwrap_or_default(),
-            batch: None,
-            trace,
-        }
+        let made = event.message(&self.transcoder, &mut scratch, Bytes::copy_from_slice);
+        drop(scratch);
+        let mut message = made.message;
+        event.wait(&mut message, wait);
+        event.trace(&mut message, &self.traces);
+        message
     }
-}
 
-impl Encoder {
     fn scratch(&self) -> MutexGuard<'_, Scratch> {
         self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// The trace of an event, if it is one of those that are recorded.
-    fn trace(&self, since: SystemTime, application_id: u64, routing_key: &str) -> Option<Span> {
-        let trace = self
-            .traces
-            .begin(since, || format!("publish {INTERACTION}"))?;
-        trace.text("discord.event", INTERACTION);
-        trace.text("discord.application_id", &application_id.to_string());
-        trace.text("messaging.rabbitmq.destination.routing_key", routing_key);
-        Some(trace)
-    }
-}
-
-/// The end of an event's routing key, which says what was used: `command.play`. Empty when it says nothing.
-pub(crate) fn used(routing_key: &str) -> &str {
-    let mut rest = routing_key;
-    for _ in 0..HEAD {
-        match rest.split_once('.') {
-            Some((_, after)) => rest = after,
-            None => return "",
-        }
-    }
-    rest
 }

@@ -1,93 +1,29 @@
-//! What `/metrics` says of interactions.
+//! What `/metrics` says of requests that are none of Discord's; the rest is that of all interactions.
 
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use boot::metrics::{Counter, Family};
 
-use boot::metrics::{Buckets, Counter, Family, Gauge, Histogram};
-
-/// Labels with words of ours: the number of those is bounded, whatever the network sends.
-type Words<const N: usize> = [(&'static str, &'static str); N];
-
-/// The metrics of the service; cheap to clone.
+/// The metrics of the endpoint; cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
-    interactions: Family<(Application, Words<2>), Counter>,
-    answers: Family<Application, Histogram, Buckets>,
-    refused: Family<Words<1>, Counter>,
-    replies: Family<Words<1>, Counter>,
-    failures: Family<Words<1>, Counter>,
-    remembered: Gauge,
-    owing: Gauge,
+    refused: Family<[(&'static str, &'static str); 1], Counter>,
 }
-
-type Application = [(&'static str, u64); 1];
 
 impl Metrics {
     /// Registers everything.
     pub(crate) fn new(metrics: &boot::Metrics) -> Self {
         Self {
-            interactions: metrics.counters(
-                "http_interactions",
-                "Interactions, by what they are and how they were answered",
-            ),
-            answers: metrics.histograms(
-                "http_answer_seconds",
-                "Time from an interaction to its answer",
-                Buckets::seconds(),
-            ),
             refused: metrics.counters(
                 "http_refused",
                 "Requests that are no interactions of Discord's, by what was wrong with them",
             ),
-            replies: metrics.counters("http_replies", "Replies of workers, by what became of them"),
-            failures: metrics.counters(
-                "http_failures",
-                "Callbacks, edits and followups that gateway-api could not carry out, by code",
-            ),
-            remembered: metrics.gauge("http_remembered", "Interactions that later replies find"),
-            owing: metrics.gauge(
-                "http_owing",
-                "Interactions for which the user waits for something that was put off",
-            ),
         }
-    }
-
-    /// An interaction was answered so.
-    pub(crate) fn answered(
-        &self,
-        application_id: u64,
-        kind: &'static str,
-        answer: &'static str,
-        took: Duration,
-    ) {
-        let application = [("application", application_id)];
-        let answers = self.answers.get_or_create(&application);
-        answers.observe(took.as_secs_f64());
-        let labels = (application, [("kind", kind), ("answer", answer)]);
-        self.interactions.get_or_create(&labels).inc();
     }
 
     /// A request was none of Discord's.
     pub(crate) fn refused(&self, reason: &'static str) {
         self.refused.get_or_create(&[("reason", reason)]).inc();
-    }
-
-    /// This became of a reply.
-    pub(crate) fn replied(&self, outcome: &'static str) {
-        self.replies.get_or_create(&[("outcome", outcome)]).inc();
-    }
-
-    /// Something could not be carried out.
-    pub(crate) fn failed(&self, code: &'static str) {
-        self.failures.get_or_create(&[("code", code)]).inc();
-    }
-
-    /// So many are remembered, and for so many something is owed.
-    pub(crate) fn remembered(&self, all: usize, owing: usize) {
-        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        self.remembered.set(number(all));
-        self.owing.set(number(owing));
     }
 }

@@ -4,18 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use boot::{CancellationToken, Context};
 use broker::Broker;
+use interactions::{Clerk, Ledger, Office};
 use listener::{Bodies, Listener, Protocols, Signed};
+use registration::{Kind, Registrar};
 use tokio::time;
 use transcode::Transcoder;
 
-use crate::{
-    Config, Error,
-    endpoint::Endpoint,
-    event::Encoder,
-    ledger::Ledger,
-    metrics::Metrics,
-    replies::{Clerk, Office},
-};
+use crate::{Config, Error, endpoint::Endpoint, event::Encoder, metrics::Metrics};
 
 /// Where interactions are sent.
 const PATH: &str = "/interactions";
@@ -32,24 +27,28 @@ const LOOK: Duration = Duration::from_millis(50);
 ///
 /// What a person has to change: the address, the configuration.
 pub async fn run(config: Config, context: Context) -> Result<(), Error> {
+    if !context.orders.is_empty() {
+        return Ok(order(config, &context).await?);
+    }
     let (address, protocols) = (config.address, Protocols::Http1And2);
     let listener = Listener::bind(address, &config.open, protocols, &context).await?;
     let config = Arc::new(config);
     let metrics = Metrics::new(&context.metrics);
+    let counts = interactions::Metrics::new(&context.metrics, "http");
     let broker = Broker::start(config.broker.clone(), &context);
     // What was put off is carried out after the shutdown, too.
     let end = CancellationToken::new();
     let client = broker.client_until("gateway-http", end.clone());
     let (questions, answers) = broker.questions("http").ok_or(Error::Stdio)?;
     drop(broker);
-    let ledger = Arc::new(Ledger::new(config.remembered, metrics.clone()));
+    let ledger = Arc::new(Ledger::new(config.settings.remembered, counts.clone()));
     let transcoder = Arc::new(Transcoder::new());
     let office = Arc::new(Office {
         ledger: Arc::clone(&ledger),
-        questions: questions.clone(),
-        client: client.clone(),
-        config: Arc::clone(&config),
-        metrics: metrics.clone(),
+        questions,
+        client,
+        settings: Arc::new(config.settings.clone()),
+        metrics: counts,
     });
     let clerk = Clerk {
         answers,
@@ -65,9 +64,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
         proxies: config.proxies.clone(),
         encoder: Encoder::new(transcoder, context.traces.clone(), &config.applications),
         config: Arc::clone(&config),
-        ledger: Arc::clone(&ledger),
-        questions,
-        client,
+        office: Arc::clone(&office),
         metrics,
     };
     tracing::info!(http = %listener.address(), "interactions are taken");
@@ -75,6 +72,18 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     finish(&ledger, &office, config.linger).await;
     end.cancel();
     Ok(())
+}
+
+/// Does what was ordered in place of running.
+async fn order(config: Config, context: &Context) -> Result<(), registration::Error> {
+    let broker = Broker::start(config.broker, context);
+    let applications = config.applications.into_iter();
+    let registrar = Registrar {
+        client: broker.client("gateway-http"),
+        kind: Kind::Interactions,
+        applications: applications.map(|one| (one.id, one.keys)).collect(),
+    };
+    registrar.carry_out(&context.orders).await
 }
 
 /// Waits for replies to what was put off; then the users hear that nothing will come.

@@ -4,6 +4,7 @@ use crate::{Config, Error, address::Hosts, inbound, metrics::Metrics, service::W
 use boot::Context;
 use broker::Broker;
 use outbound::Gateway;
+use registration::{Kind, Registrar};
 use store::Store;
 
 /// Runs the service until its shutdown, or until none of its applications can go on.
@@ -19,6 +20,9 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
         store,
         broker,
     } = &config;
+    if !context.orders.is_empty() {
+        return order(&config, &context).await;
+    }
     let store = Store::open(store)?;
     let gateway = Gateway::start(outbound, applications.len(), &context)?;
     let service = Webhook::new(Hosts::new(&outbound.api_url));
@@ -30,6 +34,21 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     let bus = (&store, broker);
     outbound::serve(service, &gateway, applications, outbound, bus, &context).await?;
     Ok(())
+}
+
+/// Does what was ordered in place of running.
+async fn order(config: &Config, context: &Context) -> Result<(), Error> {
+    let inbound = config.inbound.as_ref().ok_or(Error::NoEvents)?;
+    let broker = Broker::start(config.broker.clone(), context);
+    let applications = inbound.events.iter();
+    let registrar = Registrar {
+        client: broker.client("gateway-webhook"),
+        kind: Kind::Events,
+        applications: applications
+            .map(|(id, events)| (*id, events.keys.clone()))
+            .collect(),
+    };
+    Ok(registrar.carry_out(&context.orders).await?)
 }
 
 #[cfg(test)]

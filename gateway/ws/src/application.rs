@@ -7,6 +7,7 @@ use crate::{
     command::Commands,
     config,
     connection::{Dialer, is_gateway_url},
+    event::Replies,
     identify::{Issuer, Permits, limit},
     keeper::Keeper,
     metrics::Metrics,
@@ -279,6 +280,7 @@ impl Application {
             permits,
             pulse: Pulse::new(config.lease_ttl),
             rest,
+            replies: config.replies.map(|wait| Replies::new(broker, id, wait)),
             stall_timeout: config.stall_timeout,
             traces: self.common.context.traces.clone(),
         }

@@ -9,6 +9,7 @@ pub(crate) use application::Application;
 use boot::{Key, Reader, Size};
 use broker::Spool;
 use discord::config::{API_URL, ApiUrl, LIST};
+use interactions::{DEFER_AFTER, REPLIES, defer_after};
 use std::{path::PathBuf, time::Duration};
 
 const SESSION_FILE: Key = Key::new(
@@ -59,6 +60,8 @@ const OWN: &[Key] = &[
     STALL_TIMEOUT,
     SPOOL_DIR,
     SPOOL_SIZE,
+    REPLIES,
+    DEFER_AFTER,
 ];
 
 /// All keys of this service, in the order of the documentation; `boot` adds those of every
@@ -84,6 +87,8 @@ pub struct Config {
     pub(crate) reshard_interval: Duration,
     /// How long the broker may take no event.
     pub(crate) stall_timeout: Duration,
+    /// How long replies to interactions are waited for, if they are answered so.
+    pub(crate) replies: Option<Duration>,
     /// The broker.
     pub(crate) broker: broker::Config,
 }
@@ -108,6 +113,8 @@ impl Config {
             Duration::from_millis(100)..=Duration::from_secs(30),
         );
         let broker = broker::Config::read(reader);
+        let replies = reader.or_default::<bool>(&REPLIES);
+        let defer_after = defer_after(reader);
         let spool_dir = reader.optional::<PathBuf>(&SPOOL_DIR);
         let spool_size = reader.in_range(&SPOOL_SIZE, Size(64 << 20)..=Size(1 << 50));
         Some(Self {
@@ -119,6 +126,7 @@ impl Config {
             reshard_threshold: reshard_threshold?,
             reshard_interval: reshard_interval?,
             stall_timeout: stall_timeout?,
+            replies: replies?.then_some(defer_after?),
             broker: broker::Config {
                 spool: spool(spool_dir, spool_size?),
                 ..broker?

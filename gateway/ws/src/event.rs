@@ -1,30 +1,54 @@
 //! From a gateway frame to the message that the broker carries.
 
 use crate::{config::Application, shared::Shared};
-use boot::Span;
-use broker::{Batch, Exchange, Message, Value};
+use broker::{Batch, Broker, Message, Wanted};
 use bytes::{Bytes, BytesMut};
-use prost::Message as _;
+use events::Event;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 use store::Shard;
-use transcode::{Envelope, Ids, Lane, Lanes, Payload, Scratch, Transcoder};
-use wire::{
-    discord::v1::Interaction,
-    gateway::v1::Source,
-    routing::{self, InteractionRoute},
-};
-
-/// The event whose routing key says more than where it happened.
-const INTERACTION: &str = "INTERACTION_CREATE";
+use transcode::{Envelope, Lane, Lanes, Payload, Scratch, Transcoder};
+use wire::{discord::v1::Interaction, gateway::v1::Source};
 
 /// How many bytes of bodies are allocated at once. Small enough that what the oldest unconfirmed message of a shard
 /// keeps from being freed is little beside the window.
 const BODIES: usize = 16 * 1024;
+
+/// How replies to interactions are asked for.
+#[derive(Debug)]
+pub(crate) struct Replies {
+    /// The queue that they go to.
+    queue: Arc<str>,
+    /// How long they are waited for.
+    wait: Duration,
+}
+
+impl Replies {
+    /// Replies of an application's workers, to `gateway-api`.
+    pub(crate) fn new(broker: &Broker, application_id: u64, wait: Duration) -> Self {
+        Self {
+            queue: broker.shared_replies("api", application_id).into(),
+            wait,
+        }
+    }
+
+    /// Asks for a reply. It could not be told whose it is if the event travelled together with others.
+    fn ask(&self, message: &mut Message, event: &Event<'_>, interaction: &Interaction) {
+        let (Some(id), Some(_)) = (interaction.id, &interaction.token) else {
+            return;
+        };
+        event.wait(message, self.wait);
+        message.batch = None;
+        message.wanted = Some(Box::new(Wanted {
+            reply_to: Arc::clone(&self.queue),
+            correlation_id: id.to_string(),
+        }));
+    }
+}
 
 /// Makes messages of a shard's events.
 pub(crate) struct Encoder {
@@ -85,98 +109,39 @@ impl Encoder {
         payload: Payload<'_>,
         shared: &Shared,
     ) -> Message {
-        let received_at = SystemTime::now();
-        let message_id = message_id(session_id, sequence);
-        let envelope = Envelope {
-            id: &message_id,
-            application_id: self.application_id,
-            name,
-            source: Source::Ws,
-            shard: Some((self.shard.id, self.shard.count)),
-            sequence: Some(sequence),
-            received_at,
-            lanes: self.lanes,
+        let id = message_id(session_id, sequence);
+        let event = Event {
+            envelope: Envelope {
+                id: &id,
+                application_id: self.application_id,
+                name,
+                source: Source::Ws,
+                shard: Some((self.shard.id, self.shard.count)),
+                sequence: Some(sequence),
+                received_at: SystemTime::now(),
+                lanes: self.lanes,
+            },
+            app_id: &self.app_id,
+            payload,
+            interaction: None,
         };
-        let encoded = self.transcoder.event(&envelope, payload, &mut self.scratch);
-        note(encoded.lane, name, shared);
-        let (ids, body) = (encoded.ids, keep(&mut self.bodies, encoded.body));
-        let data = encoded.data().filter(|_| name == INTERACTION);
-        let interaction = match data.and_then(|data| Interaction::decode(data).ok()) {
-            None if name == INTERACTION => self.interaction(payload),
-            interaction => interaction,
-        };
-        let mut message = Message {
-            exchange: Exchange::Events,
-            routing_key: self.routing_key(name, ids, interaction.as_ref()),
-            message_id,
-            type_name: routing::TYPE_EVENT,
-            app_id: Arc::clone(&self.app_id),
-            timestamp: received_at
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs()),
-            headers: vec![
-                ("event", Value::Text(name.to_owned())),
-                ("shard", Value::Number(self.shard.id.into())),
-                (
-                    "sequence",
-                    Value::Number(i64::try_from(sequence).unwrap_or(i64::MAX)),
-                ),
-            ],
-            body,
-            group: ids.guild_id.unwrap_or_default(),
-            batch: self.batches.get(name).copied(),
-            trace: None,
-        };
-        if let Some(trace) = shared
-            .traces
-            .begin(received_at, || format!("publish {name}"))
-        {
-            self.trace(trace, name, sequence, &mut message);
+        let bodies = &mut self.bodies;
+        let keep = |body: &[u8]| keep(bodies, body);
+        let made = event.message(&self.transcoder, &mut self.scratch, keep);
+        note(made.lane, name, shared);
+        let mut message = made.message;
+        message.batch = self.batches.get(name).copied();
+        if let (Some(replies), Some(interaction)) = (&shared.replies, &made.interaction) {
+            replies.ask(&mut message, &event, interaction);
         }
+        event.trace(&mut message, &shared.traces);
         message
-    }
-
-    /// Says in the trace which event it is, and in the message which trace it belongs to.
-    fn trace(&self, trace: Span, name: &str, sequence: u64, message: &mut Message) {
-        trace.text("discord.event", name);
-        trace.text("discord.application_id", &self.app_id);
-        trace.number("discord.shard", self.shard.id.into());
-        trace.number("discord.shard_count", self.shard.count.into());
-        trace.number("discord.sequence", sequence);
-        let key = "messaging.rabbitmq.destination.routing_key";
-        trace.text(key, &message.routing_key);
-        let context = Value::Text(trace.traceparent());
-        message.headers.push(("traceparent", context));
-        message.trace = Some(trace);
     }
 
     /// The payload of an event as the contract has it, without its envelope.
     pub(crate) fn data(&mut self, name: &str, payload: Payload<'_>) -> Option<Bytes> {
         let data = self.transcoder.data(name, payload, &mut self.scratch)?;
         Some(Bytes::copy_from_slice(data))
-    }
-
-    /// The interaction in a payload that is published as JSON: its key needs its name all the same.
-    fn interaction(&mut self, payload: Payload<'_>) -> Option<Interaction> {
-        let data = self
-            .transcoder
-            .data(INTERACTION, payload, &mut self.scratch)?;
-        Interaction::decode(data).ok()
-    }
-
-    /// The routing key of an event.
-    fn routing_key(&self, name: &str, ids: Ids, interaction: Option<&Interaction>) -> String {
-        let mut key = String::with_capacity(96);
-        let route = interaction.and_then(InteractionRoute::of);
-        routing::event_key(
-            &mut key,
-            self.application_id,
-            name,
-            ids.guild_id,
-            ids.channel_id,
-            route.as_ref(),
-        );
-        key
     }
 }
 

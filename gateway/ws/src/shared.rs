@@ -5,6 +5,7 @@ use crate::{
     advice::Adviser,
     board::Board,
     connection::Dialer,
+    event::Replies,
     identify::Permits,
     intents,
     metrics::{Metrics, Step},
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) pulse: Pulse,
     /// The REST client, to ask what the application may use when Discord refuses.
     pub(crate) rest: Rest,
+    /// How replies to interactions are asked for, if they are.
+    pub(crate) replies: Option<Replies>,
     /// How long the broker may take no event before the connection is given up for a while.
     pub(crate) stall_timeout: Duration,
     /// Records what happens to some of the events.

@@ -243,6 +243,7 @@ impl Courier {
             group: 0,
             batch: None,
             trace: None,
+            wanted: None,
         }
     }
 }

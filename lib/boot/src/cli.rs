@@ -5,20 +5,25 @@ use std::{
     fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use clap::{Arg, ArgAction, Command, value_parser};
 
-use crate::config::Key;
+use crate::{
+    config::Key,
+    orders::{Order, Orders},
+};
 
 /// Read when no other file is named, if it is there.
 const DEFAULT_FILE: &str = "gateway.toml";
 
 /// What the operator asked for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Options {
     config: Option<PathBuf>,
     pub(crate) check: bool,
+    pub(crate) orders: Orders,
 }
 
 /// A configuration file: its path and its text, or why it cannot be read.
@@ -32,8 +37,15 @@ impl Options {
         name: &'static str,
         version: &'static str,
         keys: &[&[Key]],
+        orders: &[Order],
         arguments: impl IntoIterator<Item = OsString>,
     ) -> Result<Self, clap::Error> {
+        let flags = orders.iter().map(|order| {
+            Arg::new(order.name)
+                .long(order.name)
+                .value_name(order.value)
+                .help(order.help)
+        });
         let matches = Command::new(name)
             .version(version)
             .arg(
@@ -49,9 +61,15 @@ impl Options {
                     .action(ArgAction::SetTrue)
                     .help("Check the configuration and exit"),
             )
+            .args(flags)
             .after_help(table(keys))
             .try_get_matches_from(arguments)?;
+        let ordered = orders.iter().filter_map(|order| {
+            let value = matches.get_one::<String>(order.name)?;
+            Some((order.name, value.clone()))
+        });
         Ok(Self {
+            orders: Orders(Arc::new(ordered.collect())),
             config: matches.get_one::<PathBuf>("config").cloned(),
             check: matches.get_flag("check"),
         })
@@ -112,7 +130,7 @@ mod tests {
     use clap::error::ErrorKind;
 
     use super::Options;
-    use crate::config::Key;
+    use crate::{config::Key, orders::Order};
 
     const KEYS: &[Key] = &[
         Key::new("TOKEN", "The token").secret(),
@@ -122,7 +140,22 @@ mod tests {
     fn parse(arguments: &[&str]) -> Result<Options, clap::Error> {
         let arguments = ["gateway-test"].iter().chain(arguments);
         let arguments = arguments.map(OsString::from);
-        Options::parse("gateway-test", "1.2.3", &[KEYS], arguments)
+        Options::parse("gateway-test", "1.2.3", &[KEYS], ORDERS, arguments)
+    }
+
+    const ORDERS: &[Order] = &[Order {
+        name: "greet",
+        value: "NAME",
+        help: "Greet somebody",
+    }];
+
+    #[test]
+    fn orders() {
+        let orders = parse(&["--greet", "Ada"]).unwrap().orders;
+        assert_eq!(orders.get(&ORDERS[0]), Some("Ada"));
+        assert!(parse(&[]).unwrap().orders.is_empty());
+        let nobody = parse(&["--greet"]).unwrap_err();
+        assert!(nobody.to_string().contains("--greet <NAME>"), "{nobody}");
     }
 
     #[test]

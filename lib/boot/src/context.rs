@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{health::Health, metrics::Metrics, tasks::Tasks, trace::Traces};
+use crate::{health::Health, metrics::Metrics, orders::Orders, tasks::Tasks, trace::Traces};
 
 /// What a service needs from its process; cheap to clone, and easy to make in a test.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Records what happens to some of the events.
     pub traces: Traces,
+    /// What is to be done once, in place of running.
+    pub orders: Orders,
 }
 
 impl Context {
@@ -30,6 +32,7 @@ impl Context {
             health: Health::default(),
             metrics: Metrics::new(),
             traces: Traces::default(),
+            orders: Orders::default(),
         }
     }
 }

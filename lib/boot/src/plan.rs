@@ -6,6 +6,7 @@ use crate::{
     cli::Options,
     config::{Key, Reader},
     log::{Filter, Format},
+    orders::{Order, Orders},
     redact::Redactor,
     trace, webhook,
 };
@@ -63,6 +64,8 @@ pub(crate) struct Plan<C> {
     pub(crate) settings: Settings,
     pub(crate) config: C,
     pub(crate) redactor: Redactor,
+    /// What is to be done in place of running.
+    pub(crate) orders: Orders,
     /// Whether log lines may have colours.
     pub(crate) colour: bool,
 }
@@ -79,12 +82,13 @@ impl<C> Plan<C> {
         name: &'static str,
         version: &'static str,
         keys: &[&[Key]],
+        orders: &[Order],
         arguments: impl IntoIterator<Item = OsString>,
         environment: impl IntoIterator<Item = (String, String)>,
         read: fn(&mut Reader) -> Option<C>,
     ) -> Result<Self, Answer> {
         let keys = [keys, KEYS].concat();
-        let options = Options::parse(name, version, &keys, arguments)?;
+        let options = Options::parse(name, version, &keys, orders, arguments)?;
         let environment: Vec<_> = environment.into_iter().collect();
         let colour = !environment.iter().any(|(name, _)| name == "NO_COLOR");
         let mut reader = reader(name, &keys, &options, environment);
@@ -104,6 +108,7 @@ impl<C> Plan<C> {
                 settings,
                 config,
                 redactor,
+                orders: options.orders,
                 colour,
             }),
         }
@@ -167,7 +172,7 @@ fn reader(
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Plan};
+    use super::{Answer, Plan, Reader};
 
     fn plan(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Plan<()>, Answer> {
         let arguments = ["gateway-test"].iter().chain(arguments);
@@ -175,9 +180,16 @@ mod tests {
         let environment = environment.iter();
         let environment =
             environment.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Plan::new("gateway-test", "1.2.3", &[], arguments, environment, |_| {
-            Some(())
-        })
+        let read = |_: &mut Reader| Some(());
+        Plan::new(
+            "gateway-test",
+            "1.2.3",
+            &[],
+            &[],
+            arguments,
+            environment,
+            read,
+        )
     }
 
     #[test]

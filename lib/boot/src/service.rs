@@ -4,6 +4,7 @@ use std::{
     env,
     ffi::OsStr,
     io::{self, Write as _},
+    net::Ipv4Addr,
     pin::pin,
     process::ExitCode,
     thread,
@@ -23,6 +24,7 @@ use crate::{
     context::Context,
     error::{BoxError, Error, chain},
     log,
+    orders::Order,
     outlets::Outlets,
     plan::{Answer, Plan},
     redact::Redactor,
@@ -47,11 +49,36 @@ where
     F: Future<Output = Result<(), E>> + Send + 'static,
     E: Into<BoxError> + 'static,
 {
+    main_with_orders(name, version, keys, &[], read, run)
+}
+
+/// The same, for a service that can do something once in place of running: what was ordered is in the context. The
+/// addresses of the configuration stay free then, as the service itself may run beside it.
+pub fn main_with_orders<C, F, E>(
+    name: &'static str,
+    version: &'static str,
+    keys: &[&[Key]],
+    orders: &[Order],
+    read: fn(&mut Reader) -> Option<C>,
+    run: impl FnOnce(C, Context) -> F,
+) -> ExitCode
+where
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: Into<BoxError> + 'static,
+{
     // The only place that looks at the environment. What is not UTF-8 gets a mark that the
     // reader refuses.
     let lossy = |text: &OsStr| text.to_string_lossy().into_owned();
     let environment = env::vars_os().map(|(name, value)| (lossy(&name), lossy(&value)));
-    let plan = Plan::new(name, version, keys, env::args_os(), environment, read);
+    let plan = Plan::new(
+        name,
+        version,
+        keys,
+        orders,
+        env::args_os(),
+        environment,
+        read,
+    );
     let plan = match plan {
         Ok(plan) => plan,
         Err(answer) => return print(&answer),
@@ -105,10 +132,16 @@ where
         Signals::new().map_err(Error::Start)?
     };
     let threads = Threads::new(settings.threads)?;
-    let admin = threads
-        .handle
-        .block_on(Admin::bind(settings.admin_address))?;
-    tracing::info!(service = name, version, admin = %admin.address(), "the service starts");
+    context.orders = plan.orders;
+    let runs = context.orders.is_empty();
+    let address = match runs {
+        true => settings.admin_address,
+        false => (Ipv4Addr::LOCALHOST, 0).into(),
+    };
+    let admin = threads.handle.block_on(Admin::bind(address))?;
+    if runs {
+        tracing::info!(service = name, version, admin = %admin.address(), "the service starts");
+    }
 
     let mut admin_task = JoinSet::new();
     {

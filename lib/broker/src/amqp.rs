@@ -31,7 +31,7 @@ pub(crate) use self::{
     caller::Caller,
     consumer::{Consumer, Queue as Source},
     delivery::Delivery,
-    questioner::{Questioner, plain, properties},
+    questioner::{Questioner, Whose, plain, properties},
 };
 
 /// The shortest and the longest wait before another attempt to connect.

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     Answers, Bindings, Client, Config, Kind, Lane, Owned, Questions, Requests,
-    amqp::{self, Caller, Consumer, Links, Questioner},
+    amqp::{self, Caller, Consumer, Links, Questioner, Whose},
     client::ASKS,
     metrics::{Metrics, SpoolMetrics},
     questions::{ANSWERS, ORDERS},
@@ -176,26 +176,60 @@ impl Broker {
     /// `None` over stdio, where nobody could answer.
     #[must_use]
     pub fn questions(&self, service: &str) -> Option<(Questions, Answers)> {
+        let (prefix, replica) = (&self.prefix, fastrand::u64(..));
+        let queue = format!("{prefix}.replies.{service}.{replica:016x}");
+        self.questioning(queue, "answers".to_owned(), Whose::Own)
+    }
+
+    /// The answers to events of an application that others publish, and copies of those events, which are known by their
+    /// type: from one queue for all replicas of a service, of which one takes them until it ends, and then another. The check
+    /// `answers of application <id>` of `/readyz` says why none are taken. `None` over stdio.
+    #[must_use]
+    pub fn shared_questions(
+        &self,
+        service: &str,
+        application_id: u64,
+    ) -> Option<(Questions, Answers)> {
+        let queue = self.shared_replies(service, application_id);
+        let check = format!("answers of application {application_id}");
+        self.questioning(queue, check, Whose::Shared(Arc::default()))
+    }
+
+    /// The queue of [`Broker::shared_questions`].
+    #[must_use]
+    pub fn shared_replies(&self, service: &str, application_id: u64) -> String {
+        format!("{}.replies.{service}.{application_id}", self.prefix)
+    }
+
+    fn questioning(
+        &self,
+        queue: String,
+        check: String,
+        whose: Whose,
+    ) -> Option<(Questions, Answers)> {
         let Transport::Amqp(links) = &self.transport else {
             return None;
         };
-        let (prefix, replica) = (&self.prefix, fastrand::u64(..));
-        let queue = format!("{prefix}.replies.{service}.{replica:016x}");
         let (orders, ordered) = mpsc::channel(ORDERS);
         let (answers, answered) = mpsc::channel(ANSWERS);
         let end = CancellationToken::new();
         let user = User::new(&self.queue);
+        let is_closed = match &whose {
+            Whose::Own => Arc::default(),
+            Whose::Shared(is_closed) => Arc::clone(is_closed),
+        };
         let questions = Questions::new(orders, &queue, user, end.clone());
         let questioner = Questioner {
             links: links.clone(),
-            check: self.health.check("answers"),
+            check: self.health.check(check),
             queue,
+            whose,
             persistent: self.persistent,
             orders: ordered,
             answers,
         };
         self.tasks.spawn("questions", questioner.run(end));
-        Some((questions, Answers::new(answered)))
+        Some((questions, Answers::new(answered, is_closed)))
     }
 
     /// Returns when everything that was published is confirmed, or the broker has ended.

@@ -65,6 +65,15 @@ pub enum Value {
     Text(String),
 }
 
+/// The answer that is wanted to a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The shared queue that answers go to. It gets a copy of the message, too.
+    pub reply_to: Arc<str>,
+    /// What the answer is to be known by.
+    pub correlation_id: String,
+}
+
 /// One message, complete but for the names that the broker's configuration adds.
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -93,6 +102,8 @@ pub struct Message {
     /// The trace of the event, if it is one of those that are recorded. It ends when the message
     /// is confirmed.
     pub trace: Option<Span>,
+    /// The answer that is wanted, if one is. A message that had to wait on disk wants none any more.
+    pub wanted: Option<Box<Wanted>>,
 }
 
 impl Message {
@@ -109,7 +120,11 @@ impl Message {
             Value::Text(text) => text.len(),
             Value::Flag(_) | Value::Number(_) => 0,
         });
+        let wanted = self.wanted.as_ref();
         OVERHEAD
+            + wanted.map_or(0, |wanted| {
+                size_of::<Wanted>() + wanted.correlation_id.len()
+            })
             + self.trace.as_ref().map_or(0, |_| TRACE)
             + size_of_val(self.headers.as_slice())
             + headers.sum::<usize>()
@@ -132,6 +147,7 @@ pub(crate) fn notice(message: &Message, limit: usize) -> Option<Message> {
         exchange: Exchange::DeadLetter,
         headers: vec![("reason", Value::Text(reason))],
         body: Bytes::new(),
+        wanted: None,
         ..message.clone()
     })
 }
@@ -178,6 +194,7 @@ mod tests {
             group: 0,
             batch: None,
             trace: None,
+            wanted: None,
         };
         assert_eq!(message.cost(), OVERHEAD + 1_010);
     }

@@ -1,10 +1,16 @@
 //! Events that want an answer, and the answers of workers.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use boot::CancellationToken;
 use bytes::Bytes;
-use lapin::BasicProperties;
+use lapin::{Acker, BasicProperties};
 use prost::Message as _;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -47,10 +53,13 @@ impl Drop for Held {
 /// The answers, as they come.
 #[must_use = "the answers are what was asked for"]
 #[derive(Debug)]
-pub struct Answers(mpsc::Receiver<Answer>);
+pub struct Answers {
+    answers: mpsc::Receiver<Answer>,
+    is_closed: Arc<AtomicBool>,
+}
 
-/// What a worker answers. Each comes at least once.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a worker answers, or a copy of an event that wants an answer. Each comes at least once.
+#[derive(Clone, Debug, Default)]
 pub struct Answer {
     /// What the question is known by.
     pub correlation_id: String,
@@ -64,6 +73,38 @@ pub struct Answer {
     pub reply_to: Option<String>,
     /// Whether it may have come before.
     pub redelivered: bool,
+    /// What it was published with.
+    pub routing_key: String,
+    /// Its header `deadline`: milliseconds since 1970.
+    pub deadline: Option<i64>,
+    /// Of a shared queue: RabbitMQ forgets the message when nobody holds this any more.
+    pub receipt: Option<Receipt>,
+}
+
+/// A message of a shared queue, until it is dealt with. When all clones are dropped, RabbitMQ forgets it; when the process
+/// dies before, or [`Answers::close`] was called, it goes to another one.
+#[derive(Clone, Debug)]
+pub struct Receipt(#[expect(dead_code, reason = "it works by being dropped")] Arc<Unsettled>);
+
+impl Receipt {
+    pub(crate) fn new(acker: Acker, is_closed: Arc<AtomicBool>) -> Self {
+        Self(Arc::new(Unsettled { acker, is_closed }))
+    }
+}
+
+#[derive(Debug)]
+struct Unsettled {
+    acker: Acker,
+    is_closed: Arc<AtomicBool>,
+}
+
+impl Drop for Unsettled {
+    fn drop(&mut self) {
+        // The end of the channel puts all of them back, in their order.
+        if !self.is_closed.load(Ordering::Acquire) {
+            rabbitmq::let_go(&self.acker);
+        }
+    }
 }
 
 /// Why nobody was asked.
@@ -172,12 +213,19 @@ impl Questions {
 }
 
 impl Answers {
-    pub(crate) fn new(answers: mpsc::Receiver<Answer>) -> Self {
-        Self(answers)
+    pub(crate) fn new(answers: mpsc::Receiver<Answer>, is_closed: Arc<AtomicBool>) -> Self {
+        Self { answers, is_closed }
+    }
+
+    /// Takes no more. From a shared queue others take them from now on; what is not dealt with yet goes back to it when
+    /// nobody holds the [`Questions`] any more.
+    pub fn close(&mut self) {
+        self.is_closed.store(true, Ordering::Release);
+        self.answers.close();
     }
 
     /// The next one; `None` when there will be no more. Cancel safe.
     pub async fn next(&mut self) -> Option<Answer> {
-        self.0.recv().await
+        self.answers.recv().await
     }
 }

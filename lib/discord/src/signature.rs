@@ -98,6 +98,12 @@ impl<'a> Stamp<'a> {
 }
 
 impl PublicKeys {
+    /// Whether all of these are among them.
+    #[must_use]
+    pub fn have(&self, others: &Self) -> bool {
+        others.0.iter().all(|key| self.0.contains(key))
+    }
+
     /// Looks whether one of the keys has signed this body at the stamp's moment.
     ///
     /// # Errors

@@ -33,6 +33,16 @@ pub trait Service: Clone + Send + Sync + 'static {
         errand: &Errand,
         request: &mut Request,
     ) -> impl Future<Output = Result<Response, Failure>> + Send;
+
+    /// What else is done for an application that is served, until the shutdown.
+    fn beside(
+        &self,
+        _application_id: u64,
+        _broker: &Broker,
+        _shutdown: &CancellationToken,
+    ) -> impl Future<Output = ()> + Send {
+        future::ready(())
+    }
 }
 
 /// Where the requests to one application come in.

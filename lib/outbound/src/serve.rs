@@ -3,6 +3,7 @@
 use crate::{Application, Config, Error, Gateway, Service, requests::Door};
 use boot::{Check, Context, chain};
 use broker::Broker;
+use futures_util::future;
 use std::panic;
 use store::Store;
 use tokio::task::JoinSet;
@@ -96,9 +97,9 @@ impl<S: Service> Serving<S> {
         self.gateway
             .share(id, token, &self.config, &self.store, &self.context);
         let door = Door::open::<S>(&self.broker, self.gateway.clone(), id, self.config.waiting);
-        drop(self.broker);
         tracing::info!(application_id = id, "requests of an application are taken");
-        door.run(self.service, shutdown.clone()).await;
+        let beside = self.service.beside(id, &self.broker, shutdown);
+        future::join(door.run(self.service.clone(), shutdown.clone()), beside).await;
         Ok(())
     }
 }

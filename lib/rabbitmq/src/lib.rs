@@ -10,7 +10,7 @@ pub use connection::{Channels, Connection, answer};
 pub use down::{Down, Stage};
 pub use place::Place;
 pub use returns::Returns;
-pub use settle::{PERSISTENT, dead_letter, put_back, settled};
+pub use settle::{PERSISTENT, dead_letter, let_go, put_back, settled};
 
 /// What AMQP allows for a routing key, an id or a name: its length travels in one byte.
 pub const SHORT_STRING: usize = 255;

@@ -8,7 +8,7 @@ use std::{
 
 use lapin::{
     Acker, BasicProperties,
-    options::BasicNackOptions,
+    options::{BasicAckOptions, BasicNackOptions},
     types::{AMQPValue, LongString},
 };
 use tokio::time;
@@ -35,6 +35,18 @@ pub async fn settled(telling: impl Future<Output = lapin::Result<bool>>) -> Resu
         )),
         Ok(Err(error)) => Err(Down::from_error(&error, Stage::Run)),
         Err(_) => Err(Down::TimedOut("settling a message", SETTLE)),
+    }
+}
+
+/// Lets RabbitMQ forget a message, from where it cannot be waited for.
+pub fn let_go(acker: &Acker) {
+    if !acker.usable() {
+        return;
+    }
+    let ack = pin!(acker.ack(BasicAckOptions::default()));
+    // As with `put_back`.
+    if let Poll::Ready(Err(error)) = ack.poll(&mut Context::from_waker(Waker::noop())) {
+        tracing::debug!(%error, "a message was not acknowledged, and may come again");
     }
 }
 

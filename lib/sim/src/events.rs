@@ -135,6 +135,17 @@ pub(crate) async fn probe(world: &World, url: &str) -> Result<Vec<(Signature, At
     Ok(attempts)
 }
 
+/// The same without a note of it: whether Discord would take the address.
+pub(crate) async fn is_there(world: &World, url: &str) -> bool {
+    let Ok(client) = interactions::client(false) else {
+        return false;
+    };
+    let body = outer(world, &json!({"type": 0}));
+    let (_, right) = post(world, &client, url, &body, Signature::Right).await;
+    let (_, wrong) = post(world, &client, url, &body, Signature::BAD[0]).await;
+    (right.status, wrong.status) == (Some(204), Some(401))
+}
+
 /// A body with what all have.
 fn outer(world: &World, more: &Value) -> String {
     let application_id = world.config().application_id.to_string();

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-pub(crate) use sender::{client, look, run, send_probes};
+pub(crate) use sender::{client, is_there, look, run, send_probes};
 pub use signature::Signature;
 pub(crate) use signature::Signer;
 
@@ -21,7 +21,7 @@ const KEPT: usize = 100_000;
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Interact {
-    /// The interactions endpoint URL.
+    /// The interactions endpoint URL. Without one they go over the gateway connections, and the answer is the callback.
     pub url: String,
     /// The kind of the interactions.
     pub kind: InteractionKind,
@@ -106,7 +106,7 @@ pub struct Interacted {
     pub kind: InteractionKind,
     /// The status of the answer; absent when there was none within 3 s.
     pub status: Option<u16>,
-    /// The answer as JSON, if it was that.
+    /// The answer as JSON, if it was that; of one that went over a gateway connection the callback.
     pub answer: Option<Value>,
     /// Milliseconds until the answer was there.
     pub took_ms: f64,
@@ -157,6 +157,8 @@ pub(crate) struct One {
     /// The message that the component belongs to.
     pub(crate) message: Option<(u64, u64)>,
     pub(crate) callback: Option<u64>,
+    /// What the callback said, and when.
+    pub(crate) said: Option<(Value, Instant)>,
     pub(crate) edits: u32,
     pub(crate) followups: u32,
 }
@@ -168,6 +170,7 @@ impl Sent {
             at: Instant::now(),
             message,
             callback: None,
+            said: None,
             edits: 0,
             followups: 0,
         };

@@ -16,6 +16,21 @@ async fn get(base: &str, path: &str) -> Value {
 }
 
 #[tokio::test]
+async fn a_person_can_ask_for_the_guilds_and_their_channels() {
+    let sim = start(quick()).await;
+    let answer = get(&sim.control_url(), "guilds").await;
+    let id = sim.guild_ids()[0];
+    assert_eq!(answer["guilds"][0]["id"], id.to_string());
+    let channels: Vec<_> = sim
+        .channel_ids(id)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(answer["guilds"][0]["channel_ids"], json!(channels));
+    sim.stop().await;
+}
+
+#[tokio::test]
 async fn a_run_is_started_watched_and_stopped() {
     let sim = start(quick()).await;
     let control = sim.control_url();

@@ -69,8 +69,8 @@ impl Stage {
             ("DISCORD_TOKEN", "sim.token"),
             ("DISCORD_API_URL", &stage.sim.api_url()),
             ("DISCORD_INTENTS", "GUILDS"),
-            ("HTTP_DEFER_AFTER", &defer),
-            ("HTTP_FAILURE_MESSAGE", SORRY),
+            ("INTERACTION_DEFER_AFTER", &defer),
+            ("INTERACTION_FAILURE_MESSAGE", SORRY),
             ("ADMIN_ADDRESS", "127.0.0.1:0"),
             ("NO_COLOR", "1"),
         ] {
@@ -112,11 +112,25 @@ impl Stage {
         Ok(service)
     }
 
-    fn start(&self, program: &str, own: &[(&str, &str)]) -> Result<Service> {
+    /// Starts a program with these variables, beside those of all, and with these arguments.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be started.
+    pub fn order(
+        &self,
+        program: &str,
+        own: &[(&str, &str)],
+        arguments: &[&str],
+    ) -> Result<Service> {
         let variables = self.variables.iter();
         let variables = variables.map(|(name, value)| (name.as_str(), value.as_str()));
         let variables: Vec<_> = variables.chain(own.iter().copied()).collect();
-        Service::start(&self.programs.join(program), &variables, &[])
+        Service::start(&self.programs.join(program), &variables, arguments)
+    }
+
+    fn start(&self, program: &str, own: &[(&str, &str)]) -> Result<Service> {
+        self.order(program, own, &[])
     }
 
     /// Sends one interaction, and waits for its answer.

@@ -26,6 +26,7 @@ async fn the_readme_lists_every_metric_and_no_other() {
     let config = reader.finish(config).unwrap();
     Gateway::start(&config.outbound, 1, &context).unwrap();
     http_errors(&context.metrics);
+    interactions::Metrics::new(&context.metrics, "callback");
     let documented = boot::metrics::documented(include_str!("../../README.md"));
     assert_eq!(documented, context.metrics.names());
     drop(broker);

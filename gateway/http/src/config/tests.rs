@@ -33,7 +33,7 @@ fn an_id_and_a_key_are_enough() {
     };
     assert_eq!((application.id, application.lanes), (7, Lanes::Typed));
     assert_eq!(config.defer_after, Duration::from_secs(2));
-    assert_eq!(config.remembered, 100_000);
+    assert_eq!(config.settings.remembered, 100_000);
     assert_eq!(config.address.to_string(), "127.0.0.1:8080");
 }
 
@@ -59,9 +59,9 @@ fn mistakes_are_named() {
     for (key, value, said) in [
         ("DISCORD_PUBLIC_KEY", "abc", "64 hex digits"),
         ("DISCORD_APPLICATION_ID", "x", "application's id"),
-        ("HTTP_DEFER_AFTER", "3s", "out of range"),
-        ("HTTP_FAILURE_MESSAGE", &long, "1 to 2000"),
-        ("HTTP_EPHEMERAL", "a..b", "patterns"),
+        ("INTERACTION_DEFER_AFTER", "3s", "out of range"),
+        ("INTERACTION_FAILURE_MESSAGE", &long, "1 to 2000"),
+        ("INTERACTION_EPHEMERAL", "a..b", "patterns"),
         ("HTTP_PROXIES", "proxy", "networks"),
         ("BROKER_TYPE", "stdio", "amqp"),
         ("EVENT_PAYLOAD", "xml", "typed"),

@@ -16,6 +16,7 @@ async fn the_readme_lists_every_metric_and_no_other() {
     };
     let broker = Broker::start(config, &context);
     Metrics::new(&context.metrics);
+    interactions::Metrics::new(&context.metrics, "http");
     let documented = boot::metrics::documented(include_str!("../../README.md"));
     assert_eq!(documented, context.metrics.names());
     drop(broker);

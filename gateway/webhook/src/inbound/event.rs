@@ -1,17 +1,14 @@
 //! From the body of a signed request to the message that the broker carries.
 
-use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::time::SystemTime;
 
 use boot::Traces;
-use broker::{Exchange, Message, Value};
+use broker::{Message, Value};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use transcode::{Envelope, Lane, Lanes, Payload, Scratch, Transcoder};
-use wire::{gateway::v1::Source, routing};
+use wire::gateway::v1::Source;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// The longest name that is taken for one of an event; Discord's have some thirty characters.
@@ -106,55 +103,28 @@ impl<'a> Event<'a> {
         scratch: &mut Scratch,
         traces: &Traces,
     ) -> (Message, Lane) {
-        let received_at = SystemTime::now();
-        let envelope = Envelope {
-            id: &self.id,
-            application_id: self.application_id,
-            name: &self.name,
-            source: Source::Webhook,
-            shard: None,
-            sequence: None,
-            received_at,
-            lanes,
+        let event = events::Event {
+            envelope: Envelope {
+                id: &self.id,
+                application_id: self.application_id,
+                name: &self.name,
+                source: Source::Webhook,
+                shard: None,
+                sequence: None,
+                received_at: SystemTime::now(),
+                lanes,
+            },
+            app_id: &self.application_id.to_string().into(),
+            payload: Payload::new(self.data),
+            interaction: None,
         };
-        let encoded = transcoder.event(&envelope, Payload::new(self.data), scratch);
-        let (ids, lane) = (encoded.ids, encoded.lane);
-        let mut routing_key = String::with_capacity(96);
-        let (guild, channel) = (ids.guild_id, ids.channel_id);
-        let application_id = self.application_id;
-        routing::event_key(
-            &mut routing_key,
-            application_id,
-            &self.name,
-            guild,
-            channel,
-            None,
-        );
-        let mut headers = vec![("event", Value::Text(self.name.clone()))];
+        let made = event.message(transcoder, scratch, Bytes::copy_from_slice);
+        let (mut message, lane) = (made.message, made.lane);
         if let Some(moment) = &self.occurred_at {
-            headers.push(("occurred_at", Value::Text(moment.clone())));
+            let moment = Value::Text(moment.clone());
+            message.headers.push(("occurred_at", moment));
         }
-        let trace = traces.begin(received_at, || format!("publish {}", self.name));
-        if let Some(trace) = &trace {
-            trace.text("discord.event", &self.name);
-            trace.text("discord.application_id", &application_id.to_string());
-            trace.text("messaging.rabbitmq.destination.routing_key", &routing_key);
-            headers.push(("traceparent", Value::Text(trace.traceparent())));
-        }
-        let since = received_at.duration_since(UNIX_EPOCH);
-        let message = Message {
-            exchange: Exchange::Events,
-            routing_key,
-            message_id: self.id.clone(),
-            type_name: routing::TYPE_EVENT,
-            app_id: Arc::from(application_id.to_string()),
-            timestamp: since.map_or(0, |since| since.as_secs()),
-            headers,
-            body: Bytes::copy_from_slice(encoded.body),
-            group: guild.unwrap_or_default(),
-            batch: None,
-            trace,
-        };
+        event.trace(&mut message, traces);
         (message, lane)
     }
 }

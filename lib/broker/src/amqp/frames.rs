@@ -20,9 +20,14 @@ const HEAD: usize = 7;
 pub(super) const AROUND: usize = HEAD + 1;
 /// What the header frame of a message needs beside its table of headers: class, sizes, flags, and the
 /// texts, which are short.
-const PROPERTIES: usize = 64 + 4 * 256;
+const PROPERTIES: usize = 64 + 8 * 256;
 /// The content properties of a message that we set, as the bits that announce them.
 const FLAGS: u16 = 1 << 15 | 1 << 13 | 1 << 12 | 1 << 7 | 1 << 6 | 1 << 5 | 1 << 3;
+/// The same of those that a message has from which an answer is wanted: `correlation-id` and `reply-to`.
+const WANTED: u16 = 1 << 10 | 1 << 9;
+/// The header with the further queues that a message goes to, which RabbitMQ takes out before it hands it over.
+/// See <https://www.rabbitmq.com/docs/sender-selected>.
+const COPIES: &str = "BCC";
 /// A buffer that a huge message has made larger than this is given back.
 const KEPT: usize = 256 * 1024;
 
@@ -127,7 +132,8 @@ impl Outgoing {
 
 /// The properties of the contract, in the order of their bits.
 fn put_properties(bytes: &mut Vec<u8>, message: &Message, mode: u8, payload: usize) {
-    put_u16(bytes, FLAGS);
+    let wanted = message.wanted.as_ref();
+    put_u16(bytes, FLAGS | wanted.map_or(0, |_| WANTED));
     put_short(bytes, wire::routing::CONTENT_TYPE);
     put_sized(bytes, |bytes| {
         // A header frame cannot be split, so what does not fit is left out.
@@ -140,8 +146,17 @@ fn put_properties(bytes: &mut Vec<u8>, message: &Message, mode: u8, payload: usi
                 bytes.truncate(before);
             }
         }
+        if let Some(wanted) = wanted {
+            put_short(bytes, COPIES);
+            bytes.push(b'A');
+            put_sized(bytes, |bytes| put_text(bytes, short(&wanted.reply_to)));
+        }
     });
     bytes.push(mode);
+    if let Some(wanted) = wanted {
+        put_short(bytes, &wanted.correlation_id);
+        put_short(bytes, &wanted.reply_to);
+    }
     put_short(bytes, &message.message_id);
     bytes.extend_from_slice(&message.timestamp.to_be_bytes());
     put_short(bytes, message.type_name);
@@ -155,11 +170,13 @@ fn put_value(bytes: &mut Vec<u8>, value: &Value) {
             bytes.push(b'l');
             bytes.extend_from_slice(&number.to_be_bytes());
         }
-        Value::Text(text) => {
-            bytes.push(b'S');
-            put_sized(bytes, |bytes| bytes.extend_from_slice(text.as_bytes()));
-        }
+        Value::Text(text) => put_text(bytes, text),
     }
+}
+
+fn put_text(bytes: &mut Vec<u8>, text: &str) {
+    bytes.push(b'S');
+    put_sized(bytes, |bytes| bytes.extend_from_slice(text.as_bytes()));
 }
 
 fn put_u16(bytes: &mut Vec<u8>, number: u16) {

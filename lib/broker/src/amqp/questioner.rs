@@ -1,6 +1,9 @@
 //! The task that publishes what wants an answer, and takes the answers.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use boot::{CancellationToken, Check};
 use bytes::Bytes;
@@ -9,8 +12,8 @@ use lapin::{
     Acker, BasicProperties, Channel, Confirmation,
     message::Delivery,
     options::{
-        BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
-        ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions,
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions,
+        BasicQosOptions, ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions,
     },
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
@@ -26,7 +29,7 @@ use super::{Links, topology::TRANSIENT};
 use crate::{
     Answer, Exchange, Message, Value,
     message::short,
-    questions::{ANSWERS, AskError, Order},
+    questions::{ANSWERS, AskError, Order, Receipt},
 };
 
 /// How many messages may wait for their confirms.
@@ -46,11 +49,28 @@ const EXPIRES: i32 = 16 * 60 * 1000;
 /// How many answers the queue keeps; who sends one more is told that it was refused.
 const LONGEST: i32 = 100_000;
 
+/// How many messages of a shared queue may be in hand: as many as AMQP can say.
+const IN_HAND: u16 = u16::MAX;
+
+/// How long the end of a channel may take.
+const CLOSE: Duration = Duration::from_secs(1);
+
+/// Whose answers are taken.
+#[derive(Clone, Debug)]
+pub(crate) enum Whose {
+    /// Those to questions of this process; the queue is its own.
+    Own,
+    /// Those to all questions. The queue is shared by all replicas, of which one at a time takes from it, and has the
+    /// questions too. The flag is set when no more are taken.
+    Shared(Arc<AtomicBool>),
+}
+
 /// What outlives the single channel.
 pub(crate) struct Questioner {
     pub(crate) links: Links,
     pub(crate) check: Check,
     pub(crate) queue: String,
+    pub(crate) whose: Whose,
     pub(crate) persistent: bool,
     pub(crate) orders: mpsc::Receiver<Order>,
     pub(crate) answers: mpsc::Sender<Answer>,
@@ -73,14 +93,23 @@ struct Open {
 impl Questioner {
     /// Asks until this token is cancelled.
     pub(crate) async fn run(mut self, end: CancellationToken) {
-        end.run_until_cancelled(self.run_inner()).await;
+        let mut last = None;
+        end.run_until_cancelled(self.run_inner(&mut last)).await;
+        // What was not dealt with is another one's from now on, and not only when this process has ended.
+        if let (Whose::Shared(_), Some(channel)) = (&self.whose, last) {
+            let closing = channel.close(200, "done".into());
+            if time::timeout(CLOSE, closing).await.is_err() {
+                tracing::debug!("RabbitMQ did not close a channel in time");
+            }
+        }
     }
 
-    async fn run_inner(&mut self) {
+    async fn run_inner(&mut self, last: &mut Option<Channel>) {
         loop {
             let channels = self.links.channels().await;
-            match open(&channels, &self.links, &self.queue).await {
+            match open(&channels, &self.links, &self.queue, &self.whose).await {
                 Ok(open) => {
+                    *last = Some(open.channel.clone());
                     self.check.up();
                     self.serve(open).await;
                     self.check.down("there is no connection to RabbitMQ");
@@ -101,15 +130,21 @@ impl Questioner {
 
     /// Asks over one channel until it ends. Who still waits then hears it, as what they wait for is dropped.
     async fn serve(&mut self, mut open: Open) {
+        let is_shared = matches!(self.whose, Whose::Shared(_));
+        let mut is_over = false;
         loop {
             let has_room = self.answers.capacity() > 0;
             let may_send = open.pending.len() < AT_ONCE;
             select! {
                 biased;
                 Some(()) = open.pending.next() => {}
+                () = self.answers.closed(), if is_shared && !is_over => {
+                    is_over = true;
+                    open.stop();
+                }
                 () = time::sleep_until(open.tell_by), if open.untold > 0 => open.tell(),
-                _ = self.answers.reserve(), if !has_room => {}
-                taken = open.answers.next(), if has_room => match taken {
+                _ = self.answers.reserve(), if !has_room && !is_over => {}
+                taken = open.answers.next(), if has_room && !is_over => match taken {
                     Some(Ok(delivery)) => self.hand_out(delivery, &mut open),
                     Some(Err(_)) | None => return,
                 },
@@ -170,8 +205,16 @@ impl Questioner {
         }));
     }
 
-    /// Passes an answer on. RabbitMQ may forget it then: when this process dies, nobody knows the question either.
+    /// Passes an answer on. RabbitMQ may forget it then, if the questions are our own: when this process dies, nobody knows
+    /// them either.
     fn hand_out(&self, delivery: Delivery, open: &mut Open) {
+        if let Whose::Shared(is_closed) = &self.whose {
+            let acker = delivery.acker.clone();
+            let mut answer = read(delivery);
+            answer.receipt = Some(Receipt::new(acker, Arc::clone(is_closed)));
+            self.answers.try_send(answer).ok();
+            return;
+        }
         open.newest = Some(delivery.acker.clone());
         // There is room; and when nobody takes answers any more, this one is as good as taken.
         self.answers.try_send(read(delivery)).ok();
@@ -200,6 +243,19 @@ impl Open {
     }
 }
 
+impl Open {
+    /// Lets another one take the answers.
+    fn stop(&mut self) {
+        let (channel, tag) = (self.channel.clone(), self.answers.tag());
+        self.pending.push(Box::pin(async move {
+            let cancelling = channel.basic_cancel(tag, BasicCancelOptions::default());
+            if let Err(down) = answer("ending a consumer", Stage::Run, cancelling).await {
+                tracing::debug!(?down, "a consumer did not end");
+            }
+        }));
+    }
+}
+
 fn read(delivery: Delivery) -> Answer {
     let properties = &delivery.properties;
     let text = |value: &Option<ShortString>| value.as_ref().map(ToString::to_string);
@@ -209,15 +265,35 @@ fn read(delivery: Delivery) -> Answer {
         message_id: text(properties.message_id()),
         reply_to: text(properties.reply_to()).filter(|name| !name.is_empty()),
         redelivered: delivery.redelivered,
+        routing_key: delivery.routing_key.to_string(),
+        deadline: deadline(properties),
+        receipt: None,
         body: Bytes::from(delivery.data),
     }
 }
 
-async fn open(channels: &Channels, links: &Links, queue: &str) -> Result<Open, Down> {
+/// The header `deadline` of a message of ours.
+fn deadline(properties: &BasicProperties) -> Option<i64> {
+    let headers = properties.headers().as_ref()?;
+    match headers.inner().get("deadline")? {
+        AMQPValue::LongLongInt(deadline) => Some(*deadline),
+        _ => None,
+    }
+}
+
+async fn open(
+    channels: &Channels,
+    links: &Links,
+    queue: &str,
+    whose: &Whose,
+) -> Result<Open, Down> {
     let channel = channels.open().await?;
     let confirms = channel.confirm_select(ConfirmSelectOptions::default());
     answer("switching confirms on", Stage::Declare, confirms).await?;
-    let limit = u16::try_from(ANSWERS).unwrap_or(u16::MAX);
+    let limit = match whose {
+        Whose::Own => u16::try_from(ANSWERS).unwrap_or(u16::MAX),
+        Whose::Shared(_) => IN_HAND,
+    };
     let qos = channel.basic_qos(limit, BasicQosOptions::default());
     answer("limiting deliveries", Stage::Declare, qos).await?;
     let name = ShortString::from(short(queue));
@@ -226,21 +302,18 @@ async fn open(channels: &Channels, links: &Links, queue: &str) -> Result<Open, D
         durable: true,
         ..Default::default()
     };
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-expires".into(), AMQPValue::LongInt(EXPIRES));
-    arguments.insert("x-max-length".into(), AMQPValue::LongInt(LONGEST));
-    let refuse = AMQPValue::LongString(LongString::from("reject-publish"));
-    arguments.insert("x-overflow".into(), refuse);
-    let declaring = channel.queue_declare(name.clone(), options, arguments);
+    let declaring = channel.queue_declare(name.clone(), options, arguments(whose));
     answer("declaring a queue", Stage::Declare, declaring).await?;
-    let binding = channel.queue_bind(
-        name.clone(),
-        links.names.of(Exchange::Replies).clone(),
-        name.clone(),
-        QueueBindOptions::default(),
-        FieldTable::default(),
-    );
-    answer("binding a queue", Stage::Declare, binding).await?;
+    for exchange in whose.exchanges() {
+        let binding = channel.queue_bind(
+            name.clone(),
+            links.names.of(*exchange).clone(),
+            name.clone(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        );
+        answer("binding a queue", Stage::Declare, binding).await?;
+    }
     let options = BasicConsumeOptions::default();
     let arguments = FieldTable::default();
     let consuming = channel.basic_consume(name, "".into(), options, arguments);
@@ -254,6 +327,36 @@ async fn open(channels: &Channels, links: &Links, queue: &str) -> Result<Open, D
         untold: 0,
         tell_by: Instant::now(),
     })
+}
+
+impl Whose {
+    /// The exchanges that have the queue's name for a routing key.
+    fn exchanges(&self) -> &'static [Exchange] {
+        match self {
+            Self::Own => &[Exchange::Replies],
+            Self::Shared(_) => &[Exchange::Replies, Exchange::Events],
+        }
+    }
+}
+
+/// What the queue is declared with.
+fn arguments(whose: &Whose) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-expires".into(), AMQPValue::LongInt(EXPIRES));
+    arguments.insert("x-max-length".into(), AMQPValue::LongInt(LONGEST));
+    // A copy that does not fit must not keep the event from its other queues.
+    let overflow = match whose {
+        Whose::Own => "reject-publish",
+        Whose::Shared(_) => "drop-head",
+    };
+    let overflow = AMQPValue::LongString(LongString::from(overflow));
+    arguments.insert("x-overflow".into(), overflow);
+    if let Whose::Shared(_) = whose {
+        arguments.insert("x-message-ttl".into(), AMQPValue::LongInt(EXPIRES));
+        let one = AMQPValue::Boolean(true);
+        arguments.insert("x-single-active-consumer".into(), one);
+    }
+    arguments
 }
 
 /// The properties of an event that wants an answer: those that it has from a lane, and where the answer goes.

@@ -100,6 +100,7 @@ fn message(sequence: u64, group: u64, key: &str, batch: Option<u16>, size: usize
         body: Bytes::from(event.encode_to_vec()),
         group,
         trace: None,
+        wanted: None,
         batch: batch.map(|count| Batch {
             count,
             linger: LINGER,

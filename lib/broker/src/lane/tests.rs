@@ -33,6 +33,7 @@ fn message(size: usize) -> Message {
         group: 0,
         batch: None,
         trace: None,
+        wanted: None,
     }
 }
 

@@ -22,6 +22,7 @@ pub(crate) fn message(number: u64, batched: bool, size: usize) -> Message {
         body: Bytes::from(vec![7; size]),
         group: 7,
         trace: None,
+        wanted: None,
         batch: batched.then_some(Batch {
             count: 10,
             linger: LINGER,

@@ -139,6 +139,7 @@ pub(super) fn read(content: &[u8], names: &mut Names) -> Option<Record> {
         body: Bytes::copy_from_slice(take_bytes(rest)?),
         batch: None,
         trace: None,
+        wanted: None,
     };
     rest.is_empty().then_some(Record {
         message,

@@ -58,6 +58,7 @@ pub(super) fn routes() -> Router<Arc<World>> {
         .route("/events", post(send_event))
         .route("/events/probe", post(probe_events))
         .route("/requests", get(requests))
+        .route("/guilds", get(guilds))
         .route("/interactions", get(interactions).post(interact))
         .route("/probe", post(probe))
         .route("/violations", get(violations).delete(clear_violations))
@@ -184,6 +185,16 @@ async fn invalid(State(world): Shared, bytes: Bytes) -> Answer<Value> {
 async fn heartbeat(State(world): Shared, bytes: Bytes) -> Answer<Value> {
     let Target { shard } = body(&bytes)?;
     Ok(count("connections", orders::heartbeat(&world, shard)?))
+}
+
+/// The guilds that there are, and their channels.
+async fn guilds(State(world): Shared) -> Json<Value> {
+    let guilds = world.guilds();
+    let guilds = guilds.iter().map(|guild| {
+        let channels = guild.channel_ids().map(|id| id.to_string());
+        json!({"id": guild.id.to_string(), "channel_ids": channels.collect::<Vec<_>>()})
+    });
+    Json(json!({"guilds": guilds.collect::<Vec<_>>()}))
 }
 
 async fn interactions(State(world): Shared) -> Json<Value> {

@@ -1,5 +1,6 @@
 //! The edge of the REST half: faults before a request is carried out, the record after it.
 
+mod application;
 mod carry_out;
 mod known;
 
@@ -93,6 +94,9 @@ pub(super) async fn answer(
     check_user_agent(&world, &incoming);
     let failing = failing(&world, incoming.uri.path());
     let Some(failing) = failing else {
+        if let Some(answered) = application::change(&world, &incoming).await {
+            return written(&world, &incoming, answered);
+        }
         let answered = carry_out::carry_out(&world, &incoming);
         return written(&world, &incoming, answered);
     };

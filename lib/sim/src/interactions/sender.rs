@@ -5,12 +5,13 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{StreamExt as _, stream};
 use reqwest::Client;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{Interact, Interacted, InteractionKind, Signature, make};
 use crate::{
     clock,
     error::Error,
+    orders::{self, Dispatch},
     rest,
     violations::{Breach, Culprit, Kind},
     world::World,
@@ -18,9 +19,15 @@ use crate::{
 
 /// How long Discord waits.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How often it is looked whether a callback has come.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// Sends what is ordered, and waits for all of it.
 pub(crate) async fn run(world: &Arc<World>, order: &Interact) -> Result<Vec<Interacted>, Error> {
+    if order.url.is_empty() && order.kind == InteractionKind::Ping {
+        let why = "without a URL there is no ping".to_owned();
+        return Err(Error::Invalid(why));
+    }
     let client = client(order.is_new)?;
     let start = Instant::now();
     let sent = (0..order.count).map(|number| {
@@ -29,7 +36,10 @@ pub(crate) async fn run(world: &Arc<World>, order: &Interact) -> Result<Vec<Inte
             if let Some(each) = Duration::from_secs(1).checked_div(order.rate) {
                 sleep_until(start + each * number).await;
             }
-            send(world, &client, order).await
+            match order.url.is_empty() {
+                true => dispatch(world, order).await,
+                false => send(world, &client, order).await,
+            }
         }
     });
     let sent = stream::iter(sent).buffer_unordered(order.concurrency.max(1));
@@ -53,6 +63,45 @@ pub(crate) async fn send_probes(
         }
     }
     Ok(statuses)
+}
+
+/// Whether Discord would take the address: it knows a right signature from a wrong one, and answers a ping.
+pub(crate) async fn is_there(world: &World, url: &str) -> bool {
+    let Ok(client) = client(false) else {
+        return false;
+    };
+    let order = Interact {
+        kind: InteractionKind::Ping,
+        ..Interact::default()
+    };
+    for (signature, status) in [(Signature::Right, 200), (Signature::BAD[0], 401)] {
+        let Ok((_, _, body)) = prepare(world, &order) else {
+            return false;
+        };
+        let now = clock::unix_micros() / 1_000_000;
+        let (signature, timestamp) = world.signer().sign(signature, now, &body);
+        let mut request = client
+            .post(url)
+            .header("content-type", "application/json")
+            .body(body);
+        for (name, value) in [
+            ("X-Signature-Ed25519", signature),
+            ("X-Signature-Timestamp", timestamp),
+        ] {
+            if let Some(value) = value {
+                request = request.header(name, value);
+            }
+        }
+        let Ok(Ok(response)) = timeout(PATIENCE, request.send()).await else {
+            return false;
+        };
+        let is_as_wanted = response.status().as_u16() == status;
+        let body: Value = response.json().await.unwrap_or_default();
+        if !is_as_wanted || (status == 200 && body["type"] != 1) {
+            return false;
+        }
+    }
+    true
 }
 
 /// What sends requests; each over a connection of its own, if that is wanted.
@@ -111,6 +160,76 @@ async fn send(world: &World, client: &Client, order: &Interact) -> Result<Intera
     };
     look(world, &mut sent);
     Ok(sent)
+}
+
+/// Sends one over a gateway connection, and waits for the callback.
+async fn dispatch(world: &World, order: &Interact) -> Result<Interacted, Error> {
+    let (id, token, data) = prepare(world, order)?;
+    let began = Instant::now();
+    let event = Dispatch {
+        name: "INTERACTION_CREATE".to_owned(),
+        data,
+        force: true,
+        ..Dispatch::default()
+    };
+    if orders::dispatch(world, &event)? == 0 {
+        return Err(Error::Unmatched);
+    }
+    let said = loop {
+        let said = world
+            .rest()
+            .things
+            .sent
+            .one(&token)
+            .and_then(|one| one.said.clone());
+        if said.is_some() || began.elapsed() > PATIENCE {
+            break said;
+        }
+        sleep(LOOK).await;
+    };
+    let (answer, at) = said.unzip();
+    let took = at.map_or(PATIENCE, |at| at.duration_since(began));
+    judge_callback(world, order, answer.as_ref(), took);
+    let mut sent = Interacted {
+        id,
+        token,
+        kind: order.kind,
+        status: None,
+        answer,
+        took_ms: took.as_secs_f64() * 1000.0,
+        callback: None,
+        edits: 0,
+        followups: 0,
+        original: None,
+    };
+    look(world, &mut sent);
+    Ok(sent)
+}
+
+/// The same as [`judge`], of a callback.
+fn judge_callback(world: &World, order: &Interact, answer: Option<&Value>, took: Duration) {
+    let kind = order.kind;
+    let said = answer.and_then(|answer| answer["type"].as_u64());
+    let breach = match said {
+        None => {
+            let text = format!("a {kind:?} got no callback within 3 s");
+            Breach::new(Kind::InteractionUnanswered, text)
+        }
+        Some(said) if !kind.answers().contains(&said) => {
+            let text = format!("a {kind:?} was answered {answer:?}");
+            Breach::new(Kind::InteractionAnswer, text)
+        }
+        Some(said) => {
+            let mut rest = world.rest();
+            let totals = &mut rest.things.sent.totals;
+            totals.slowest_ms = totals.slowest_ms.max(took.as_secs_f64() * 1000.0);
+            return rest.things.sent.answered(said.to_string());
+        }
+    };
+    if said.is_none() {
+        world.rest().things.sent.totals.unanswered += 1;
+    }
+    world.violations.record(Culprit::default(), breach);
 }
 
 /// Looks anew what has followed an interaction.

@@ -34,7 +34,7 @@ pub(super) fn callback(
         return Err(Reply::error(400, 40_060, message));
     }
     let kind = call.form.json["type"].as_u64();
-    let Some(kind @ 1..=12) = kind else {
+    let Some(kind @ 1..=13) = kind else {
         let message = "This field is required";
         return Err(Reply::invalid("type", "BASE_TYPE_REQUIRED", message));
     };
@@ -43,6 +43,7 @@ pub(super) fn callback(
             return Err(Reply::unknown("interaction"));
         }
         sent.callback = Some(kind);
+        sent.said = Some((call.form.json.clone(), call.now));
     }
     let files = call.form.files.len();
     let (original, message) = acknowledge(things, token, &call.form.json, files, call.unix_ms);

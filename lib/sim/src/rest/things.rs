@@ -30,6 +30,8 @@ pub(crate) struct Things {
     pub(crate) webhooks: HashMap<u64, Option<Webhook>>,
     /// Requests that were answered by what their nonce had made before.
     pub(crate) deduplicated: u64,
+    /// What the application has otherwise than at the start.
+    pub(crate) application: Map<String, Value>,
     /// Interactions that the simulator has sent itself.
     pub(crate) sent: Sent,
     interactions: HashMap<String, Interaction>,

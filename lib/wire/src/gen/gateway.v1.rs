@@ -933,8 +933,14 @@ impl ReshardPhase {
 ///
 /// AMQP properties: `type` is `gateway.v1.Event`, or `gateway.v1.EventBatch` when the body is one of
 /// those; `content_type`, `app_id` (the application), `message_id` and `timestamp`. Headers: `event` (the
-/// name), `shard` and `sequence` of gateway events, and `traceparent`, with `tracestate` if there is one, of
-/// events that are traced (W3C Trace Context), so that a worker's trace can go on where the gateway's ends.
+/// name), `shard` and `sequence` of gateway events, `occurred_at` of webhook events (when it happened, as
+/// Discord writes it), and `traceparent`, with `tracestate` if there is one, of events that are traced (W3C Trace
+/// Context), so that a worker's trace can go on where the gateway's ends.
+///
+/// An INTERACTION_CREATE that is answered by a reply (all that came over HTTP, and those of a gateway
+/// connection if the operator wants it) has `reply_to`, which is a queue and a routing key of the exchange
+/// `<prefix>.replies`, `correlation_id`, and the header `deadline`: up to that moment, in milliseconds since 1970,
+/// a reply is the answer itself. See `InteractionResponse`.
 ///
 /// An event is published again when it is not certain that RabbitMQ has it, for example after a crash. So
 /// it may come twice, never not at all: a worker that cares drops ids that it has dealt with. The events
@@ -944,7 +950,8 @@ impl ReshardPhase {
 pub struct Event {
     /// Stable name of this occurrence: the same event delivered again has the same id. It is also
     /// the AMQP `message_id` of an event that travels alone. Of a gateway event it is
-    /// `<session id>:<sequence>`.
+    /// `<session id>:<sequence>`, of an interaction that came over HTTP the interaction's own id, and of a
+    /// webhook event `webhook:` and a digest of what it says, as Discord gives it none.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
     /// The application (bot) that the event is for.
@@ -1619,7 +1626,9 @@ impl Source {
 /// It goes to the `reply_to` of the event INTERACTION_CREATE, through the exchange `<prefix>.replies`, with
 /// the event's `correlation_id` and `type = gateway.v1.InteractionResponse`. It is the same message
 /// whether the interaction came by HTTP or by a gateway connection. The first answer counts; what comes
-/// after it becomes a followup.
+/// after it becomes an edit or a followup. A worker that cannot answer replies with a `gateway.v1.Error`, and
+/// the user hears that it did not work. What cannot be carried out is told, as an Error, to the `reply_to` of the
+/// reply, if it has one.
 /// See <https://docs.discord.com/developers/interactions/receiving-and-responding#responding-to-an-interaction>
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct InteractionResponse {
@@ -3003,7 +3012,8 @@ pub struct WebhookExecuteRequest {
     /// The thread of the webhook's channel to send it to.
     #[prost(fixed64, optional, tag = "2")]
     pub thread_id: ::core::option::Option<u64>,
-    /// Whether to wait until the message is there, and answer it.
+    /// Whether to wait until the message is there, and answer it. To a body in Slack's or GitHub's shape Discord
+    /// answers no message.
     #[prost(bool, tag = "3")]
     pub wait: bool,
     /// Whether a webhook that no application owns may send components; only those without interaction.
@@ -3068,7 +3078,7 @@ impl ::prost::Name for WebhookGithubBody {
 /// The message is sent.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WebhookExecuteResponse {
-    /// The message. Absent without `wait`.
+    /// The message. Absent without `wait`, and for bodies in Slack's and GitHub's shapes.
     #[prost(message, optional, boxed, tag = "1")]
     pub message: ::core::option::Option<
         ::prost::alloc::boxed::Box<super::super::discord::v1::Message>,

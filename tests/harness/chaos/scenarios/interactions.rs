@@ -58,9 +58,9 @@ const RATE: u32 = 50;
 pub(super) async fn rabbitmq_restarted(chaos: chaos::Stage) -> Result<Row> {
     let rabbit = spawn_blocking(Rabbit::start).await??;
     let mut stage = stage(&chaos, &rabbit).await?;
-    stage.set("HTTP_DEFER_AFTER", DEFER);
+    stage.set("INTERACTION_DEFER_AFTER", DEFER);
     // Those who never answer are not waited for.
-    stage.set("HTTP_LINGER", "1s");
+    stage.set("INTERACTION_LINGER", "1s");
     let (service, url) = stage.http().await?;
     let api = stage.api().await?;
     let mut worker = Worker::connect(&rabbit.url(), &stage.prefix, LATE).await?;

@@ -19,6 +19,7 @@ fn message(body: usize) -> Message {
         group: 0,
         batch: None,
         trace: None,
+        wanted: None,
         exchange: Exchange::Events,
         routing_key: "1.MESSAGE_CREATE.2.3".to_owned(),
         message_id: "session:7".to_owned(),

@@ -21,6 +21,7 @@ fn message(size: usize) -> Message {
         group: 0,
         batch: None,
         trace: None,
+        wanted: None,
         exchange: Exchange::Events,
         routing_key: "1.A.-.-".to_owned(),
         message_id: "a:1".to_owned(),

@@ -30,6 +30,7 @@ fn message(number: u64) -> Message {
         group: 7,
         batch: None,
         trace: None,
+        wanted: None,
     }
 }
 

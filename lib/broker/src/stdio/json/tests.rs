@@ -30,6 +30,7 @@ fn message(type_name: &'static str, body: impl Into<Bytes>) -> Message {
         group: 0,
         batch: None,
         trace: None,
+        wanted: None,
     }
 }
 

@@ -64,6 +64,7 @@ fn message(number: u64) -> Message {
         group: 0,
         batch: None,
         trace: None,
+        wanted: None,
     }
 }
 

@@ -175,7 +175,7 @@ fn is_version(segment: &str) -> bool {
     })
 }
 
-fn authorized(world: &World, config: &Config, headers: &HeaderMap) -> bool {
+pub(super) fn authorized(world: &World, config: &Config, headers: &HeaderMap) -> bool {
     let token = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok());

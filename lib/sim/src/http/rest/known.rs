@@ -53,9 +53,9 @@ fn user(config: &Config) -> Value {
     user
 }
 
-fn application(world: &World, config: &Config) -> Value {
+pub(super) fn application(world: &World, config: &Config) -> Value {
     let flags = intents::application_flags(config.allowed_intents);
-    json!({
+    let mut application = json!({
         "id": config.application_id.to_string(), "name": config.username, "icon": null,
         "description": "A simulated application.", "summary": "", "type": null,
         "bot": guilds::bot_user(config), "bot_public": true, "bot_require_code_grant": false,
@@ -70,5 +70,9 @@ fn application(world: &World, config: &Config) -> Value {
             "id": "1", "username": "owner", "avatar": null, "discriminator": "0",
             "public_flags": 0, "flags": 0, "global_name": null,
         },
-    })
+    });
+    if let Value::Object(members) = &mut application {
+        members.extend(world.rest().things.application.clone());
+    }
+    application
 }

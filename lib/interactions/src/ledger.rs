@@ -11,7 +11,7 @@ use std::{
 };
 
 use boot::SecretString;
-use broker::Answer;
+use broker::{Answer, Receipt};
 use serde_json::Value;
 use tokio::{sync::oneshot, time::Instant};
 
@@ -27,9 +27,12 @@ pub(crate) const LIFE: Duration = Duration::from_secs(15 * 60);
 /// How much all replies that wait to be carried out may take in memory together.
 const WINDOW: usize = 64 << 20;
 
+/// How many interactions go to another process at the most when this one dies.
+const KEPT: usize = 32_768;
+
 /// What Discord is to be answered.
 #[derive(Debug)]
-pub(crate) enum First {
+pub enum First {
     /// That it did not work.
     Apology,
     /// What a worker replied.
@@ -98,7 +101,7 @@ pub(crate) struct Work {
 
 /// An interaction that cannot be taken.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Unfit {
+pub enum Unfit {
     /// So many wait for their answers that there is no room.
     Full,
     /// It came before.
@@ -106,7 +109,7 @@ pub(crate) enum Unfit {
 }
 
 /// All interactions that are remembered.
-pub(crate) struct Ledger {
+pub struct Ledger {
     book: Mutex<Book>,
     most: usize,
     metrics: Metrics,
@@ -121,6 +124,8 @@ struct Book {
     owing: usize,
     /// Bytes of the replies that wait.
     bytes: usize,
+    /// Those that were taken from a shared queue, as far as they may be held.
+    kept: VecDeque<u64>,
 }
 
 struct Entry {
@@ -132,6 +137,8 @@ struct Entry {
     answered: Option<Instant>,
     /// Whether somebody carries the jobs out.
     is_worked: bool,
+    /// While it is held, the interaction goes to another process when this one dies.
+    receipt: Option<Receipt>,
 }
 
 impl fmt::Debug for Ledger {
@@ -142,7 +149,7 @@ impl fmt::Debug for Ledger {
 
 impl Ledger {
     /// Remembers so many at the most.
-    pub(crate) fn new(most: usize, metrics: Metrics) -> Self {
+    pub fn new(most: usize, metrics: Metrics) -> Self {
         Self {
             book: Mutex::default(),
             most,
@@ -151,7 +158,10 @@ impl Ledger {
     }
 
     /// Begins with an interaction; what is to be answered comes by the receiver.
-    pub(crate) fn open(
+    ///
+    /// # Errors
+    /// It cannot be taken.
+    pub fn open(
         &self,
         id: u64,
         application_id: u64,
@@ -177,6 +187,7 @@ impl Ledger {
             since: now,
             answered: None,
             is_worked: false,
+            receipt: None,
         };
         book.entries.insert(id, entry);
         book.order.push_back((now, id));
@@ -184,9 +195,51 @@ impl Ledger {
         Ok(first)
     }
 
+    /// Lets an interaction go to another process when this one dies, until it is dealt with.
+    pub(crate) fn hold(&self, id: u64, receipt: Option<Receipt>) {
+        let mut book = self.book();
+        book.with(id, |entry| entry.receipt = receipt);
+        book.kept.push_back(id);
+        if book.kept.len() > KEPT
+            && let Some(oldest) = book.kept.pop_front()
+        {
+            book.with(oldest, |entry| entry.receipt = None);
+        }
+    }
+
+    /// Discord has an answer that is not known here: what becomes of the one that there is.
+    pub(crate) fn retake(&self, id: u64, reply: Box<Reply>) -> Outcome {
+        let mut book = self.book();
+        let outcome = book.with(id, |entry| {
+            entry.conversation.retake();
+            entry.hear(Said::Reply(reply), false)
+        });
+        self.show(&book);
+        outcome.unwrap_or(Outcome::Refused(Refusal::Unknown, Followed::Nothing))
+    }
+
+    /// The same, when the user is to hear that it did not work.
+    pub(crate) fn retake_apology(&self, id: u64) -> Followed {
+        let mut book = self.book();
+        let followed = book.with(id, |entry| {
+            entry.conversation.retake();
+            entry.conversation.spoil();
+            entry.follow()
+        });
+        self.show(&book);
+        followed.unwrap_or(Followed::Nothing)
+    }
+
+    /// Somebody else has answered.
+    pub(crate) fn settle(&self, id: u64) {
+        let mut book = self.book();
+        book.with(id, |entry| entry.conversation.settle());
+        self.show(&book);
+    }
+
     /// The time for a reply is over: what to answer instead. `None`: a reply has come at the last moment, or the interaction
     /// cannot be put off.
-    pub(crate) fn defer(&self, id: u64) -> Option<Value> {
+    pub fn defer(&self, id: u64) -> Option<Value> {
         let mut book = self.book();
         let answer = book.with(id, |entry| {
             let is_open = entry.conversation.is_open();
@@ -197,13 +250,13 @@ impl Ledger {
     }
 
     /// Discord is being answered now.
-    pub(crate) fn answered(&self, id: u64) {
+    pub fn answered(&self, id: u64) {
         let now = Instant::now();
         self.book().with(id, |entry| entry.answered = Some(now));
     }
 
     /// Nothing can be done for an interaction any more.
-    pub(crate) fn forget(&self, id: u64) {
+    pub fn forget(&self, id: u64) {
         let mut book = self.book();
         book.remove(id);
         self.show(&book);
@@ -280,7 +333,7 @@ impl Ledger {
     }
 
     /// For how many interactions something is owed to the user.
-    pub(crate) fn owing(&self) -> usize {
+    pub fn owing(&self) -> usize {
         self.book().owing
     }
 
@@ -300,6 +353,9 @@ impl Book {
         let before = (entry.is_owing(), entry.conversation.bytes());
         let done = what(entry);
         let after = (entry.is_owing(), entry.conversation.bytes());
+        if entry.answered.is_some() && !after.0 {
+            entry.receipt = None;
+        }
         self.owing = self.owing - usize::from(before.0) + usize::from(after.0);
         self.bytes = self.bytes - before.1 + after.1;
         Some(done)

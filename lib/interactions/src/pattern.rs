@@ -4,11 +4,11 @@ use boot::{Parse, config::Invalid};
 
 /// Patterns as RabbitMQ has them for bindings: `*` is one word, and `#` any number of them.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Patterns(Vec<String>);
+pub struct Patterns(Vec<String>);
 
 impl Patterns {
     /// Whether one of them is for this, such as `command.config.set`.
-    pub(crate) fn fit(&self, words: &str) -> bool {
+    pub fn fit(&self, words: &str) -> bool {
         let words: Vec<&str> = words.split('.').collect();
         let is_fit = |pattern: &String| {
             let pattern: Vec<&str> = pattern.split('.').collect();

@@ -19,7 +19,7 @@ use crate::{
 };
 
 fn ledger(most: usize) -> Ledger {
-    Ledger::new(most, Metrics::new(&boot::Metrics::new()))
+    Ledger::new(most, Metrics::new(&boot::Metrics::new(), "http"))
 }
 
 /// A reply with this text.
@@ -213,4 +213,53 @@ async fn at_the_end_those_who_see_that_something_will_come_hear_that_it_will_not
     assert!(matches!(ledger.work(1).unwrap().job, Job::Apologise(_)));
     assert!(ledger.work(1).is_none());
     assert!(ledger.part().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_after_an_answer_that_nobody_here_has_given_is_what_it_is_after_a_deferral() {
+    let transcoder = Transcoder::new();
+    let replies = Replies::new(&transcoder);
+    let ledger = ledger(10);
+    for (id, kind) in [
+        (1, Kind::Command),
+        (2, Kind::Component),
+        (3, Kind::Autocomplete),
+    ] {
+        let mut first = ledger.open(id, 7, "token", kind, false).unwrap();
+        ledger.hear(id, &answer("a", "one"), &replies);
+        let Ok(First::Reply(reply)) = first.try_recv() else {
+            assert_eq!(kind, Kind::Autocomplete, "this is no answer to it");
+            continue;
+        };
+        ledger.answered(id);
+        assert!(matches!(ledger.retake(id, reply), Outcome::Work));
+        let job = ledger.work(id).unwrap().job;
+        match kind {
+            Kind::Command => assert!(matches!(job, Job::Edit(_, Some(_)))),
+            _ => assert!(matches!(job, Job::Followup(_, Some(_)))),
+        }
+        assert!(ledger.work(id).is_none());
+    }
+    assert_eq!(ledger.owing(), 0);
+    let gone = ledger.retake_apology(9);
+    assert_eq!(gone, Followed::Nothing, "nobody knows it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_user_hears_that_it_did_not_work_in_place_of_what_another_process_has_deferred() {
+    let ledger = ledger(10);
+    for (id, kind, followed) in [
+        (1, Kind::Command, Followed::Work),
+        (2, Kind::Component, Followed::Work),
+        (3, Kind::Purchase, Followed::Nothing),
+    ] {
+        let _first = ledger.open(id, 7, "token", kind, false).unwrap();
+        assert_eq!(ledger.retake_apology(id), followed);
+    }
+    assert!(matches!(ledger.work(1).unwrap().job, Job::Apologise(_)));
+    // And nothing of the sort when somebody else has answered.
+    let _first = ledger.open(4, 7, "token", Kind::Command, false).unwrap();
+    ledger.defer(4).unwrap();
+    ledger.settle(4);
+    assert!(!ledger.part().contains(&4));
 }

@@ -24,7 +24,7 @@ const JOBS: usize = 16;
 
 /// What kind of interaction it is, as far as the answer depends on it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// A user writes an option.
     Autocomplete,
     /// A command.
@@ -52,7 +52,7 @@ pub(crate) enum Deferral {
 
 impl Kind {
     /// The kind of an interaction.
-    pub(crate) fn of(interaction: &Interaction) -> Self {
+    pub fn of(interaction: &Interaction) -> Self {
         match interaction.r#type() {
             InteractionType::ApplicationCommand => Self::Command,
             InteractionType::ApplicationCommandAutocomplete => Self::Autocomplete,
@@ -70,7 +70,7 @@ impl Kind {
     }
 
     /// A word for it, for metrics.
-    pub(crate) const fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Autocomplete => "autocomplete",
             Self::Command => "command",
@@ -82,7 +82,7 @@ impl Kind {
     }
 
     /// What is answered when no worker's reply can be. `None`: Discord has nothing that would fit.
-    pub(crate) fn apology(self, message: &str) -> Option<Value> {
+    pub fn apology(self, message: &str) -> Option<Value> {
         match self {
             Self::Autocomplete => Some(no_choices()),
             Self::Command | Self::Component | Self::ComponentModal | Self::Modal => Some(json!({
@@ -272,6 +272,19 @@ impl Conversation {
             State::Answered => {}
         }
         false
+    }
+
+    /// Discord has an answer that is not known here, most likely that one will follow: what comes is for after that.
+    pub(crate) fn retake(&mut self) {
+        self.state = self
+            .kind
+            .deferral()
+            .map_or(State::Answered, State::Deferred);
+    }
+
+    /// Somebody else has answered.
+    pub(crate) fn settle(&mut self) {
+        self.state = State::Answered;
     }
 
     /// Nobody will hear a reply any more; whether the user still sees that a message will come.

@@ -19,12 +19,13 @@ use transcode::Transcoder;
 use wire::{
     discord::v1::MessageParams,
     gateway::v1::{
-        Code, Error as Failure, InteractionsCreateFollowupRequest, InteractionsEditOriginalRequest,
+        Code, Error as Failure, InteractionResponse, InteractionsCreateFollowupRequest,
+        InteractionsEditOriginalRequest, InteractionsRespondRequest,
     },
 };
 
 use crate::{
-    config::Config,
+    config::Settings,
     conversation::{Deferral, EPHEMERAL, Job},
     ledger::{Followed, Ledger, Outcome, Refusal, Work},
     metrics::Metrics,
@@ -32,11 +33,11 @@ use crate::{
 };
 
 /// How many interactions are worked at, and workers told something, at once.
-const AT_ONCE: usize = 4096;
+pub(crate) const AT_ONCE: usize = 4096;
 /// How many users are told something at once at the end.
 const PARTING: usize = 64;
 /// How often what is over is looked for.
-const SWEEP: Duration = Duration::from_secs(60);
+pub(crate) const SWEEP: Duration = Duration::from_secs(60);
 /// How long after its answer an interaction may be unknown to Discord.
 const SETTLE: Duration = Duration::from_millis(200);
 /// How long it may be so at the most.
@@ -52,20 +53,28 @@ const PRIORITY: u8 = 9;
 
 /// The task that takes replies.
 #[derive(Debug)]
-pub(crate) struct Clerk {
-    pub(crate) answers: Answers,
-    pub(crate) office: Arc<Office>,
-    pub(crate) transcoder: Arc<Transcoder>,
+pub struct Clerk {
+    /// The replies, as they come.
+    pub answers: Answers,
+    /// What carries them out.
+    pub office: Arc<Office>,
+    /// What reads them.
+    pub transcoder: Arc<Transcoder>,
 }
 
 /// What it takes to carry replies out.
 #[derive(Debug)]
-pub(crate) struct Office {
-    pub(crate) ledger: Arc<Ledger>,
-    pub(crate) questions: Questions,
-    pub(crate) client: Client,
-    pub(crate) config: Arc<Config>,
-    pub(crate) metrics: Metrics,
+pub struct Office {
+    /// The interactions.
+    pub ledger: Arc<Ledger>,
+    /// The way to tell workers what was wrong.
+    pub questions: Questions,
+    /// The way to `gateway-api`.
+    pub client: Client,
+    /// What an operator has set.
+    pub settings: Arc<Settings>,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// An edit or a followup, on its way.
@@ -78,7 +87,7 @@ struct Request {
 
 impl Clerk {
     /// Takes replies until this token is cancelled.
-    pub(crate) async fn run(mut self, end: CancellationToken) {
+    pub async fn run(mut self, end: CancellationToken) {
         let transcoder = Arc::clone(&self.transcoder);
         let replies = Replies::new(&transcoder);
         let mut work = FuturesUnordered::new();
@@ -100,7 +109,7 @@ impl Clerk {
 
 impl Office {
     /// What is to be done for a reply.
-    fn take(
+    pub(crate) fn take(
         self: &Arc<Self>,
         answer: Answer,
         replies: &Replies<'_>,
@@ -111,7 +120,16 @@ impl Office {
             None => Outcome::Refused(Refusal::Unknown, Followed::Nothing),
         };
         self.metrics.replied(word(&outcome));
-        let id = id.unwrap_or_default();
+        self.follow(id.unwrap_or_default(), answer, outcome)
+    }
+
+    /// What is to be done after that has become of a reply.
+    pub(crate) fn follow(
+        self: &Arc<Self>,
+        id: u64,
+        answer: Answer,
+        outcome: Outcome,
+    ) -> Vec<BoxFuture<'static, ()>> {
         let mut to_do: Vec<BoxFuture<'static, ()>> = Vec::new();
         match outcome {
             Outcome::Work => to_do.push(Box::pin(Arc::clone(self).work(id))),
@@ -133,15 +151,46 @@ impl Office {
     }
 
     /// Tells the users for whom nothing will come that it did not work.
-    pub(crate) async fn part(self: &Arc<Self>) {
+    pub async fn part(self: &Arc<Self>) {
         let left = stream::iter(self.ledger.part());
         let told = left.for_each_concurrent(PARTING, |id| Arc::clone(self).work(id));
         // What is not told by then is never told: the process has to end.
         time::timeout(CALL / 4, told).await.ok();
     }
 
+    /// Has Discord answered by the callback's own route.
+    ///
+    /// # Errors
+    /// Why it is not, or may not be.
+    pub async fn respond(
+        &self,
+        application_id: u64,
+        (interaction_id, token): (u64, &str),
+        response: InteractionResponse,
+        timeout: Duration,
+    ) -> Result<(), CallError> {
+        let request = InteractionsRespondRequest {
+            interaction_id,
+            token: token.to_owned(),
+            response: Some(response),
+            with_response: false,
+        };
+        let key = format!("interactions.Respond.{application_id}");
+        let (method, body) = ("gateway.v1.Interactions/Respond", request.encode_to_vec());
+        let called = self
+            .client
+            .call(method, &key, body.into(), PRIORITY, timeout);
+        called.await.map(|_| ())
+    }
+
+    /// Counts a reply that could not be carried out, and tells the worker.
+    pub async fn failed(&self, reply: &Reply, failure: &Failure) {
+        self.metrics.failed(failure.code().as_str_name());
+        self.questions.tell(&reply.answer, failure).await;
+    }
+
     /// Does what is to be done for an interaction, one after the other.
-    async fn work(self: Arc<Self>, id: u64) {
+    pub(crate) async fn work(self: Arc<Self>, id: u64) {
         while let Some(work) = self.ledger.work(id) {
             let Some(answered) = self.answered(id, &work).await else {
                 return;
@@ -221,7 +270,7 @@ impl Office {
     /// What the user reads in place of what was put off.
     fn apology(&self, deferral: Deferral, token: &str) -> Request {
         let message = MessageParams {
-            content: Some(self.config.message.clone()),
+            content: Some(self.settings.message.clone()),
             flags: (deferral == Deferral::Update).then_some(EPHEMERAL),
             ..MessageParams::default()
         };

@@ -29,13 +29,14 @@ const FILES: u32 = 2;
 
 /// A reply that Discord can be sent.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub struct Reply {
     pub(crate) kind: Type,
     /// The callback, as Discord takes it.
-    pub(crate) json: String,
-    pub(crate) response: InteractionResponse,
-    /// Whose it is.
-    pub(crate) answer: Answer,
+    pub json: String,
+    /// What the worker has sent.
+    pub response: InteractionResponse,
+    /// How it came.
+    pub answer: Answer,
 }
 
 /// Reads replies; all tasks share it.
