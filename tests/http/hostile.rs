@@ -46,10 +46,12 @@ async fn what_discord_has_not_signed_is_refused_and_no_worker_sees_it() -> Resul
     let stage = Stage::new(rabbit, "hostile-http").await?;
     let (service, url) = stage.http().await?;
     let worker = Worker::start(rabbit, &stage.prefix).await?;
-    let probed = stage.sim.probe(&url).await?;
-    ensure!(probed.len() == Signature::BAD.len());
-    for (signature, status) in probed {
-        ensure!(status == Some(401), "{signature:?}: {status:?}");
+    for url in [url.clone(), format!("{url}/{}", stage.application_id)] {
+        let probed = stage.sim.probe(&url).await?;
+        ensure!(probed.len() == Signature::BAD.len());
+        for (signature, status) in probed {
+            ensure!(status == Some(401), "{url}, {signature:?}: {status:?}");
+        }
     }
     for (order, status) in orders(&url, stage.application_id) {
         let sent = stage.sim.interact(&order).await?;

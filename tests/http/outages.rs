@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use futures_util::future::try_join_all;
 use serde_json::json;
-use sim::{Interact, InteractionKind as Kind};
+use sim::{Interact, Interacted, InteractionKind as Kind};
 use tests::{
     interactions::{
         Worker,
-        stage::{Stage, is_sorry, ready},
+        stage::{Stage, content, is_sorry, ready},
     },
     rabbitmq::Rabbit,
 };
@@ -46,7 +46,7 @@ async fn what_comes_back_from_rabbitmq_is_taken_for_nothing_else() -> Result<()>
     let (service, url) = stage.http().await?;
     let worker = Worker::of(&["n4", "garbage"], rabbit, &stage.prefix).await?;
     // At once: interactions that a worker answers, those that nobody gets, and errors to the worker's own queue.
-    let orders = [("n4", 150), ("lost", 100), ("garbage", 50)].map(|(name, count)| Interact {
+    let orders = [("n4", 300), ("lost", 100), ("garbage", 50)].map(|(name, count)| Interact {
         url: url.clone(),
         name: name.to_owned(),
         count,
@@ -100,6 +100,8 @@ async fn a_broker_that_restarts_in_the_middle_leaves_nobody_waiting() -> Result<
         sent.iter().all(|it| it.status.is_some()),
         "somebody waited for 3 s"
     );
+    let is_told = |it: &Interacted| it.status == Some(503);
+    ensure!(sent.iter().any(is_told), "nobody was told of it");
     let good = sent.iter().filter(|it| it.status == Some(200)).count();
     ensure!(good > 50, "{good}");
     drop(worker.close().await);

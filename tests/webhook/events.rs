@@ -172,9 +172,11 @@ async fn bad_signatures_are_refused_and_nothing_is_published() -> Result<()> {
     let mut stage = over(rabbit, prefix, free()).await?;
     let (service, url) = start(&mut stage).await?;
     let mut worker = Listening::new(rabbit, prefix).await?;
-    let attempts = stage.sim.probe_events(&url).await?;
-    let right = attempts.first().context("the ping")?.1;
-    ensure!(right.status == Some(204), "{right:?}");
+    for url in [url.clone(), format!("{url}/{}", stage.application_id)] {
+        let attempts = stage.sim.probe_events(&url).await?;
+        let right = attempts.first().context("the ping")?.1;
+        ensure!(right.status == Some(204), "{right:?}");
+    }
     let client = reqwest::Client::new();
     for (path, expected) in [
         ("/events/9", 404),
