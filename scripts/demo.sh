@@ -17,7 +17,7 @@ need_rust
 # shellcheck disable=SC2046
 need_python worker $(cat "$worker/requirements.txt")
 say "building (the first time takes some minutes)"
-cargo build --release --locked --package gateway-http --package gateway-ws --package sim
+cargo build --profile quick --locked --package gateway-http --package gateway-ws --package sim
 rm -rf "$contract"
 # Python's own files stay in target/, too.
 export PYTHONPYCACHEPREFIX=$root/target/demo/pycache

@@ -19,7 +19,7 @@ from processes import FOLDER, ROOT, Failure, Interrupted, Processes, say
 from simulator import TOKEN, Simulator, get
 from summary import REPORT, sum_up
 
-RELEASE = ROOT / "target" / "release"
+BUILT = ROOT / "target" / "quick"
 WORKER = ROOT / "examples" / "python-worker" / "worker.py"
 GREETER = ROOT / "examples" / "python-worker" / "greet.py"
 READY = FOLDER / "sim.json"
@@ -81,7 +81,7 @@ def start_worker(processes: Processes) -> None:
 
 def start_simulator(processes: Processes) -> Simulator:
     READY.unlink(missing_ok=True)
-    command = [RELEASE / "discord-sim", "--address", "127.0.0.1:0", "--ready-file", READY]
+    command = [BUILT / "discord-sim", "--address", "127.0.0.1:0", "--ready-file", READY]
     processes.start("discord-sim", command)
     processes.wait("the simulated Discord", READY.exists)
     return Simulator(json.loads(READY.read_text()))
@@ -96,7 +96,7 @@ def show_interaction(processes: Processes, simulator: Simulator) -> None:
         "DISCORD_PUBLIC_KEY": simulator.public_key(),
         "HTTP_ADDRESS": address,
     }
-    processes.start("gateway-http", [RELEASE / "gateway-http"], settings)
+    processes.start("gateway-http", [BUILT / "gateway-http"], settings)
     processes.start("greeter", [sys.executable, GREETER])
     processes.wait("gateway-http", lambda: is_ready(admin))
     url = f"http://{address}/interactions"
@@ -136,7 +136,7 @@ def start_gateway(processes: Processes, simulator: Simulator) -> str:
         "DISCORD_TOKEN": TOKEN,
     }
 
-    processes.start("gateway-ws", [RELEASE / "gateway-ws"], settings)
+    processes.start("gateway-ws", [BUILT / "gateway-ws"], settings)
     processes.wait("gateway-ws", lambda: is_ready(admin))
     return f"http://{admin}/metrics"
 
