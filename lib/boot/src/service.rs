@@ -125,7 +125,6 @@ where
         lines,
     );
     context.traces = outlets.traces(settings.traces, name, version, &context)?;
-
     let watch = runtime(&mut Builder::new_current_thread())?;
     let signals = {
         let _entered = watch.enter();
@@ -142,7 +141,6 @@ where
     if runs {
         tracing::info!(service = name, version, admin = %admin.address(), "the service starts");
     }
-
     let mut admin_task = JoinSet::new();
     {
         let _entered = threads.handle.enter();
