@@ -7,6 +7,9 @@
 //!
 //! See <https://daveprotocol.com>.
 
+mod mls;
+mod transition;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroU16,
@@ -16,9 +19,8 @@ use std::{
 use bytes::Bytes;
 use davey::{DaveSession, MediaType, ProposalsOperationType};
 use openmls::prelude::{
-    BasicCredential, Ciphersuite, ExternalProposal, ExternalSender, GroupEpoch, GroupId,
-    KeyPackage, KeyPackageIn, LeafNodeIndex, MlsMessageBodyIn, MlsMessageIn, MlsMessageOut,
-    OpenMlsProvider as _, ProtocolVersion, SenderExtensionIndex,
+    BasicCredential, Ciphersuite, ExternalSender, GroupId, KeyPackage, LeafNodeIndex, MlsMessageIn,
+    MlsMessageOut, OpenMlsProvider as _, ProtocolVersion,
     tls_codec::{DeserializeBytes as _, Serialize as _, VLBytes},
 };
 use openmls_basic_credential::SignatureKeyPair;
@@ -26,6 +28,10 @@ use openmls_rust_crypto::OpenMlsRustCrypto;
 use serde_json::json;
 use tokio::time::Instant;
 
+use self::{
+    mls::{Signing, read_package},
+    transition::Transition,
+};
 use crate::payload::Message;
 
 /// The only version that there is.
@@ -80,15 +86,6 @@ struct Round {
     committers: BTreeSet<u64>,
     /// Whether it makes the group.
     founds: bool,
-}
-
-/// A transition that waits for clients.
-#[derive(Debug)]
-struct Transition {
-    id: u16,
-    version: u16,
-    waits_for: BTreeSet<u64>,
-    deadline: Instant,
 }
 
 impl Delivery {
@@ -266,16 +263,6 @@ impl Delivery {
             )
         }));
         Ok(())
-    }
-
-    /// Executes a transition that some client has not become ready for in time.
-    pub(crate) fn tick(&mut self, now: Instant, mail: &mut Mail) {
-        let overdue = self
-            .transition
-            .take_if(|transition| now >= transition.deadline);
-        if let Some(transition) = overdue {
-            self.execute(&transition, mail);
-        }
     }
 
     /// Whether a simulated user may speak: without a group nobody would understand him.
@@ -534,43 +521,6 @@ impl Delivery {
             mail.push((user, Message::Binary { op, body }));
         }
     }
-
-    fn begin(&mut self, waits_for: BTreeSet<u64>, version: u16, now: Instant) -> u16 {
-        self.last_transition = self.last_transition.checked_add(1).unwrap_or(1);
-        self.transition = Some(Transition {
-            id: self.last_transition,
-            version,
-            waits_for,
-            deadline: now + self.rules.transition_timeout,
-        });
-        self.last_transition
-    }
-
-    /// A transition waits for this client no longer.
-    fn arrived(&mut self, user: u64, id: Option<u16>, mail: &mut Mail) {
-        let complete = self.transition.take_if(|transition| {
-            let meant = id.is_none_or(|id| id == transition.id);
-            meant && transition.waits_for.remove(&user) && transition.waits_for.is_empty()
-        });
-        if let Some(transition) = complete {
-            self.execute(&transition, mail);
-        }
-    }
-
-    fn execute(&mut self, transition: &Transition, mail: &mut Mail) {
-        self.version = transition.version;
-        self.executed += 1;
-        let d = json!({"transition_id": transition.id});
-        mail.extend(self.clients.iter().map(|user| {
-            (
-                *user,
-                Message::Text {
-                    op: 22,
-                    d: d.clone(),
-                },
-            )
-        }));
-    }
 }
 
 impl std::fmt::Debug for Delivery {
@@ -582,52 +532,6 @@ impl std::fmt::Debug for Delivery {
             .field("transition", &self.transition)
             .finish_non_exhaustive()
     }
-}
-
-/// What the external sender signs proposals with.
-struct Signing<'a> {
-    group: GroupId,
-    epoch: GroupEpoch,
-    signer: &'a SignatureKeyPair,
-}
-
-impl Signing<'_> {
-    fn add(&self, package: KeyPackage) -> Result<MlsMessageOut, Refused> {
-        let first = SenderExtensionIndex::new(0);
-        ExternalProposal::new_add::<OpenMlsRustCrypto>(
-            package,
-            self.group.clone(),
-            self.epoch,
-            self.signer,
-            first,
-        )
-        .map_err(refused)
-    }
-
-    fn remove(&self, leaf: LeafNodeIndex) -> Result<MlsMessageOut, Refused> {
-        let first = SenderExtensionIndex::new(0);
-        ExternalProposal::new_remove::<OpenMlsRustCrypto>(
-            leaf,
-            self.group.clone(),
-            self.epoch,
-            self.signer,
-            first,
-        )
-        .map_err(refused)
-    }
-}
-
-/// A key package, alone or as a message.
-fn read_package(bytes: &[u8]) -> Result<KeyPackageIn, Refused> {
-    // After the version a message has its format, a key package its ciphersuite.
-    if bytes.get(2..4) == Some(&[0, 5]) {
-        let (message, _) = MlsMessageIn::tls_deserialize_bytes(bytes).map_err(refused)?;
-        return match message.extract() {
-            MlsMessageBodyIn::KeyPackage(package) => Ok(package),
-            _ => Err(Refused("a message that is no key package".to_owned())),
-        };
-    }
-    KeyPackageIn::tls_deserialize_exact_bytes(bytes).map_err(refused)
 }
 
 fn epoch_of(session: &DaveSession) -> u64 {

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::UdpSocket, time::Instant};
+use tokio::{net::UdpSocket, sync::Notify, time::Instant};
 
 use crate::{
     call::Call,
@@ -35,6 +35,8 @@ pub(crate) struct Hall {
     pub(crate) settings: Settings,
     pub(crate) faults: Faults,
     pub(crate) violations: Violations,
+    /// Wakes the clock when somebody comes.
+    pub(crate) work: Arc<Notify>,
     started: Instant,
     socket: Arc<UdpSocket>,
     address: SocketAddr,
@@ -91,6 +93,7 @@ impl Hall {
             settings,
             faults: Faults::default(),
             violations: Violations::default(),
+            work: Arc::default(),
             started: Instant::now(),
             socket,
             address,
@@ -102,6 +105,11 @@ impl Hall {
             identifies: 0,
             resumes: 0,
         }
+    }
+
+    /// Whether nobody is there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.clients.is_empty() && self.calls.is_empty()
     }
 
     pub(crate) fn state(&self) -> State {

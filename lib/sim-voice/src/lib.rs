@@ -27,4 +27,4 @@ pub use error::Error;
 pub use server::{Config, Speak, Target, VoiceServer};
 pub use session::Grant;
 pub use state::{CallState, ClientState, Heard, State};
-pub use violations::{Kind, Violation};
+pub use violations::{Kind, Violation, Watcher};

@@ -28,7 +28,7 @@ use crate::{
     state::State,
     sync::lock,
     tone, udp,
-    violations::Violation,
+    violations::{Violation, Violations, Watcher},
 };
 
 /// How long stopping may take before tasks are aborted.
@@ -51,6 +51,8 @@ pub struct Config {
     pub certificate_file: Option<PathBuf>,
     /// What can be changed later.
     pub settings: Settings,
+    /// Who is told of violations at once.
+    pub watcher: Option<Watcher>,
 }
 
 impl Default for Config {
@@ -60,6 +62,7 @@ impl Default for Config {
             certificate: None,
             certificate_file: None,
             settings: Settings::default(),
+            watcher: None,
         }
     }
 }
@@ -94,6 +97,7 @@ pub struct Speak {
 pub struct VoiceServer {
     shared: Arc<Shared>,
     endpoints: [String; 2],
+    packets: SocketAddr,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
     _guard: DropGuard,
@@ -137,12 +141,14 @@ impl VoiceServer {
             address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
         }
         let endpoints = [format!("localhost:{port}"), format!("127.0.0.1:{port}")];
-        let hall = Hall::new(
+        let mut hall = Hall::new(
             config.settings,
             Arc::clone(&socket),
             address,
             endpoints.clone(),
         );
+        hall.violations = Violations::new(config.watcher);
+        let work = Arc::clone(&hall.work);
         let shared = Arc::new(Shared {
             hall: Mutex::new(hall),
             certificate,
@@ -152,11 +158,12 @@ impl VoiceServer {
         let mut tasks = JoinSet::new();
         tasks.spawn(listen(listener, Arc::clone(&shared), shutdown.clone()));
         tasks.spawn(udp::receive(socket, Arc::clone(&shared), shutdown.clone()));
-        tasks.spawn(udp::speak(Arc::clone(&shared), shutdown.clone()));
+        tasks.spawn(udp::speak(Arc::clone(&shared), work, shutdown.clone()));
         let guard = shutdown.clone().drop_guard();
         Ok(Self {
             shared,
             endpoints,
+            packets: address,
             shutdown,
             tasks,
             _guard: guard,
@@ -167,6 +174,12 @@ impl VoiceServer {
     #[must_use]
     pub fn endpoints(&self) -> &[String; 2] {
         &self.endpoints
+    }
+
+    /// Where packets are taken, as Ready says.
+    #[must_use]
+    pub fn packets(&self) -> SocketAddr {
+        self.packets
     }
 
     /// The certificate as PEM.

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{
     net::UdpSocket,
+    sync::Notify,
     time::{Instant, MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
@@ -48,18 +49,27 @@ pub(crate) async fn receive(
     }
 }
 
-/// Lets simulated users speak until the shutdown.
-pub(crate) async fn speak(shared: Arc<Shared>, shutdown: CancellationToken) {
-    let mut ticks = interval(FRAME);
-    // A late frame is sent late, and those after it in time again.
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let mut frames: u32 = 0;
-    while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-        let mut hall = shared.hall();
-        hall.speak_on();
-        frames = frames.wrapping_add(1);
-        if frames.is_multiple_of(SWEEP) {
-            hall.sweep(Instant::now());
+/// Lets simulated users speak until the shutdown. While nobody is there it sleeps.
+pub(crate) async fn speak(shared: Arc<Shared>, work: Arc<Notify>, shutdown: CancellationToken) {
+    while shutdown
+        .run_until_cancelled(work.notified())
+        .await
+        .is_some()
+    {
+        let mut ticks = interval(FRAME);
+        // A late frame is sent late, and those after it in time again.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let mut frames: u32 = 0;
+        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+            let mut hall = shared.hall();
+            hall.speak_on();
+            frames = frames.wrapping_add(1);
+            if frames.is_multiple_of(SWEEP) {
+                hall.sweep(Instant::now());
+            }
+            if hall.is_empty() {
+                break;
+            }
         }
     }
 }

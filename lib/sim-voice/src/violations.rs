@@ -1,5 +1,7 @@
 //! The record of what a voice client did against Discord's rules.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 /// How many violations are kept with their text; all are counted.
@@ -42,17 +44,46 @@ pub struct Violation {
     pub at_ms: u64,
 }
 
+/// Who is told of every violation at once.
+#[derive(Clone)]
+pub struct Watcher(Arc<dyn Fn(&Violation) + Send + Sync>);
+
+impl Watcher {
+    /// One who does this with it. It must not call the voice server.
+    #[must_use]
+    pub fn new(told: impl Fn(&Violation) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(told))
+    }
+}
+
+impl std::fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watcher")
+    }
+}
+
 /// All violations so far.
 #[derive(Debug, Default)]
 pub(crate) struct Violations {
+    watcher: Option<Watcher>,
     list: Vec<Violation>,
     count: u64,
 }
 
 impl Violations {
+    pub(crate) fn new(watcher: Option<Watcher>) -> Self {
+        Self {
+            watcher,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn record(&mut self, violation: Violation) {
         let Violation { kind, user_id, .. } = violation;
         tracing::warn!(?kind, user_id, "{}", violation.text);
+        if let Some(Watcher(told)) = &self.watcher {
+            told(&violation);
+        }
         self.count += 1;
         if self.list.len() < KEPT {
             self.list.push(violation);
@@ -68,6 +99,6 @@ impl Violations {
     }
 
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self::new(self.watcher.take());
     }
 }

@@ -175,10 +175,6 @@ impl Client {
         self.send(7, d).await;
     }
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "what is sent is made on the spot"
-    )]
     pub(crate) async fn send(&mut self, op: u64, d: Value) {
         self.send_text(json!({"op": op, "d": d}).to_string()).await;
     }

@@ -55,6 +55,7 @@ impl Hall {
             }),
         });
         self.clients.insert(ssrc, client);
+        self.work.notify_one();
         self.identifies += 1;
         Ok(ssrc)
     }
@@ -238,6 +239,7 @@ impl Hall {
             None => {
                 let call = Call::new(make(self));
                 self.calls.insert(channel_id, call);
+                self.work.notify_one();
             }
             Some(call) if call.clients.is_empty() && !wanted => call.dave = None,
             Some(_) => {}
