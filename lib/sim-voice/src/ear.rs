@@ -12,7 +12,7 @@ use crate::{
     error::Error,
     rtp::{Header, SILENCE},
     state::Heard,
-    tone::{self, RATE},
+    tone::RATE,
 };
 
 /// Samples per millisecond.
@@ -99,17 +99,18 @@ impl Ear {
         });
     }
 
-    /// What was heard so far.
+    /// What was heard so far, without the pitch.
     pub(crate) fn heard(&self) -> Heard {
         let mut heard = self.heard.clone();
-        let samples: Vec<f32> = self.pcm.iter().copied().collect();
-        let sound = tone::measure(&samples);
-        heard.frequency_hz = sound.map(|sound| sound.frequency_hz);
-        heard.purity = sound.map(|sound| sound.purity);
         heard.pacing_p50_ms = self.pace.quantile(0.5);
         heard.pacing_p99_ms = self.pace.quantile(0.99);
         heard.drift_ms = self.pace.drift();
         heard
+    }
+
+    /// The last second, for whoever measures its pitch: that takes longer than the next packet waits.
+    pub(crate) fn samples(&self) -> Vec<f32> {
+        self.pcm.iter().copied().collect()
     }
 
     /// How far ahead of the newest the packet is; nothing when it is late or came before.
@@ -187,6 +188,8 @@ struct Pace {
     /// How much later than by its timestamp each of the first and of the newest packets came, in milliseconds.
     first: Vec<f64>,
     newest: VecDeque<f64>,
+    /// The drift up to the last rest.
+    before: Option<f64>,
 }
 
 impl Pace {
@@ -220,6 +223,7 @@ impl Pace {
         if silent {
             // What follows a rest begins anew.
             *self = Self {
+                before: self.drift(),
                 slots: std::mem::take(&mut self.slots),
                 counted: self.counted,
                 ..Self::default()
@@ -241,7 +245,7 @@ impl Pace {
     /// How much the newest packets are behind the first: the earliest of each, as only lateness is by chance.
     fn drift(&self) -> Option<f64> {
         if self.first.len() < ANCHOR {
-            return None;
+            return self.before;
         }
         let earliest = |all: &mut dyn Iterator<Item = f64>| all.fold(f64::INFINITY, f64::min);
         Some(earliest(&mut self.newest.iter().copied()) - earliest(&mut self.first.iter().copied()))

@@ -112,9 +112,11 @@ impl Hall {
         self.clients.is_empty() && self.calls.is_empty()
     }
 
-    pub(crate) fn state(&self) -> State {
+    /// Everything but the pitch of living clients, and the samples that say it, in their order.
+    pub(crate) fn state(&self) -> (State, Vec<Vec<f32>>) {
         let living = self.clients.values().map(|client| client.state(None));
-        State {
+        let samples = self.clients.values().map(|client| client.ear.samples());
+        let state = State {
             endpoints: self.endpoints.clone(),
             identifies: self.identifies,
             resumes: self.resumes,
@@ -128,7 +130,8 @@ impl Hall {
             violation_count: self.violations.count(),
             settings: self.settings.clone(),
             faults: self.faults.clone(),
-        }
+        };
+        (state, samples.collect())
     }
 
     pub(crate) fn record(&mut self, user_id: Option<u64>, kind: Kind, text: impl Into<String>) {
@@ -245,6 +248,7 @@ impl Hall {
         } = client.grant;
         let mut state = client.state(Some(code));
         state.connected = false;
+        state.heard.measure(&client.ear.samples());
         self.ended.push_back(state);
         if self.ended.len() > KEPT {
             self.ended.pop_front();

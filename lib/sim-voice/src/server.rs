@@ -34,7 +34,7 @@ use crate::{
 /// How long stopping may take before tasks are aborted.
 const GRACE: Duration = Duration::from_secs(5);
 /// How often a condition is looked at.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(10);
 /// How long to wait when the system has no more file descriptors.
 const OUT_OF_RESOURCES: Duration = Duration::from_millis(50);
 /// Frames of 20 ms in a second.
@@ -310,7 +310,11 @@ impl VoiceServer {
     /// Everything at this moment.
     #[must_use]
     pub fn state(&self) -> State {
-        self.shared.hall().state()
+        let (mut state, samples) = self.shared.hall().state();
+        // The clock goes on meanwhile: what is heard is timed.
+        let living = state.clients.iter_mut().rev().zip(samples.iter().rev());
+        living.for_each(|(client, samples)| client.heard.measure(samples));
+        state
     }
 
     /// What clients did against Discord's rules.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     config::{Faults, Settings},
+    tone,
     violations::Violation,
 };
 
@@ -82,6 +83,15 @@ pub struct ClientState {
     pub ended: Option<u16>,
     /// What it sent.
     pub heard: Heard,
+}
+
+impl Heard {
+    /// Adds the pitch of the samples.
+    pub(crate) fn measure(&mut self, samples: &[f32]) {
+        let sound = tone::measure(samples);
+        self.frequency_hz = sound.map(|sound| sound.frequency_hz);
+        self.purity = sound.map(|sound| sound.purity);
+    }
 }
 
 /// What came from one client, since its session began. The five packets of silence before a rest count as packets, and a rest

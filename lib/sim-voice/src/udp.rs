@@ -40,7 +40,8 @@ pub(crate) async fn receive(
         let Some(packet) = buffer.get(..length) else {
             continue;
         };
-        let reply = shared.hall().on_packet(Instant::now(), packet, from);
+        let now = Instant::now();
+        let reply = shared.hall().on_packet(now, packet, from);
         if let Some(reply) = reply
             && let Err(error) = socket.send_to(&reply, from).await
         {
