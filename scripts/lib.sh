@@ -95,6 +95,8 @@ need_python() {
 need_rust() {
   have cargo || die "this needs Rust: install it from https://rustup.rs, then run again"
   have cc || install gcc libc6-dev
+  # libopus is built with them.
+  { have cmake && have make; } || install cmake make
 }
 
 need_linters() {

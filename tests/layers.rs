@@ -10,8 +10,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("backoff", &[]),
     ("boot", &["backoff"]),
     ("discord", &["boot"]),
-    // Of ours it uses nothing: else our mistakes would agree with themselves.
-    ("sim", &[]),
+    // Of ours they use nothing: else our mistakes would agree with themselves.
+    ("sim-voice", &[]),
+    ("sim", &["sim-voice"]),
     ("transcode", &["wire"]),
     ("rest", &["transcode", "wire"]),
     ("rabbitmq", &[]),

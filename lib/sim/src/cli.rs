@@ -32,6 +32,12 @@ pub struct Arguments {
     /// Listener that READY names for resumes.
     #[arg(long, default_value = "127.0.0.1:0", value_parser = address)]
     resume_address: SocketAddr,
+    /// Listener of voice.
+    #[arg(long, default_value = "127.0.0.1:0", value_parser = address)]
+    voice_address: SocketAddr,
+    /// Write the certificate of voice to this file as PEM.
+    #[arg(long)]
+    voice_certificate: Option<PathBuf>,
     /// Shards that are recommended to clients.
     #[arg(long, default_value_t = 1)]
     shards: u32,
@@ -80,6 +86,8 @@ impl Arguments {
             address: self.address,
             gateway_address: self.gateway_address,
             resume_address: self.resume_address,
+            voice_address: self.voice_address,
+            voice_certificate: self.voice_certificate.clone(),
             shards: self.shards,
             guilds: self.guilds,
             token: self.token.clone(),

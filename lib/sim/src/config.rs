@@ -1,6 +1,9 @@
 //! What the simulated Discord looks like: addresses, the application, its limits and its guilds.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,9 +11,15 @@ use serde_json::{Map, Value};
 use crate::{error::Error, generator::Mix, intents, rest::RestConfig};
 
 /// Keys that are settled when the simulator starts.
-const FIXED: [&str; 3] = ["address", "gateway_address", "resume_address"];
+const FIXED: [&str; 5] = [
+    "address",
+    "gateway_address",
+    "resume_address",
+    "voice_address",
+    "voice_certificate",
+];
 
-/// Everything that can be set about the simulator; all but the three addresses may change while it runs.
+/// Everything that can be set about the simulator; all but the addresses and the certificate may change while it runs.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -20,6 +29,10 @@ pub struct Config {
     pub gateway_address: SocketAddr,
     /// Listener that READY names as `resume_gateway_url`.
     pub resume_address: SocketAddr,
+    /// Listener that VOICE_SERVER_UPDATE names; packets are taken at the same IP address.
+    pub voice_address: SocketAddr,
+    /// Where the certificate of that listener is written, as PEM, for clients to trust.
+    pub voice_certificate: Option<PathBuf>,
     /// The only bot token that is accepted.
     pub token: String,
     /// Id of the application.
@@ -97,6 +110,8 @@ impl Default for Config {
             address: any,
             gateway_address: any,
             resume_address: any,
+            voice_address: any,
+            voice_certificate: None,
             token: "sim.token".to_owned(),
             application_id: 1_100_000_000_000_000_001,
             user_id: 1_100_000_000_000_000_001,

@@ -26,3 +26,14 @@ pub enum Error {
     #[error("no connection fits the request")]
     Unmatched,
 }
+
+impl From<sim_voice::Error> for Error {
+    fn from(error: sim_voice::Error) -> Self {
+        match error {
+            sim_voice::Error::Invalid(text) => Self::Invalid(text),
+            sim_voice::Error::Io(error) => Self::Io(error),
+            sim_voice::Error::Timeout { what, seconds } => Self::Timeout { what, seconds },
+            sim_voice::Error::Unmatched => Self::Unmatched,
+        }
+    }
+}

@@ -40,6 +40,10 @@ pub struct Faults {
     pub duplicate_every: u64,
     /// Every n-th dispatch is not written; 0: none.
     pub lose_every: u64,
+    /// Joining a voice channel is answered by nothing, as when the channel is full.
+    pub voice_full: Times,
+    /// VOICE_SERVER_UPDATE comes before VOICE_STATE_UPDATE.
+    pub voice_server_first: bool,
     /// Discord's REST routes answer with this status.
     pub rest_status: Option<u16>,
     /// How many requests get `rest_status`; absent: all.

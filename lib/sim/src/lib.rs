@@ -23,6 +23,7 @@ mod sim;
 mod state;
 mod sync;
 mod violations;
+mod voice;
 mod world;
 
 pub use compress::Transport;
@@ -40,4 +41,5 @@ pub use state::{
     Emitted, EmittedQuery, EmittedSession, SessionStartLimit, SessionState, ShardIdentifies, State,
 };
 pub use violations::{Kind, Violation};
+pub use voice::VoiceOrder;
 pub use world::Urls;

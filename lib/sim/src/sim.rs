@@ -3,10 +3,11 @@
 use std::{io, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
+use sim_voice::VoiceServer;
 use tokio::{
     net::TcpListener,
     task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -22,7 +23,8 @@ use crate::{
     orders::{self, Dispatch},
     rest::Request,
     state::{self, Emitted, EmittedQuery, State},
-    violations::Violation,
+    violations::{Violation, Violations},
+    voice::{Voice, VoiceOrder},
     world::{Urls, World},
 };
 
@@ -55,15 +57,20 @@ impl Sim {
         let api = TcpListener::bind(config.address).await?;
         let gateway = TcpListener::bind(config.gateway_address).await?;
         let resume = TcpListener::bind(config.resume_address).await?;
+        let violations = Arc::new(Violations::new(Instant::now()));
+        let voice = Voice::start(&config, &violations)
+            .await
+            .map_err(io::Error::other)?;
         let base = format!("http://{}", api.local_addr()?);
         let urls = Urls {
             api: format!("{base}/api/v10"),
             control: format!("{base}/sim"),
             gateway: format!("ws://{}", gateway.local_addr()?),
             resume: format!("ws://{}", resume.local_addr()?),
+            voice: voice.url(),
         };
         let (emission, jobs) = Emission::new();
-        let world = Arc::new(World::new(config, urls, emission));
+        let world = Arc::new(World::new(config, urls, emission, (violations, voice)));
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
         for (listener, door) in [(gateway, Door::Gateway), (resume, Door::Resume)] {
@@ -131,6 +138,7 @@ impl Sim {
     /// Forgets the violations so far.
     pub fn clear_violations(&self) {
         self.world.violations.clear();
+        self.world.voice.server().clear_violations();
     }
 
     /// All dispatches that sessions got.
@@ -239,6 +247,21 @@ impl Sim {
     #[must_use]
     pub fn shard_of(guild_id: u64, shard_count: u32) -> u32 {
         guilds::shard_of(guild_id, shard_count)
+    }
+
+    /// The voice server: what it hears, how it misbehaves, and what simulated users say.
+    #[must_use]
+    pub fn voice(&self) -> &VoiceServer {
+        self.world.voice.server()
+    }
+
+    /// Does with the bot in a guild's voice what a moderator can do, or Discord; how many sessions are told.
+    ///
+    /// # Errors
+    ///
+    /// When the bot is in no voice channel of the guild.
+    pub fn order_voice(&self, guild_id: u64, order: VoiceOrder) -> Result<usize, Error> {
+        self.world.voice.order(&self.world, guild_id, order)
     }
 
     /// Dispatches one event; returns how many sessions got it.

@@ -88,6 +88,8 @@ pub enum Kind {
     Token,
     /// A REST request without a `User-Agent` of the form `DiscordBot (url, version)`.
     UserAgent,
+    /// A voice client broke a rule; the text says which.
+    Voice,
 }
 
 /// One broken rule.
@@ -149,6 +151,10 @@ impl Violations {
             started,
             kept: Mutex::default(),
         }
+    }
+
+    pub(crate) fn started(&self) -> Instant {
+        self.started
     }
 
     pub(crate) fn record(&self, culprit: Culprit, breach: Breach) {

@@ -26,6 +26,7 @@ use crate::{
     rest::Rest,
     sync::lock,
     violations::Violations,
+    voice::Voice,
 };
 
 /// Where the simulator listens.
@@ -39,6 +40,8 @@ pub struct Urls {
     pub gateway: String,
     /// What READY names for resumes.
     pub resume: String,
+    /// Where VOICE_SERVER_UPDATE leads.
+    pub voice: String,
 }
 
 /// The shared state.
@@ -49,7 +52,8 @@ pub(crate) struct World {
     pub(crate) faults: watch::Sender<Faults>,
     pub(crate) sessions: Sessions,
     pub(crate) connections: Connections,
-    pub(crate) violations: Violations,
+    pub(crate) violations: Arc<Violations>,
+    pub(crate) voice: Voice,
     pub(crate) names: Names,
     pub(crate) emission: Emission,
     settings: Mutex<Settings>,
@@ -72,8 +76,13 @@ struct Settings {
 const LEDGER_KEYS: [&str; 4] = ["token", "total", "remaining", "reset_after_ms"];
 
 impl World {
-    pub(crate) fn new(config: Config, urls: Urls, emission: Emission) -> Self {
-        let started = Instant::now();
+    pub(crate) fn new(
+        config: Config,
+        urls: Urls,
+        emission: Emission,
+        (violations, voice): (Arc<Violations>, Voice),
+    ) -> Self {
+        let started = violations.started();
         let ledger = Ledger::new(started, &config);
         let guilds = guilds::all(&config);
         let signer = Signer::new(config.application_id);
@@ -83,7 +92,8 @@ impl World {
             faults: watch::Sender::new(Faults::default()),
             sessions: Sessions::default(),
             connections: Connections::new(started),
-            violations: Violations::new(started),
+            violations,
+            voice,
             names: Names::default(),
             emission,
             settings: Mutex::new(Settings {

@@ -29,4 +29,6 @@ mod rest_routes;
 #[cfg(test)]
 mod resume;
 #[cfg(test)]
+mod voice;
+#[cfg(test)]
 mod webhook_events;

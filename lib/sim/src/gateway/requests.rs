@@ -60,27 +60,13 @@ impl Reply<'_> {
         let Some(guild) = self.guild(voice.guild_id.0) else {
             return;
         };
-        let config = self.world.config();
-        let guild_id = guild.id.to_string();
-        let state = json!({
-            "user_id": config.user_id.to_string(), "suppress": false,
-            "session_id": format!("{:032x}", fastrand::u128(..)), "self_video": false,
-            "self_mute": voice.self_mute, "self_deaf": voice.self_deaf,
-            "request_to_speak_timestamp": null, "mute": false, "deaf": false,
-            "member": {
-                "user": guilds::bot_user(&config), "roles": [], "mute": false, "deaf": false,
-                "flags": 0, "joined_at": "2024-01-02T03:04:05.678000+00:00", "nick": null,
-                "premium_since": null, "pending": false, "avatar": null, "banner": null,
-                "communication_disabled_until": null,
-            },
-            "channel_id": voice.channel_id.map(|id| id.0.to_string()), "guild_id": guild_id,
-        });
-        self.dispatch("VOICE_STATE_UPDATE", &state);
-        if voice.channel_id.is_some() {
-            let token = format!("{:016x}", fastrand::u64(..));
-            let endpoint = "voice.sim.invalid:443";
-            let server = json!({"token": token, "endpoint": endpoint, "guild_id": guild_id});
-            self.dispatch("VOICE_SERVER_UPDATE", &server);
+        let full =
+            voice.channel_id.is_some() && self.world.take_fault(|faults| &mut faults.voice_full);
+        if full {
+            return;
+        }
+        for (name, d) in self.world.voice.update(self.world, &guild, voice) {
+            self.dispatch(name, &d);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The control interface: everything that the handle can do, for programs in other languages and for curl.
 
+mod voice;
+
 use std::sync::Arc;
 
 use axum::{
@@ -61,6 +63,7 @@ pub(super) fn routes() -> Router<Arc<World>> {
         .route("/guilds", get(guilds))
         .route("/interactions", get(interactions).post(interact))
         .route("/probe", post(probe))
+        .nest("/voice", voice::routes())
         .route("/violations", get(violations).delete(clear_violations))
         .fallback(async || Failure(StatusCode::NOT_FOUND, "no such control route".to_owned()))
 }
@@ -278,5 +281,6 @@ async fn violations(State(world): Shared) -> Json<Value> {
 
 async fn clear_violations(State(world): Shared) -> StatusCode {
     world.violations.clear();
+    world.voice.server().clear_violations();
     StatusCode::NO_CONTENT
 }
