@@ -78,7 +78,7 @@ pub fn threads(id: u32) -> Result<BTreeMap<String, Duration>> {
 }
 
 /// Memory that a process has resident, in megabytes.
-fn resident(id: u32) -> Result<f64> {
+pub fn resident(id: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{id}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));

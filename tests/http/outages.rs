@@ -9,7 +9,7 @@ use sim::{Interact, Interacted, InteractionKind as Kind};
 use tests::{
     interactions::{
         Worker,
-        stage::{Stage, content, is_sorry, ready},
+        stage::{Stage, is_sorry, ready},
     },
     rabbitmq::Rabbit,
 };

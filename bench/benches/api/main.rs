@@ -2,16 +2,18 @@
 //! answers come, and memory. Discord's limits are never reached.
 //!
 //! `make bench` runs it; by hand: `cargo bench -p bench --bench api -- target/release/gateway-api [PART…]`, where the parts are
-//! `flood`, `latency`, `buckets` and `burst`; the last is against the simulated Discord, with its limits. The ratio is of one
+//! `flood`, `latency`, `buckets`, `crowd` and `burst`; the last two are against the simulated Discord, with its limits. The ratio is of one
 //! run, in which both take turns. Callers and the simulated Discord run in the process that measures, on the same cores, and so
 //! does the Redis of a replica that shares its limits. On 2 cores, twilight's http-proxy was measured with 24,000 to 29,000
 //! requests a second, 21 µs of CPU time for each, and 0.11 and 0.21 ms (p50 and p99) at 400 a second.
 
 mod burst;
+mod crowd;
 mod flood;
 mod latency;
 mod process;
 mod reference;
+mod replica;
 mod store;
 mod upstream;
 
@@ -86,6 +88,17 @@ async fn measure(program: &Path, parts: &[String]) -> Result<Summary> {
         flood::touch(process.address(), BUCKETS).await?;
         summary.at_most("RSS in MB with 10,000 buckets", process.resident()?, 30.0);
         process.stop()?;
+    }
+    if is_wanted("crowd") {
+        let cost = crowd::measure(program).await?;
+        let [alone, crowded] = cost.late;
+        let ratio = crowded / alone;
+        summary.at_most(
+            "p99 of others, with 10,000 that wait to without",
+            ratio,
+            2.0,
+        );
+        summary.at_most("  MB for each 1,000 that wait", cost.memory, 10.0);
     }
     if is_wanted("burst") {
         let outcomes = burst::play(program, &Store::start().await?).await?;

@@ -20,7 +20,9 @@ const HEAD: usize = 7;
 pub(super) const AROUND: usize = HEAD + 1;
 /// What the header frame of a message needs beside its table of headers: class, sizes, flags, and the
 /// texts, which are short.
-const PROPERTIES: usize = 64 + 8 * 256;
+const PROPERTIES: usize = 64 + 4 * 256;
+/// The same, of a message from which an answer is wanted.
+const PROPERTIES_WANTED: usize = PROPERTIES + 4 * 256;
 /// The content properties of a message that we set, as the bits that announce them.
 const FLAGS: u16 = 1 << 15 | 1 << 13 | 1 << 12 | 1 << 7 | 1 << 6 | 1 << 5 | 1 << 3;
 /// The same of those that a message has from which an answer is wanted: `correlation-id` and `reply-to`.
@@ -137,7 +139,8 @@ fn put_properties(bytes: &mut Vec<u8>, message: &Message, mode: u8, payload: usi
     put_short(bytes, wire::routing::CONTENT_TYPE);
     put_sized(bytes, |bytes| {
         // A header frame cannot be split, so what does not fit is left out.
-        let limit = bytes.len() + payload.saturating_sub(PROPERTIES);
+        let properties = wanted.map_or(PROPERTIES, |_| PROPERTIES_WANTED);
+        let limit = bytes.len() + payload.saturating_sub(properties);
         for (name, value) in &message.headers {
             let before = bytes.len();
             put_short(bytes, name);

@@ -144,17 +144,13 @@ fn who_turns_out_to_be_too_late_is_told_so_at_once() {
         ..post(1)
     };
     let first = case.enqueue(ms(0), soon(60));
-    let late = [
-        case.enqueue(ms(0), soon(60)),
-        case.enqueue(ms(0), soon(1800)),
-    ];
+    let late = [60, 1800].map(|seconds| case.enqueue(ms(0), soon(seconds)));
     let patient = case.enqueue(ms(0), soon(7200));
     assert_eq!(case.next(ms(0)), Step::Send(first));
     assert!(matches!(case.next(ms(0)), Step::Wait(_)));
     let mut answer = ok(0);
-    if let Some(quota) = &mut answer.quota {
-        (quota.limit, quota.reset_after) = (1, ms(3_600_000));
-    }
+    let quota = answer.quota.as_mut().unwrap();
+    (quota.limit, quota.reset_after) = (1, ms(3_600_000));
     case.complete(ms(40), first, &answer);
     let mut told = Vec::new();
     while let Step::Refuse(id, Refusal::Deadline { retry_after }) = case.next(ms(40)) {
