@@ -23,7 +23,7 @@ python() {
   CONTRACT_FOLDER=$root/$work/python PYTHONPATH=$worker \
     "$tools/worker/bin/python" tests/languages/python/example.py tests/golden
   cargo build --locked --quiet --package sim --package gateway-api --package gateway-http --package gateway-webhook
-  trap 'scripts/rabbitmq.sh stop "$work/rabbitmq"' EXIT
+  trap '"$root/scripts/rabbitmq.sh" stop "$root/$work/rabbitmq"' EXIT
   local amqp
   amqp=$(scripts/rabbitmq.sh start "$work/rabbitmq")
   PYTHONPATH=$work/python:tests/libraries \

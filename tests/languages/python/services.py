@@ -17,7 +17,7 @@ from gateway.v1 import webhook_pb2 as webhooks
 from gateway.v1.error_pb2 import Code, Error
 from gateway.v1.event_pb2 import Source
 from run import WEBHOOK, Process, ask
-from worker import PATIENCE, Events, Requests
+from sides import PATIENCE, Events, Requests
 
 PREFIX = "languages"
 USER = "1100000000000000088"
