@@ -25,7 +25,8 @@ pub(crate) struct Cost {
 
 pub(crate) async fn measure(program: &Path) -> Result<Cost> {
     let sim = Sim::start(config()).await?;
-    let mut replica = Replica::start(program, &sim, &[("API_TIMEOUT", "1h")]).await?;
+    let variables = [("API_GLOBAL_LIMIT", "100000"), ("API_TIMEOUT", "1h")];
+    let mut replica = Replica::start(program, &sim, &variables).await?;
     let channels = sim.channel_ids(sim.guild_ids()[0]);
     println!(
         "\n{:<44} {:>10} {:>10}",

@@ -1,6 +1,6 @@
 //! Who asks, and whose turn it is.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 /// From how many callers on those that wait for nothing are forgotten.
 const MANY: usize = 1024;
@@ -10,29 +10,45 @@ const MANY: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     present: u64,
-    spent: HashMap<Arc<str>, u64>,
+    /// By caller, in their order. There is one of these for each bucket, and few callers, so it has to be small.
+    spent: Vec<(Arc<str>, u64)>,
 }
 
 impl Turns {
     /// How much the caller has had; less is sooner.
     pub(super) fn spent(&self, caller: &str) -> u64 {
-        let spent = self.spent.get(caller).copied().unwrap_or_default();
+        let place = self.place(caller);
+        let spent = place.map_or(0, |place| self.spent[place].1);
         spent.max(self.present)
+    }
+
+    /// Where the caller stands, or would.
+    fn place(&self, caller: &str) -> Result<usize, usize> {
+        self.spent
+            .binary_search_by(|(name, _)| (**name).cmp(caller))
     }
 
     /// The caller has had a turn.
     pub(super) fn take(&mut self, caller: &Arc<str>) {
         let spent = self.spent(caller);
         self.present = spent;
-        self.spent.insert(Arc::clone(caller), spent + 1);
+        match self.place(caller) {
+            Ok(place) => self.spent[place].1 = spent + 1,
+            Err(place) => {
+                if self.spent.is_empty() {
+                    self.spent.reserve_exact(1);
+                }
+                self.spent.insert(place, (Arc::clone(caller), spent + 1));
+            }
+        }
         if self.spent.len() > MANY {
-            self.spent.retain(|_, had| *had > spent);
+            self.spent.retain(|(_, had)| *had > spent);
         }
         // So many that all wait for something: those with the least behind them are treated as if they had a turn less.
         while self.spent.len() > 2 * MANY {
             self.present += 1;
             let present = self.present;
-            self.spent.retain(|_, had| *had > present);
+            self.spent.retain(|(_, had)| *had > present);
         }
     }
 }
