@@ -1,9 +1,9 @@
 //! What an operator can set of the way to Discord, whichever service it is of.
 
-use crate::files::Places;
 use boot::{Key, Reader, Size};
 use discord::config::{API_URL, ApiUrl, LIST};
 use discord::limit::Settings;
+use places::Places;
 use std::time::Duration;
 
 /// How many requests a second an application may send.

@@ -1,19 +1,15 @@
 //! Files that a request names by an address: they are read before the request is sent.
 
-mod place;
-
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use places::{Places, Refusal};
 use reqwest::{
     Client, Response, StatusCode, Url,
-    dns::{Name, Resolve, Resolving},
     header::{CONTENT_TYPE, LOCATION},
-    redirect::Policy,
 };
 use rest::Part;
 use tokio::{
-    net,
     sync::Semaphore,
     time::{self, Instant},
 };
@@ -21,8 +17,6 @@ use tokio::{
 use wire::gateway::v1::Code;
 
 use crate::Failure;
-
-pub(crate) use place::Places;
 
 /// How many files are read at once; further ones wait. It bounds the memory that they take before they
 /// count as bodies.
@@ -80,6 +74,16 @@ pub enum FileError {
     Unreachable,
 }
 
+impl From<Refusal> for FileError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Address => Self::Address,
+            Refusal::Off => Self::Off,
+            Refusal::Private => Self::Private,
+        }
+    }
+}
+
 impl FileError {
     /// The kind of failure, as the contract counts them.
     pub(crate) const fn code(&self) -> Code {
@@ -101,14 +105,7 @@ impl Files {
     ///
     /// When the TLS set-up of this machine cannot be used.
     pub(crate) fn new(places: Places, patience: Duration) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
-            .user_agent(discord::rest::USER_AGENT)
-            .dns_resolver(Arc::new(Guarded(places)))
-            // A proxy would resolve names by itself.
-            .no_proxy()
-            .redirect(Policy::none())
-            .referer(false)
-            .build()?;
+        let client = places.client(discord::rest::USER_AGENT).build()?;
         Ok(Self {
             client,
             places,
@@ -197,27 +194,6 @@ impl Files {
     }
 }
 
-/// Resolves names to those of their addresses that files may be read from. The connection goes to the
-/// very address that was looked at, so a name that changes in between leads nowhere else.
-#[derive(Debug)]
-struct Guarded(Places);
-
-impl Resolve for Guarded {
-    fn resolve(&self, name: Name) -> Resolving {
-        let places = self.0;
-        Box::pin(async move {
-            let found = net::lookup_host((name.as_str(), 0)).await?;
-            let (fine, others): (Vec<SocketAddr>, Vec<SocketAddr>) =
-                found.partition(|address| places.has(address.ip()));
-            if fine.is_empty() && !others.is_empty() {
-                return Err(FileError::Private.into());
-            }
-            let fine: Box<dyn Iterator<Item = SocketAddr> + Send> = Box::new(fine.into_iter());
-            Ok(fine)
-        })
-    }
-}
-
 /// The content, read piece by piece: what the server says of its length is not believed.
 async fn body(mut response: Response, most: usize) -> Result<Bytes, FileError> {
     let said = response.content_length().unwrap_or_default();
@@ -275,14 +251,7 @@ fn percent_decoded(text: &str) -> String {
 
 /// What is behind an error of the client's.
 fn failed(error: &reqwest::Error) -> FileError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<FileError>() {
-            return error.clone();
-        }
-        cause = error.source();
-    }
-    FileError::Unreachable
+    Refusal::of(error).map_or(FileError::Unreachable, FileError::from)
 }
 
 #[cfg(test)]

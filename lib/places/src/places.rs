@@ -1,20 +1,19 @@
-//! Where files may be read from: a process that holds tokens must not be led into its own network.
+//! Which addresses may be read from.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use reqwest::Url;
 
-use super::FileError;
+use crate::Refusal;
 
-/// From where files may be read.
+/// From where something may be read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Places {
+pub enum Places {
     /// From any address, the machine's own ones included.
     Any,
     /// From none.
     None,
     /// From this one alone.
-    #[cfg(test)]
     Only(IpAddr),
     /// From those of the internet.
     Public,
@@ -37,34 +36,38 @@ impl boot::Parse for Places {
 
 impl Places {
     /// Whether an address is one of them.
-    pub(super) fn has(self, address: IpAddr) -> bool {
+    #[must_use]
+    pub fn has(self, address: IpAddr) -> bool {
         match self {
             Self::Any => true,
             Self::None => false,
-            #[cfg(test)]
             Self::Only(one) => address == one,
             Self::Public => is_public(address),
         }
     }
 
     /// Reads an address, relative to the one that led there. Names are looked at when they are resolved.
-    pub(super) fn url(self, text: &str, from: Option<&Url>) -> Result<Url, FileError> {
+    ///
+    /// # Errors
+    ///
+    /// When nothing may be read from there, as far as the address itself tells.
+    pub fn url(self, text: &str, from: Option<&Url>) -> Result<Url, Refusal> {
         if self == Self::None {
-            return Err(FileError::Off);
+            return Err(Refusal::Off);
         }
         let url = match from {
             Some(from) => from.join(text),
             None => Url::parse(text),
         };
-        let url = url.map_err(|_| FileError::Address)?;
+        let url = url.map_err(|_| Refusal::Address)?;
         let host = url.host_str().unwrap_or_default();
         let is_plain = url.username().is_empty() && url.password().is_none();
         if !matches!(url.scheme(), "http" | "https") || host.is_empty() || !is_plain {
-            return Err(FileError::Address);
+            return Err(Refusal::Address);
         }
         // The resolver is not asked about an address that is written as a number.
         match host.trim_matches(['[', ']']).parse() {
-            Ok(address) if !self.has(address) => Err(FileError::Private),
+            Ok(address) if !self.has(address) => Err(Refusal::Private),
             _ => Ok(url),
         }
     }
@@ -208,7 +211,7 @@ mod tests {
             "https://",
             "data:,x",
         ] {
-            assert_eq!(read(wrong), Some(FileError::Address), "{wrong}");
+            assert_eq!(read(wrong), Some(Refusal::Address), "{wrong}");
         }
         for private in [
             "http://127.0.0.1/",
@@ -219,12 +222,12 @@ mod tests {
             "http://[::ffff:169.254.169.254]/",
             "https://10.1.2.3:443/x",
         ] {
-            assert_eq!(read(private), Some(FileError::Private), "{private}");
+            assert_eq!(read(private), Some(Refusal::Private), "{private}");
             assert_eq!(Places::Any.url(private, None).err(), None, "{private}");
         }
         assert_eq!(
             Places::None.url("https://a.example/", None),
-            Err(FileError::Off)
+            Err(Refusal::Off)
         );
     }
 
@@ -233,7 +236,7 @@ mod tests {
         let from = Url::parse("https://a.example/b/c").unwrap();
         let led = |to: &str| Places::Public.url(to, Some(&from)).map(String::from);
         assert_eq!(led("../d"), Ok("https://a.example/d".to_owned()));
-        assert_eq!(led("//10.0.0.1/d"), Err(FileError::Private));
-        assert_eq!(led("file:///d"), Err(FileError::Address));
+        assert_eq!(led("//10.0.0.1/d"), Err(Refusal::Private));
+        assert_eq!(led("file:///d"), Err(Refusal::Address));
     }
 }
