@@ -7,7 +7,10 @@ use discord::limit::{Member, Reply, Report};
 
 use crate::{
     Acquired, Config, Error, Fleet, Held, Limit, Permit, Place, Plan, Replica, Session, Shard,
-    Written, memory::Memory, redis::Redis,
+    Written,
+    calls::{Calls, CallsKind},
+    memory::Memory,
+    redis::Redis,
 };
 
 /// Where state outlives a process.
@@ -33,7 +36,7 @@ impl Store {
             Place::File(path) => memory(Some(path.clone()))?,
             Place::Memory => memory(None)?,
             Place::Redis(url) => {
-                let redis = Redis::open(url, &config.prefix, config.pace)?;
+                let redis = Redis::open(url, &config.tls, &config.prefix, config.pace)?;
                 Kind::Redis(Arc::new(redis))
             }
         };
@@ -47,6 +50,16 @@ impl Store {
             id,
             kind: self.kind.clone(),
         }
+    }
+
+    /// The voice calls of one application.
+    #[must_use]
+    pub fn calls(&self, id: u64) -> Calls {
+        let kind = match &self.kind {
+            Kind::Memory(memory) => CallsKind::Memory(Arc::clone(memory)),
+            Kind::Redis(redis) => CallsKind::Redis(Arc::clone(redis)),
+        };
+        Calls { id, kind }
     }
 
     /// Counts so many more invalid requests of an egress address, and for how long Discord has banned it; how many there were

@@ -2,9 +2,12 @@
 
 use std::path::PathBuf;
 
-use boot::{ExposeSecret, Key, Parse, Reader, SecretString, config::Invalid};
+use boot::{
+    ExposeSecret, Key, Parse, Reader, SecretString,
+    config::{Certificates, Invalid},
+};
 
-use crate::Pace;
+use crate::{Pace, redis::client};
 
 const REDIS_URL: Key = Key::new(
     "REDIS_URL",
@@ -16,8 +19,27 @@ const REDIS_URL: Key = Key::new(
 const REDIS_PREFIX: Key =
     Key::new("REDIS_PREFIX", "What the keys in Redis begin with").with_default("discord");
 
+const REDIS_TLS_CA: Key = Key::new(
+    "REDIS_TLS_CA",
+    "A PEM file with the roots that the certificate of REDIS_URL may have, in place of this machine's. It and the two below are \
+     read for each connection",
+);
+
+const REDIS_TLS_CERT: Key = Key::new(
+    "REDIS_TLS_CERT",
+    "A PEM file with the certificate that is shown to Redis",
+);
+
+const REDIS_TLS_KEY: Key = Key::new("REDIS_TLS_KEY", "A PEM file with the key of REDIS_TLS_CERT");
+
 /// The keys that [`Config::read`] reads.
-pub const KEYS: &[Key] = &[REDIS_URL, REDIS_PREFIX];
+pub const KEYS: &[Key] = &[
+    REDIS_URL,
+    REDIS_PREFIX,
+    REDIS_TLS_CA,
+    REDIS_TLS_CERT,
+    REDIS_TLS_KEY,
+];
 
 /// The longest prefix: keys are kept in memory and sent again and again.
 const LONGEST_PREFIX: usize = 100;
@@ -38,6 +60,8 @@ pub enum Place {
 pub struct Config {
     /// Where the state is kept.
     pub place: Place,
+    /// What an encrypted connection to Redis is encrypted with.
+    pub tls: Certificates,
     /// What the keys in Redis begin with.
     pub prefix: String,
     /// How Discord counts identifies.
@@ -50,6 +74,7 @@ impl Config {
     pub fn read(reader: &mut Reader, file: Option<PathBuf>) -> Option<Self> {
         let url = reader.optional::<Url>(&REDIS_URL);
         let prefix = read_prefix(reader);
+        let tls = read_tls(reader, url.as_ref());
         let place = match (url, file) {
             (Some(_), Some(_)) => {
                 let mistake = "is set as well as WS_SESSION_FILE; set only one";
@@ -62,9 +87,29 @@ impl Config {
         };
         Some(Self {
             place,
+            tls: tls?,
             prefix: prefix?,
             pace: Pace::default(),
         })
+    }
+}
+
+fn read_tls(reader: &mut Reader, url: Option<&Url>) -> Option<Certificates> {
+    let keys = [&REDIS_TLS_CA, &REDIS_TLS_CERT, &REDIS_TLS_KEY];
+    let files = Certificates::read(reader, keys[0], keys[1], keys[2])?;
+    let Some(set) = keys.into_iter().find(|key| reader.is_set(key)) else {
+        return Some(files);
+    };
+    let Some(Url(url)) = url else {
+        reader.mistake(set, "needs REDIS_URL beside it");
+        return None;
+    };
+    match client(url, &files) {
+        Ok(_) => Some(files),
+        Err(error) => {
+            reader.mistake(set, error);
+            None
+        }
     }
 }
 
@@ -136,11 +181,27 @@ mod tests {
         for (key, value, said) in [
             ("REDIS_URL", "http://:hunter2@localhost", "a Redis URL"),
             ("REDIS_URL", "hunter2", "a Redis URL"),
+            ("REDIS_TLS_CA", "/nowhere.pem", "needs REDIS_URL"),
+            ("REDIS_TLS_CERT", "a.pem", "needs REDIS_TLS_KEY"),
             ("REDIS_PREFIX", "a{b}", "letters, digits"),
             ("REDIS_PREFIX", &"a".repeat(101), "1 to 100"),
         ] {
             let mistake = read(&[(key, value)], None).unwrap_err();
             assert!(mistake.starts_with(key), "{mistake}");
+            assert!(mistake.contains(said), "{mistake}");
+            assert!(!mistake.contains("hunter2"), "{mistake}");
+        }
+        for (url, said) in [
+            ("redis://:hunter2@localhost", "rediss://"),
+            ("rediss://:hunter2@localhost", "/nowhere.pem: "),
+        ] {
+            let files = [
+                ("REDIS_TLS_CA", "/dev/null"),
+                ("REDIS_TLS_CA", "/nowhere.pem"),
+            ];
+            let file = files[usize::from(url.starts_with("rediss"))];
+            let mistake = read(&[("REDIS_URL", url), file], None).unwrap_err();
+            assert!(mistake.starts_with("REDIS_TLS_CA"), "{mistake}");
             assert!(mistake.contains(said), "{mistake}");
             assert!(!mistake.contains("hunter2"), "{mistake}");
         }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod application;
+mod calls;
 mod config;
 mod error;
 mod fleet;
@@ -12,6 +13,7 @@ mod shard;
 use std::time::Duration;
 
 pub use application::{Application, Store};
+pub use calls::{AcquiredCall, Calls, HeldCall, Node, Nodes, share};
 pub use config::{Config, KEYS, Place};
 pub use error::Error;
 pub use fleet::{Fleet, Held, Lease, Phase, Plan, Replica};

@@ -8,7 +8,10 @@ mod state;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -31,6 +34,8 @@ pub(crate) struct Memory {
     clock: Clock,
     pace: Pace,
     file: Option<File>,
+    /// The token of the next call.
+    tokens: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -67,7 +72,13 @@ impl Memory {
                 path,
                 written: Arc::default(),
             }),
+            tokens: AtomicU64::new(1),
         })
+    }
+
+    /// A token that is higher than all before.
+    pub(crate) fn call_token(&self) -> u64 {
+        self.tokens.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Whether there is a file.

@@ -1,5 +1,6 @@
 //! State in Redis or Valkey, for any number of replicas.
 
+mod calls;
 mod limits;
 mod link;
 mod read;
@@ -10,7 +11,7 @@ use std::{collections::BTreeMap, time::Duration};
 use ::redis::{
     AsyncTypedCommands as _, FromRedisValue, ScriptInvocation, aio::MultiplexedConnection,
 };
-use boot::SecretString;
+use boot::{SecretString, config::Certificates};
 use bytes::Bytes;
 
 use crate::{
@@ -20,6 +21,8 @@ use crate::{
 use link::Link;
 use read::{Beat, json};
 use script::Scripts;
+
+pub(crate) use link::client;
 
 /// The states of all applications.
 #[derive(Debug)]
@@ -32,9 +35,14 @@ pub(crate) struct Redis {
 
 impl Redis {
     /// Names the server; nothing is connected yet.
-    pub(crate) fn open(url: &SecretString, prefix: &str, pace: Pace) -> Result<Self, Error> {
+    pub(crate) fn open(
+        url: &SecretString,
+        tls: &Certificates,
+        prefix: &str,
+        pace: Pace,
+    ) -> Result<Self, Error> {
         Ok(Self {
-            link: Link::new(url)?,
+            link: Link::new(url, tls)?,
             scripts: Scripts::new(),
             prefix: prefix.to_owned(),
             pace,
@@ -66,7 +74,10 @@ impl Redis {
     }
 
     pub(crate) async fn version(&self, id: u64) -> Result<u64, Error> {
-        let key = self.key(id, "meta");
+        self.version_of(self.key(id, "meta")).await
+    }
+
+    async fn version_of(&self, key: String) -> Result<u64, Error> {
         let get =
             async |mut connection: MultiplexedConnection| connection.hget(&key, "version").await;
         let corrupt = |reason: &str| Error::Corrupt {

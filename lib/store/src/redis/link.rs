@@ -1,14 +1,16 @@
 //! The connection: made when it is needed, thrown away when it fails, never waited for without end.
 
-use std::{io, time::Duration};
+use std::{fs, io, path::Path, time::Duration};
 
-use boot::{Backoff, ExposeSecret, SecretString};
+use boot::{Backoff, ExposeSecret, SecretString, config::Certificates};
 use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo as _, RedisError, RedisResult,
-    ServerErrorKind, aio::MultiplexedConnection, io::tcp::TcpSettings,
+    AsyncConnectionConfig, Client, ClientTlsConfig, ErrorKind, IntoConnectionInfo as _, RedisError,
+    RedisResult, ServerErrorKind, TlsCertificates, aio::MultiplexedConnection,
+    io::tcp::TcpSettings,
 };
 use tokio::{
     sync::Mutex,
+    task,
     time::{Instant, timeout_at},
 };
 
@@ -23,7 +25,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from
 
 /// The way to the server. All calls share one connection.
 pub(super) struct Link {
-    client: Client,
+    url: SecretString,
+    tls: Certificates,
     state: Mutex<State>,
 }
 
@@ -38,15 +41,14 @@ struct State {
 
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The client would show the password of its URL.
         f.debug_struct("Link").finish_non_exhaustive()
     }
 }
 
 impl Link {
     /// Names the server; nothing is connected yet.
-    pub(super) fn new(url: &SecretString) -> Result<Self, Error> {
-        let client = client(url).map_err(|source| Error::Url { source })?;
+    pub(super) fn new(url: &SecretString, tls: &Certificates) -> Result<Self, Error> {
+        client(url, tls).map_err(|source| Error::Url { source })?;
         let state = State {
             connection: None,
             number: 0,
@@ -54,7 +56,8 @@ impl Link {
             pause: None,
         };
         Ok(Self {
-            client,
+            url: url.clone(),
+            tls: tls.clone(),
             state: Mutex::new(state),
         })
     }
@@ -96,10 +99,7 @@ impl Link {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None);
-        let connect = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config);
-        let made = timeout_at(deadline, connect).await;
+        let made = timeout_at(deadline, self.connect(&config)).await;
         match made.unwrap_or_else(|_| Err(too_late())) {
             Ok(connection) => {
                 state.connection = Some(connection.clone());
@@ -111,6 +111,21 @@ impl Link {
                 Err(cause)
             }
         }
+    }
+
+    /// A new connection, with the files as they are now.
+    async fn connect(&self, config: &AsyncConnectionConfig) -> RedisResult<MultiplexedConnection> {
+        let client = match self.tls.is_empty() {
+            true => client(&self.url, &self.tls)?,
+            false => {
+                let (url, tls) = (self.url.clone(), self.tls.clone());
+                let reading = task::spawn_blocking(move || client(&url, &tls));
+                reading.await.map_err(io::Error::other)??
+            }
+        };
+        client
+            .get_multiplexed_async_connection_with_config(config)
+            .await
     }
 }
 
@@ -124,15 +139,36 @@ impl State {
     }
 }
 
-/// The client, which does not connect yet.
-fn client(url: &SecretString) -> RedisResult<Client> {
+/// The client, which does not connect yet. Reads the files, if there are any.
+pub(crate) fn client(url: &SecretString, tls: &Certificates) -> RedisResult<Client> {
     // A connection that is given up must not deliver later what it still has to send: by then
     // something newer may have been written.
     let tcp = TcpSettings::default()
         .set_nodelay(true)
         .set_linger_time(Duration::ZERO);
     let info = url.expose_secret().into_connection_info()?;
-    Client::open(info.set_tcp_settings(tcp))
+    let info = info.set_tcp_settings(tcp);
+    if tls.is_empty() {
+        return Client::open(info);
+    }
+    let own = match &tls.identity {
+        Some((certificate, key)) => Some(ClientTlsConfig {
+            client_cert: read(certificate)?,
+            client_key: read(key)?,
+        }),
+        None => None,
+    };
+    let certificates = TlsCertificates {
+        client_tls: own,
+        root_cert: tls.roots.as_deref().map(read).transpose()?,
+    };
+    Client::build_with_tls(info, certificates)
+}
+
+fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    let path = path.as_ref();
+    let named = |error| io::Error::other(format!("{}: {error}", path.display()));
+    fs::read(path).map_err(named)
 }
 
 fn too_late() -> RedisError {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Fleet, Lease, Phase, Plan, Replica, Saved, Shard, Status};
+use crate::{Error, Fleet, Lease, Node, Phase, Plan, Replica, Saved, Shard, Status};
 
 /// Fields of a hash with their values.
 pub(super) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
@@ -32,6 +32,16 @@ pub(super) fn plan_text(plan: &Plan) -> String {
 /// Anything of ours as JSON.
 pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("texts, numbers and lists of them")
+}
+
+/// A node as its field holds it: "<until> <JSON>". One that is none disturbs no other.
+pub(super) fn node(id: &[u8], text: &[u8]) -> Option<Node> {
+    let (_, json) = utf8(text).ok()?.split_once(' ')?;
+    let node: Node = serde_json::from_str(json).ok()?;
+    Some(Node {
+        id: utf8(id).ok()?.to_owned(),
+        ..node
+    })
 }
 
 /// A plan as its field holds it.

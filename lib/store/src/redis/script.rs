@@ -13,6 +13,7 @@ pub(super) struct Scripts {
     pub(super) acquire: Script,
     pub(super) address: Script,
     pub(super) beat: Script,
+    pub(super) beat_calls: Script,
     pub(super) forget: Script,
     pub(super) identify: Script,
     pub(super) leave: Script,
@@ -20,6 +21,7 @@ pub(super) struct Scripts {
     pub(super) plan: Script,
     pub(super) put_tail: Script,
     pub(super) release: Script,
+    pub(super) release_call: Script,
     pub(super) save: Script,
     pub(super) tails: Script,
 }
@@ -29,7 +31,8 @@ impl Scripts {
         Self {
             acquire: script!("leases.lua" "acquire.lua"),
             address: script!("address.lua"),
-            beat: script!("leases.lua" "beat.lua"),
+            beat: script!("leases.lua" "alive.lua" "beat.lua"),
+            beat_calls: script!("leases.lua" "alive.lua" "beat_calls.lua"),
             forget: script!("forget.lua"),
             identify: script!("identify.lua"),
             leave: script!("leave.lua"),
@@ -37,6 +40,7 @@ impl Scripts {
             plan: script!("plan.lua"),
             put_tail: script!("leases.lua" "put_tail.lua"),
             release: script!("leases.lua" "release.lua"),
+            release_call: script!("leases.lua" "release_call.lua"),
             save: script!("leases.lua" "save.lua"),
             tails: script!("tails.lua"),
         }

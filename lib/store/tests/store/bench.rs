@@ -54,6 +54,7 @@ impl Bench {
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let config = Config {
             place,
+            tls: Default::default(),
             prefix: format!("test{number}"),
             pace: Pace {
                 bucket: Duration::ZERO,

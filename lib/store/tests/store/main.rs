@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod corrupt;
 #[cfg(test)]
 mod differential;
