@@ -13,6 +13,7 @@ use clap::{Arg, ArgAction, Command, value_parser};
 use crate::{
     config::Key,
     orders::{Order, Orders},
+    probe::Probe,
 };
 
 /// Read when no other file is named, if it is there.
@@ -23,6 +24,8 @@ const DEFAULT_FILE: &str = "gateway.toml";
 pub(crate) struct Options {
     config: Option<PathBuf>,
     pub(crate) check: bool,
+    /// Ask the service that runs beside this, and exit.
+    pub(crate) probe: Option<Probe>,
     pub(crate) orders: Orders,
 }
 
@@ -61,6 +64,12 @@ impl Options {
                     .action(ArgAction::SetTrue)
                     .help("Check the configuration and exit"),
             )
+            .args(Probe::ALL.map(|probe| {
+                Arg::new(probe.flag())
+                    .long(probe.flag())
+                    .action(ArgAction::SetTrue)
+                    .help(probe.help())
+            }))
             .args(flags)
             .after_help(table(keys))
             .try_get_matches_from(arguments)?;
@@ -72,6 +81,9 @@ impl Options {
             orders: Orders(Arc::new(ordered.collect())),
             config: matches.get_one::<PathBuf>("config").cloned(),
             check: matches.get_flag("check"),
+            probe: Probe::ALL
+                .into_iter()
+                .find(|probe| matches.get_flag(probe.flag())),
         })
     }
 
@@ -130,7 +142,7 @@ mod tests {
     use clap::error::ErrorKind;
 
     use super::Options;
-    use crate::{config::Key, orders::Order};
+    use crate::{config::Key, orders::Order, probe::Probe};
 
     const KEYS: &[Key] = &[
         Key::new("TOKEN", "The token").secret(),
@@ -164,6 +176,14 @@ mod tests {
         assert!(options.check);
         assert_eq!(options.config.unwrap().to_str(), Some("/etc/gateway.toml"));
         assert!(!parse(&[]).unwrap().check);
+    }
+
+    #[test]
+    fn probes() {
+        for (flag, probe) in [("--health", Probe::Health), ("--ready", Probe::Ready)] {
+            assert_eq!(parse(&[flag]).unwrap().probe, Some(probe));
+        }
+        assert_eq!(parse(&[]).unwrap().probe, None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Configuration: a TOML file under the environment, read once, all mistakes reported at once.
 
+mod certificates;
 mod file;
 mod key;
 mod mistake;
@@ -12,6 +13,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
+pub use certificates::Certificates;
 pub use key::{Each, Key};
 pub use mistake::Mistakes;
 pub use parse::{Invalid, Parse, Parsed, Size};

@@ -28,6 +28,7 @@ mod orders;
 mod outlets;
 mod plan;
 mod post;
+mod probe;
 mod redact;
 mod service;
 mod signals;

@@ -4,9 +4,10 @@ use std::{ffi::OsString, net::SocketAddr, time::Duration};
 
 use crate::{
     cli::Options,
-    config::{Key, Reader},
+    config::{Key, Mistakes, Reader},
     log::{Filter, Format},
     orders::{Order, Orders},
+    probe,
     redact::Redactor,
     trace, webhook,
 };
@@ -92,14 +93,16 @@ impl<C> Plan<C> {
         let environment: Vec<_> = environment.into_iter().collect();
         let colour = !environment.iter().any(|(name, _)| name == "NO_COLOR");
         let mut reader = reader(name, &keys, &options, environment);
+        if let Some(probe) = options.probe {
+            let address = reader.or_default(&ADMIN_ADDRESS);
+            let asked = reader.finish(address).map(|at| probe::ask(at, probe));
+            return Err(asked.unwrap_or_else(|mistakes| Answer::mistakes(name, &mistakes)));
+        }
         let settings = Settings::read(&mut reader);
         let config = read(&mut reader);
         let redactor = reader.redactor();
         match reader.finish(settings.zip(config)) {
-            Err(mistakes) => Err(Answer {
-                text: format!("{name}: the configuration is not valid:\n{mistakes}\n"),
-                status: EXIT_CONFIGURATION,
-            }),
+            Err(mistakes) => Err(Answer::mistakes(name, &mistakes)),
             Ok(_) if options.check => Err(Answer {
                 text: "configuration is valid\n".to_owned(),
                 status: 0,
@@ -111,6 +114,15 @@ impl<C> Plan<C> {
                 orders: options.orders,
                 colour,
             }),
+        }
+    }
+}
+
+impl Answer {
+    fn mistakes(name: &str, mistakes: &Mistakes) -> Self {
+        Self {
+            text: format!("{name}: the configuration is not valid:\n{mistakes}\n"),
+            status: EXIT_CONFIGURATION,
         }
     }
 }

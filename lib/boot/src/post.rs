@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{
-    Client, Response,
+    Client, ClientBuilder, Response,
     header::{HeaderMap, RETRY_AFTER},
     redirect,
 };
@@ -14,13 +14,13 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest wait that a server may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// A client that sends these headers, and nothing to where it is redirected.
-pub(crate) fn client(headers: HeaderMap) -> Result<Client, reqwest::Error> {
+/// A client that sends these headers, by HTTP/1, and nothing to where it is redirected.
+pub(crate) fn client(headers: HeaderMap) -> ClientBuilder {
     Client::builder()
         .default_headers(headers)
         .redirect(redirect::Policy::none())
         .timeout(TIMEOUT)
-        .build()
+        .http1_only()
 }
 
 /// How long the server wants to be left alone.

@@ -3,6 +3,7 @@
 //! Of the span types there are only those of the OTLP messages themselves: a span is filled in
 //! here and sent as it is. An event that is not sampled costs one branch, or a random number.
 
+mod collector;
 mod exporter;
 mod settings;
 #[cfg(test)]

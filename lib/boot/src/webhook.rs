@@ -125,7 +125,7 @@ impl Webhook {
         if let Ok(agent) = HeaderValue::try_from(agent) {
             headers.insert(USER_AGENT, agent);
         }
-        let client = post::client(headers)?;
+        let client = post::client(headers).build()?;
         let (waiting, received) = mpsc::channel(WAITING);
         let dropped = Arc::new(AtomicU64::new(0));
         let lines = Lines {

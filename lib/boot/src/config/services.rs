@@ -21,7 +21,7 @@ pub const SERVICES: &[Service] = &[
     Service::new("cache", &[]),
     Service::new("control", &[]),
     Service::new("http", HTTP),
-    Service::new("voice", &[]),
+    Service::new("voice", VOICE),
     Service::new("webhook", WEBHOOK),
     Service::new("ws", WS),
 ];
@@ -52,6 +52,9 @@ const API: &[Key] = &[
     key("INTERACTION_REMEMBERED"),
     key("INTERACTION_REPLIES"),
     key("REDIS_PREFIX"),
+    key("REDIS_TLS_CA"),
+    key("REDIS_TLS_CERT"),
+    key("REDIS_TLS_KEY"),
     key("REDIS_URL").secret(),
 ];
 
@@ -71,6 +74,29 @@ const HTTP: &[Key] = &[
     key("INTERACTION_FAILURE_MESSAGE"),
     key("INTERACTION_LINGER"),
     key("INTERACTION_REMEMBERED"),
+];
+
+const VOICE: &[Key] = &[
+    of_application("DISCORD_USER_ID", "user_id"),
+    key("REDIS_PREFIX"),
+    key("REDIS_TLS_CA"),
+    key("REDIS_TLS_CERT"),
+    key("REDIS_TLS_KEY"),
+    key("REDIS_URL").secret(),
+    key("VOICE_CALLS"),
+    key("VOICE_JOIN_TIMEOUT"),
+    key("VOICE_LEASE_TTL"),
+    key("VOICE_POSITION_INTERVAL"),
+    key("VOICE_QUEUE"),
+    key("VOICE_READ_AHEAD"),
+    key("VOICE_RECONNECT_TIMEOUT"),
+    key("VOICE_RESOLVER"),
+    key("VOICE_RESOLVER_TIMEOUT"),
+    key("VOICE_SOUNDS"),
+    key("VOICE_SOURCE_SIZE"),
+    key("VOICE_SOURCE_TIMEOUT"),
+    key("VOICE_TRACK_DATA"),
+    key("VOICE_URLS"),
 ];
 
 const WEBHOOK: &[Key] = &[
@@ -94,6 +120,9 @@ const WEBHOOK: &[Key] = &[
     key("HTTP_TLS_CLIENT_CA"),
     key("HTTP_TLS_KEY"),
     key("REDIS_PREFIX"),
+    key("REDIS_TLS_CA"),
+    key("REDIS_TLS_CERT"),
+    key("REDIS_TLS_KEY"),
     key("REDIS_URL").secret(),
 ];
 
@@ -110,6 +139,9 @@ const WS: &[Key] = &[
     key("INTERACTION_DEFER_AFTER"),
     key("INTERACTION_REPLIES"),
     key("REDIS_PREFIX"),
+    key("REDIS_TLS_CA"),
+    key("REDIS_TLS_CERT"),
+    key("REDIS_TLS_KEY"),
     key("REDIS_URL").secret(),
     key("WS_IDENTIFY_RESERVE"),
     key("WS_LEASE_TTL"),

@@ -1,30 +1,26 @@
-//! Takes finished spans to the collector: OTLP over HTTP, protobuf.
-//!
-//! See [OTLP/HTTP](https://opentelemetry.io/docs/specs/otlp/#otlphttp).
+//! Takes finished spans to the collector, in lots.
 
 use std::{mem, time::Duration};
 
 use backoff::Backoff;
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
+    collector::trace::v1::ExportTraceServiceRequest,
     common::v1::InstrumentationScope,
     resource::v1::Resource,
     trace::v1::{ResourceSpans, ScopeSpans, Span},
 };
-use prost::Message as _;
-use reqwest::{Client, Response, StatusCode, Url, header::CONTENT_TYPE};
 use tokio::{
     sync::mpsc,
     time::{self, Instant},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Settings, Traces, hex, text};
-use crate::{
-    error::chain,
-    metrics::{Counter, Metrics},
-    post::{self, retry_after},
+use super::{
+    Settings, Traces,
+    collector::{Collector, Refused},
+    hex, text,
 };
+use crate::metrics::{Counter, Metrics};
 
 /// How many finished spans may wait; what comes then is dropped and counted.
 const WAITING: usize = 2048;
@@ -38,13 +34,9 @@ const LINGER: Duration = Duration::from_secs(5);
 /// How often a request is tried, while the queue behind it fills.
 const TRIES: u32 = 5;
 
-/// The longest answer that is read.
-const ANSWER: usize = 64 * 1024;
-
 /// Sends spans.
 pub(crate) struct Exporter {
-    client: Client,
-    url: Url,
+    collector: Collector,
     resource: Resource,
     scope: InstrumentationScope,
     finished: mpsc::Receiver<Span>,
@@ -52,14 +44,6 @@ pub(crate) struct Exporter {
     failed: Counter,
     /// Whether the last request failed: the log says it once.
     failing: bool,
-}
-
-/// Why spans were not taken.
-enum Refused {
-    /// They may be sent again, after a while that the collector may name.
-    Later(String, Option<Duration>),
-    /// They would never be taken.
-    Never(String),
 }
 
 impl Exporter {
@@ -70,7 +54,7 @@ impl Exporter {
         version: &str,
         metrics: &Metrics,
     ) -> Result<(Self, Traces), reqwest::Error> {
-        let client = post::client(settings.headers)?;
+        let collector = Collector::new(settings.protocol, settings.endpoint, settings.headers)?;
         let (tx, finished) = mpsc::channel(WAITING);
         let help = "Spans of traces: exported, failed (the collector took them not) or dropped \
                     (too many waited)";
@@ -93,8 +77,7 @@ impl Exporter {
             }
         }
         let exporter = Self {
-            client,
-            url: settings.endpoint,
+            collector,
             resource: Resource {
                 attributes,
                 ..Resource::default()
@@ -148,10 +131,10 @@ impl Exporter {
         if count == 0 {
             return;
         }
-        let body = self.request(spans).encode_to_vec();
+        let request = self.request(spans);
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
         for attempt in 1..=TRIES {
-            let (reason, wait) = match self.post(body.clone()).await {
+            let (reason, wait) = match self.collector.send(&request).await {
                 Ok(rejected) => {
                     self.exported.inc_by(count.saturating_sub(rejected));
                     self.failed.inc_by(rejected.min(count));
@@ -178,28 +161,6 @@ impl Exporter {
         self.failed.inc_by(count);
     }
 
-    /// Sends one request; says how many spans the collector rejected.
-    async fn post(&self, body: Vec<u8>) -> Result<u64, Refused> {
-        let request = self.client.post(self.url.clone());
-        let request = request.header(CONTENT_TYPE, "application/x-protobuf");
-        let sent = request.body(body).send().await;
-        // The URL may hold a password.
-        let sent = sent.map_err(reqwest::Error::without_url);
-        let response = sent.map_err(|error| Refused::Later(chain(&error), None))?;
-        let status = response.status();
-        match status {
-            _ if status.is_success() => Ok(rejected(response).await),
-            StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT => {
-                let wait = retry_after(response.headers());
-                Err(Refused::Later(format!("it answers {status}"), wait))
-            }
-            _ => Err(Refused::Never(format!("it answers {status}"))),
-        }
-    }
-
     fn request(&self, spans: Vec<Span>) -> ExportTraceServiceRequest {
         ExportTraceServiceRequest {
             resource_spans: vec![ResourceSpans {
@@ -223,16 +184,4 @@ impl Exporter {
             );
         }
     }
-}
-
-/// How many spans a collector that said yes has rejected all the same.
-async fn rejected(response: Response) -> u64 {
-    let Some(body) = post::body(response, ANSWER).await else {
-        return 0;
-    };
-    let answer = ExportTraceServiceResponse::decode(&*body);
-    let partial = answer.ok().and_then(|answer| answer.partial_success);
-    partial.map_or(0, |partial| {
-        u64::try_from(partial.rejected_spans).unwrap_or(0)
-    })
 }

@@ -5,16 +5,17 @@ use reqwest::{
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 
+use super::collector::Protocol;
 use crate::config::{Invalid, Key, Parse, Reader};
 
 const ENDPOINT: Key = Key::new(
     "OTEL_EXPORTER_OTLP_ENDPOINT",
-    "The OpenTelemetry collector that traces are sent to, for example http://localhost:4318; none \
-     are made when it is not set",
+    "The OpenTelemetry collector that traces are sent to, for example http://localhost:4318, or with \
+     grpc http://localhost:4317; none are made when it is not set",
 );
 const PROTOCOL: Key = Key::new(
     "OTEL_EXPORTER_OTLP_PROTOCOL",
-    "How the collector is spoken to; only http/protobuf",
+    "How the collector is spoken to: http/protobuf or grpc",
 )
 .with_default("http/protobuf");
 const HEADERS: Key = Key::new(
@@ -58,7 +59,9 @@ pub(crate) const KEYS: &[Key] = &[
 
 /// Which traces are made, and where they go.
 pub(crate) struct Settings {
+    /// Where traces are taken.
     pub(super) endpoint: Url,
+    pub(super) protocol: Protocol,
     pub(super) headers: HeaderMap,
     /// How many of all events, from 0 to 1.
     pub(super) ratio: f64,
@@ -78,8 +81,7 @@ impl Settings {
         let service_name = reader.optional(&SERVICE_NAME);
         let attributes = reader.optional::<Vec<Pair>>(&RESOURCE_ATTRIBUTES);
         let disabled = reader.or_default::<bool>(&DISABLED)?;
-        protocol?;
-        let (headers, share) = (headers?, share?);
+        let (protocol, headers, share) = (protocol?, headers?, share?);
         let ratio = match sampler? {
             Sampler::AlwaysOff => 0.0,
             Sampler::AlwaysOn => 1.0,
@@ -90,7 +92,8 @@ impl Settings {
         };
         let pairs = attributes.unwrap_or_default().into_iter();
         Some(Some(Self {
-            endpoint: endpoint.0,
+            endpoint: endpoint.behind(protocol),
+            protocol,
             headers,
             ratio,
             service_name,
@@ -114,8 +117,18 @@ fn read_headers(reader: &mut Reader, pairs: Vec<Pair>) -> Option<HeaderMap> {
     Some(headers)
 }
 
-/// The base URL of a collector, and behind it where it takes traces.
+/// The base URL of a collector.
 struct Endpoint(Url);
+
+impl Endpoint {
+    /// Where it takes traces.
+    fn behind(mut self, protocol: Protocol) -> Url {
+        let base = self.0.path().trim_end_matches('/');
+        let path = format!("{base}{}", protocol.path());
+        self.0.set_path(&path);
+        self.0
+    }
+}
 
 impl Parse for Endpoint {
     fn expected() -> String {
@@ -123,8 +136,7 @@ impl Parse for Endpoint {
     }
 
     fn parse(text: &str) -> Result<Self, Invalid> {
-        let base = text.trim_end_matches('/');
-        let url = Url::parse(&format!("{base}/v1/traces")).map_err(Invalid::because)?;
+        let url = Url::parse(text).map_err(Invalid::because)?;
         match (url.scheme(), url.has_host()) {
             ("http" | "https", true) => Ok(Self(url)),
             _ => Err(Invalid::new()),
@@ -132,18 +144,15 @@ impl Parse for Endpoint {
     }
 }
 
-/// How a collector is spoken to.
-struct Protocol;
-
 impl Parse for Protocol {
     fn expected() -> String {
-        "http/protobuf, the only protocol that is spoken here (port 4318 of most collectors)"
-            .to_owned()
+        "http/protobuf (port 4318 of most collectors) or grpc (port 4317)".to_owned()
     }
 
     fn parse(text: &str) -> Result<Self, Invalid> {
         match text {
-            "http/protobuf" => Ok(Self),
+            "grpc" => Ok(Self::Grpc),
+            "http/protobuf" => Ok(Self::HttpProtobuf),
             _ => Err(Invalid::new()),
         }
     }
@@ -245,6 +254,11 @@ mod tests {
             "http://collector:4318/v1/traces"
         );
         assert!((settings.ratio - 0.01).abs() < 1e-9);
+        let grpc = read(&[SET, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]);
+        assert_eq!(
+            grpc.unwrap().unwrap().endpoint.path(),
+            "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+        );
         let settings = read(&[
             SET,
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
@@ -272,7 +286,7 @@ mod tests {
     fn mistakes_are_told_and_headers_are_not() {
         for (key, value) in [
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
-            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "geheim42"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "key=geheim42%zz"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "a key=geheim42"),

@@ -23,7 +23,7 @@ use prost::Message as _;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Exporter, Settings, Traces, otlp};
+use super::{Exporter, Settings, Traces, collector::Protocol, otlp};
 use crate::metrics::{Counter, Metrics};
 
 #[test]
@@ -161,6 +161,7 @@ async fn export(collector: &Collector, spans: usize) -> String {
 
     let settings = Settings {
         endpoint: endpoint.parse().unwrap(),
+        protocol: Protocol::HttpProtobuf,
         headers: HeaderMap::from_iter([("api-key".parse().unwrap(), "geheim".parse().unwrap())]),
         ratio: 1.0,
         service_name: Some("music".to_owned()),

@@ -260,6 +260,39 @@ fn an_address_in_use_is_explained() {
 }
 
 #[test]
+fn a_probe_asks_the_service_that_runs() {
+    let running = Running::start(probe("serve"));
+    let (_, address) = running.log.split_once("admin=").expect("the address");
+    let address = address
+        .split_whitespace()
+        .next()
+        .expect("the address")
+        .to_owned();
+    let ask = |flag: &str| {
+        let mut command = probe("");
+        // It needs nothing of the configuration but the address.
+        command
+            .arg(flag)
+            .env("ADMIN_ADDRESS", &address)
+            .env_remove("PROBE_TOKEN");
+        output(command)
+    };
+    let (status, stdout, stderr) = ask("--health");
+    assert_eq!((status, stderr.as_str()), (Some(0), ""), "{stdout}");
+    let (status, stdout, _) = ask("--ready");
+    assert_eq!(status, Some(0));
+    assert!(stdout.contains("\"ready\":true"), "{stdout}");
+    running.signal("TERM");
+    running.end();
+    let (status, stdout, stderr) = ask("--health");
+    assert_eq!((status, stdout.as_str()), (Some(1), ""));
+    assert!(
+        stderr.starts_with(&format!("nothing answers at {address}: ")),
+        "{stderr}"
+    );
+}
+
+#[test]
 fn json_lines_are_json() {
     let mut command = probe("finish");
     command.env("LOG_FORMAT", "json");

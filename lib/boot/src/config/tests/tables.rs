@@ -231,8 +231,7 @@ const OF_NAMES: &[Case<'_>] = &[
     (
         SET,
         "voice_speed = 1",
-        "voice_speed (gateway.toml line 1): is not a known key; what is for gateway-voice alone \
-         stands in the table [voice]",
+        "voice_speed (gateway.toml line 1): is not a known key; gateway-voice --help lists its keys",
     ),
     (
         SET,
