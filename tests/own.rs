@@ -10,8 +10,10 @@ use std::{
 
 use prost::Message as _;
 use wire::gateway::v1::{
-    Event, EventBatch, Reshard, ReshardPhase, SessionStart, Shard, ShardReason, ShardState,
-    ShardStatus, Source, event::Data,
+    ClientConnect, ClientDisconnect, Event, EventBatch, Reshard, ReshardPhase, SessionStart, Shard,
+    ShardReason, ShardState, ShardStatus, Source, Speaking, TrackEnd, TrackEndReason, TrackError,
+    TrackPosition, TrackStart, VoiceConnectReason, VoiceConnected, VoiceDisconnectReason,
+    VoiceDisconnected, VoiceTrack, event::Data, voice_track,
 };
 
 const APPLICATION: u64 = 1_073_898_690_969_604_099;
@@ -20,7 +22,14 @@ const APPLICATION: u64 = 1_073_898_690_969_604_099;
 const BATCHED: &str = "PRESENCE_UPDATE";
 
 /// This system's own events, as in `tests/golden/own`.
-fn own() -> [Event; 2] {
+fn own() -> Vec<Event> {
+    let mut events = of_shards().to_vec();
+    events.extend(of_calls());
+    events
+}
+
+/// How it is with the shards.
+fn of_shards() -> [Event; 2] {
     let event = |name: &str, shard, data| Event {
         id: "ws-2:17".to_owned(),
         application_id: APPLICATION,
@@ -61,6 +70,138 @@ fn own() -> [Event; 2] {
             Data::GatewayReshard(Box::new(reshard)),
         ),
     ]
+}
+
+/// What an event of a call has beside its data.
+type OfCall = (&'static str, Option<u64>, Data);
+
+const GUILD: u64 = 197_038_439_483_310_086;
+const CHANNEL: u64 = 41_771_983_423_143_937;
+const USER: u64 = 53_908_099_506_183_680;
+const NODE: &str = "8c1f2a90d3e4";
+
+/// How it is with the calls.
+fn of_calls() -> Vec<Event> {
+    let all = of_connections().into_iter();
+    let all = all.chain(of_tracks()).chain(of_members());
+    let event = |(name, user_id, data): OfCall| Event {
+        id: format!("{NODE}:17"),
+        application_id: APPLICATION,
+        name: name.to_owned(),
+        source: Source::Voice.into(),
+        received_at: Some((UNIX_EPOCH + Duration::new(1_778_088_001, 987_654_321)).into()),
+        guild_id: Some(GUILD),
+        channel_id: Some(CHANNEL),
+        user_id,
+        data: Some(data),
+        ..Event::default()
+    };
+    all.map(event).collect()
+}
+
+fn of_connections() -> [OfCall; 2] {
+    let connected = VoiceConnected {
+        guild_id: GUILD,
+        channel_id: CHANNEL,
+        reason: VoiceConnectReason::Join.into(),
+        node: NODE.to_owned(),
+    };
+    let disconnected = VoiceDisconnected {
+        guild_id: GUILD,
+        channel_id: CHANNEL,
+        reason: VoiceDisconnectReason::Closed.into(),
+        close_code: Some(4006),
+        retries: true,
+        node: NODE.to_owned(),
+        detail: "the connection was lost".to_owned(),
+    };
+    let connected = Data::VoiceConnected(Box::new(connected));
+    let disconnected = Data::VoiceDisconnected(Box::new(disconnected));
+    [
+        ("VOICE_CONNECTED", None, connected),
+        ("VOICE_DISCONNECTED", None, disconnected),
+    ]
+}
+
+fn of_tracks() -> [OfCall; 4] {
+    let seconds = |seconds| {
+        Some(prost_types::Duration {
+            seconds,
+            nanos: 500_000_000,
+        })
+    };
+    let url = "https://example.org/song.mp3".to_owned();
+    let track = Some(VoiceTrack {
+        id: "5f3a".to_owned(),
+        source: Some(voice_track::Source::Url(url)),
+        volume: Some(0.5),
+        title: "A song".to_owned(),
+        duration: seconds(180),
+        ..VoiceTrack::default()
+    });
+    let start = TrackStart {
+        guild_id: GUILD,
+        channel_id: CHANNEL,
+        track: track.clone(),
+        position: seconds(0),
+    };
+    let end = TrackEnd {
+        guild_id: GUILD,
+        channel_id: CHANNEL,
+        track: track.clone(),
+        position: seconds(180),
+        reason: TrackEndReason::Finished.into(),
+    };
+    let error = TrackError {
+        guild_id: GUILD,
+        channel_id: CHANNEL,
+        track,
+        position: seconds(42),
+        detail: "the source broke off".to_owned(),
+    };
+    let position = TrackPosition {
+        guild_id: GUILD,
+        channel_id: CHANNEL,
+        track_id: "5f3a".to_owned(),
+        position: seconds(10),
+    };
+    [
+        ("TRACK_START", None, Data::TrackStart(Box::new(start))),
+        ("TRACK_END", None, Data::TrackEnd(Box::new(end))),
+        ("TRACK_ERROR", None, Data::TrackError(Box::new(error))),
+        (
+            "TRACK_POSITION",
+            None,
+            Data::TrackPosition(Box::new(position)),
+        ),
+    ]
+}
+
+fn of_members() -> [OfCall; 3] {
+    let speaking = Speaking {
+        guild_id: GUILD,
+        channel_id: CHANNEL,
+        user_id: USER,
+        microphone: true,
+        soundshare: false,
+        priority: false,
+    };
+    let came = ClientConnect {
+        guild_id: GUILD,
+        channel_id: CHANNEL,
+        user_id: USER,
+    };
+    let left = ClientDisconnect {
+        guild_id: GUILD,
+        channel_id: CHANNEL,
+        user_id: USER,
+    };
+    [
+        ("SPEAKING", Data::Speaking(Box::new(speaking))),
+        ("CLIENT_CONNECT", Data::ClientConnect(Box::new(came))),
+        ("CLIENT_DISCONNECT", Data::ClientDisconnect(Box::new(left))),
+    ]
+    .map(|(name, data)| (name, Some(USER), data))
 }
 
 #[test]

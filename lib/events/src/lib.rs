@@ -8,7 +8,7 @@ use std::{
 use boot::Traces;
 use broker::{Exchange, Message, Value};
 use bytes::Bytes;
-use transcode::{Encoded, Envelope, Lane, Payload, Scratch, Transcoder};
+use transcode::{Data, Encoded, Envelope, Lane, Payload, Scratch, Transcoder};
 use wire::{
     discord::v1::Interaction,
     interaction,
@@ -28,7 +28,28 @@ pub struct Event<'a> {
     /// Its payload.
     pub payload: Payload<'a>,
     /// The same, if it is an interaction that has been read already.
-    pub interaction: Option<&'a Interaction>,
+    pub read: Option<&'a Read>,
+}
+
+/// An interaction that was read before its event is made.
+#[derive(Debug)]
+pub struct Read {
+    /// What it is: its essence.
+    pub interaction: Interaction,
+    data: Data,
+}
+
+impl Read {
+    /// Reads an interaction; `None` when the payload is none.
+    pub fn of(
+        transcoder: &Transcoder,
+        payload: Payload<'_>,
+        scratch: &mut Scratch,
+    ) -> Option<Self> {
+        let data = transcoder.keep(INTERACTION, payload, scratch)?;
+        let interaction = interaction::essence(data.bytes()).ok()?;
+        Some(Self { interaction, data })
+    }
 }
 
 /// An event as it travels.
@@ -51,16 +72,20 @@ impl Event<'_> {
         keep: impl FnOnce(&[u8]) -> Bytes,
     ) -> Made {
         let envelope = &self.envelope;
-        let encoded = transcoder.event(envelope, self.payload, scratch);
+        let encoded = match self.read {
+            Some(read) => transcoder.enclose(envelope, self.payload, &read.data, scratch),
+            None => transcoder.event(envelope, self.payload, scratch),
+        };
         let (ids, lane, body) = (encoded.ids, encoded.lane, keep(encoded.body));
-        let is_interaction = envelope.name == INTERACTION && self.interaction.is_none();
+        let is_interaction = envelope.name == INTERACTION && self.read.is_none();
         let mut interaction = is_interaction.then(|| read(&encoded)).flatten();
         if is_interaction && interaction.is_none() {
             // It is published as JSON: its key needs its name all the same.
             let data = transcoder.data(INTERACTION, self.payload, scratch);
             interaction = data.and_then(|data| interaction::essence(data).ok());
         }
-        let route = self.interaction.or(interaction.as_ref());
+        let known = self.read.map(|read| &read.interaction);
+        let route = known.or(interaction.as_ref());
         let route = route.and_then(InteractionRoute::of);
         let mut routing_key = String::with_capacity(96);
         routing::event_key(

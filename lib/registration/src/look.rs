@@ -74,6 +74,7 @@ pub(crate) async fn at(url: &str) -> Result<Vec<Finding>, Error> {
     let client = Client::builder()
         .redirect(Policy::none())
         .timeout(PATIENCE)
+        .http1_only()
         .build()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.unwrap_or_default().as_secs().to_string();

@@ -26,4 +26,4 @@ pub use frame::{Frame, Payload};
 pub use ids::Ids;
 pub use schema::{Schema, Shape};
 pub use scratch::Scratch;
-pub use transcoder::{Encoded, Lane, Transcoder};
+pub use transcoder::{Data, Encoded, Lane, Transcoder};

@@ -37,6 +37,23 @@ pub struct Encoded<'a> {
     data: Option<Range<usize>>,
 }
 
+/// A payload that is encoded, and not yet in an event.
+#[derive(Clone, Debug)]
+pub struct Data {
+    bytes: Vec<u8>,
+    ids: Ids,
+    /// Where it ends in the text.
+    end: usize,
+}
+
+impl Data {
+    /// The message that stands in the envelope.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// What an event carries of its payload, and why if it isn't typed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lane {
@@ -165,6 +182,45 @@ impl Transcoder {
         state.writer.clear();
         let typed = self.typed(self.kind(name)?, payload, state).ok()?;
         scratch.state.writer.written().get(typed.data)
+    }
+
+    /// Encodes the payload alone, like [`Transcoder::data`], and keeps it for [`Transcoder::enclose`].
+    pub fn keep(&self, name: &str, payload: Payload<'_>, scratch: &mut Scratch) -> Option<Data> {
+        let state = &mut scratch.state;
+        state.writer.clear();
+        let Typed { ids, data, end } = self.typed(self.kind(name)?, payload, state).ok()?;
+        let bytes = state.writer.written().get(data)?.to_vec();
+        Some(Data { bytes, ids, end })
+    }
+
+    /// What [`Transcoder::event`] makes of the payload that this data comes from, without reading all of it again.
+    pub fn enclose<'s>(
+        &self,
+        envelope: &Envelope<'_>,
+        payload: Payload<'_>,
+        data: &Data,
+        scratch: &'s mut Scratch,
+    ) -> Encoded<'s> {
+        let kind = match (self.kind(envelope.name), envelope.lanes) {
+            (Some(kind), Lanes::Typed | Lanes::Both) => kind,
+            (None, _) | (_, Lanes::Json) => return self.event(envelope, payload, scratch),
+        };
+        let writer = &mut scratch.state.writer;
+        writer.clear();
+        self.fields.head(envelope, writer);
+        writer.tagged_bytes(kind.tag, &data.bytes);
+        let end = writer.position();
+        self.fields.ids(&data.ids, writer);
+        if envelope.lanes == Lanes::Both {
+            let json = payload.until(data.end).unwrap_or_default();
+            self.fields.json(json, writer);
+        }
+        Encoded {
+            body: scratch.state.writer.written(),
+            ids: data.ids,
+            lane: Lane::Typed,
+            data: Some(end - data.bytes.len()..end),
+        }
     }
 
     fn kind(&self, name: &str) -> Option<&Kind> {

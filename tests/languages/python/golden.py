@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.v1.event_pb2 import Event, EventBatch
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToJson
 from mapping import parse, payload
 
 
@@ -38,7 +38,7 @@ def check_own(body: Path) -> list[str]:
     protobuf's own JSON stands for it."""
     event = Event.FromString(body.read_bytes())
     data = getattr(event, event.WhichOneof("data"))
-    found = MessageToDict(data, preserving_proto_field_name=True)
+    found = parse(MessageToJson(data, preserving_proto_field_name=True))
     return misnamed(event, body) + list(differences(written(body), found, "data"))
 
 

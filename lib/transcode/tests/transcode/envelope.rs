@@ -240,3 +240,30 @@ fn data_alone() {
             .is_none()
     );
 }
+
+#[test]
+fn data_that_was_kept_is_enclosed_as_it_would_have_been_at_once() {
+    let transcoder = Transcoder::new();
+    let (mut scratch, mut other) = (Scratch::default(), Scratch::default());
+    let mut count = 0;
+    for (name, text) in payloads::all() {
+        let payload = Payload::new(&text);
+        let Some(kept) = transcoder.keep(name, payload, &mut scratch) else {
+            continue;
+        };
+        assert_eq!(
+            transcoder.data(name, payload, &mut other),
+            Some(kept.bytes())
+        );
+        for lanes in [Lanes::Typed, Lanes::Json, Lanes::Both] {
+            let envelope = envelope(name, lanes);
+            let at_once = transcoder.event(&envelope, payload, &mut other);
+            let enclosed = transcoder.enclose(&envelope, payload, &kept, &mut scratch);
+            assert_eq!(enclosed.body, at_once.body, "{name} {lanes:?} {text}");
+            assert_eq!((enclosed.ids, enclosed.lane), (at_once.ids, at_once.lane));
+            assert_eq!(enclosed.data(), at_once.data());
+            count += 1;
+        }
+    }
+    assert!(count > 30, "{count}");
+}

@@ -926,1049 +926,6 @@ impl ReshardPhase {
         }
     }
 }
-/// One event of Discord's, whichever way it came, or one of this system's own.
-///
-/// Exchange `<prefix>.events`, routing key
-/// `<application_id>.<name>.<guild_id>.<channel_id>\[.<kind>.<name>…\]`.
-///
-/// AMQP properties: `type` is `gateway.v1.Event`, or `gateway.v1.EventBatch` when the body is one of
-/// those; `content_type`, `app_id` (the application), `message_id` and `timestamp`. Headers: `event` (the
-/// name), `shard` and `sequence` of gateway events, `occurred_at` of webhook events (when it happened, as
-/// Discord writes it), and `traceparent`, with `tracestate` if there is one, of events that are traced (W3C Trace
-/// Context), so that a worker's trace can go on where the gateway's ends.
-///
-/// An INTERACTION_CREATE that is answered by a reply (all that came over HTTP, and those of a gateway
-/// connection if the operator wants it) has `reply_to`, which is a queue and a routing key of the exchange
-/// `<prefix>.replies`, `correlation_id`, and the header `deadline`: up to that moment, in milliseconds since 1970,
-/// a reply is the answer itself. See `InteractionResponse`.
-///
-/// An event is published again when it is not certain that RabbitMQ has it, for example after a crash. So
-/// it may come twice, never not at all: a worker that cares drops ids that it has dealt with. The events
-/// that a queue gets from one shard and guild come in Discord's order; what comes a second time comes
-/// in its order, too.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Event {
-    /// Stable name of this occurrence: the same event delivered again has the same id. It is also
-    /// the AMQP `message_id` of an event that travels alone. Of a gateway event it is
-    /// `<session id>:<sequence>`, of an interaction that came over HTTP the interaction's own id, and of a
-    /// webhook event `webhook:` and a digest of what it says, as Discord gives it none.
-    #[prost(string, tag = "1")]
-    pub id: ::prost::alloc::string::String,
-    /// The application (bot) that the event is for.
-    #[prost(fixed64, tag = "2")]
-    pub application_id: u64,
-    /// Discord's name of the event, for example `MESSAGE_CREATE`. Names of this system's own events begin
-    /// with `GATEWAY_`.
-    #[prost(string, tag = "3")]
-    pub name: ::prost::alloc::string::String,
-    /// The kind of connection that the event came by.
-    #[prost(enumeration = "Source", tag = "4")]
-    pub source: i32,
-    /// The shard that received it, or that a `GATEWAY_SHARD_STATUS` is about. Absent when there is none.
-    #[prost(message, optional, tag = "5")]
-    pub shard: ::core::option::Option<Shard>,
-    /// Discord's sequence number within the shard's session (`s`). Absent when the event did not come by a
-    /// gateway connection.
-    #[prost(uint64, optional, tag = "6")]
-    pub sequence: ::core::option::Option<u64>,
-    /// When this system had read the event.
-    #[prost(message, optional, tag = "7")]
-    pub received_at: ::core::option::Option<::prost_types::Timestamp>,
-    /// The guild that the payload names, if any.
-    #[prost(fixed64, optional, tag = "8")]
-    pub guild_id: ::core::option::Option<u64>,
-    /// The channel that the payload names, if any.
-    #[prost(fixed64, optional, tag = "9")]
-    pub channel_id: ::core::option::Option<u64>,
-    /// The user whom the event is about, or who caused it, if the payload names one.
-    #[prost(fixed64, optional, tag = "10")]
-    pub user_id: ::core::option::Option<u64>,
-    /// The payload (`d`) as Discord sent it: when the operator asks for it (`EVENT_PAYLOAD`), and
-    /// always when the schema does not know the event. It is JSON text unless what Discord sent
-    /// was not.
-    #[prost(string, tag = "11")]
-    pub json: ::prost::alloc::string::String,
-    /// The payload, typed. Absent when the schema does not know the event, or the operator asked
-    /// for `json` alone.
-    ///
-    /// The connection.
-    #[prost(
-        oneof = "event::Data",
-        tags = "20, 21, 34, 35, 22, 36, 23, 37, 38, 39, 40, 41, 42, 32, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 24, 25, 26, 62, 31, 63, 64, 65, 66, 67, 28, 27, 29, 30, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 84, 85, 86, 87, 33, 88, 89, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 100, 101, 102, 103, 104, 105, 106, 107, 200, 201"
-    )]
-    pub data: ::core::option::Option<event::Data>,
-}
-/// Nested message and enum types in `Event`.
-pub mod event {
-    /// The payload, typed. Absent when the schema does not know the event, or the operator asked
-    /// for `json` alone.
-    ///
-    /// The connection.
-    #[derive(Clone, PartialEq, ::prost::Oneof)]
-    pub enum Data {
-        /// A connection was identified: who the bot is, and which guilds it will hear of.
-        #[prost(message, tag = "20")]
-        Ready(::prost::alloc::boxed::Box<super::super::super::discord::v1::Ready>),
-        /// A connection was resumed: everything missed has been sent.
-        #[prost(message, tag = "21")]
-        Resumed(::prost::alloc::boxed::Box<super::super::super::discord::v1::Resumed>),
-        /// Discord limited a payload that the bot sent, and did not do what it asked.
-        #[prost(message, tag = "34")]
-        RateLimited(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::RateLimited>,
-        ),
-        /// The bot's own user changed.
-        #[prost(message, tag = "35")]
-        UserUpdate(::prost::alloc::boxed::Box<super::super::super::discord::v1::User>),
-        /// A guild became available, or the bot joined it.
-        #[prost(message, tag = "22")]
-        GuildCreate(::prost::alloc::boxed::Box<super::super::super::discord::v1::Guild>),
-        /// A guild changed.
-        #[prost(message, tag = "36")]
-        GuildUpdate(::prost::alloc::boxed::Box<super::super::super::discord::v1::Guild>),
-        /// A guild became unavailable, or the bot was removed: then the payload has no `unavailable`.
-        #[prost(message, tag = "23")]
-        GuildDelete(::prost::alloc::boxed::Box<super::super::super::discord::v1::Guild>),
-        /// Somebody did something in a guild that its audit log keeps.
-        #[prost(message, tag = "37")]
-        GuildAuditLogEntryCreate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::AuditLogEntry>,
-        ),
-        /// A user was banned from a guild.
-        #[prost(message, tag = "38")]
-        GuildBanAdd(::prost::alloc::boxed::Box<super::super::super::discord::v1::Ban>),
-        /// A user's ban from a guild was lifted.
-        #[prost(message, tag = "39")]
-        GuildBanRemove(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Ban>,
-        ),
-        /// The emojis of a guild changed.
-        #[prost(message, tag = "40")]
-        GuildEmojisUpdate(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::GuildEmojisUpdate,
-            >,
-        ),
-        /// The stickers of a guild changed.
-        #[prost(message, tag = "41")]
-        GuildStickersUpdate(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::GuildStickersUpdate,
-            >,
-        ),
-        /// A user joined a guild. It may be sent again for those who are members already.
-        #[prost(message, tag = "42")]
-        GuildMemberAdd(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Member>,
-        ),
-        /// A member of a guild changed, or the member's user did. Of the bot itself it is sent without
-        /// the intent too.
-        #[prost(message, tag = "32")]
-        GuildMemberUpdate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Member>,
-        ),
-        /// A user left a guild, or was removed.
-        #[prost(message, tag = "43")]
-        GuildMemberRemove(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::GuildMemberRemove,
-            >,
-        ),
-        /// Some of the members that were asked for.
-        #[prost(message, tag = "44")]
-        GuildMembersChunk(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::GuildMembersChunk,
-            >,
-        ),
-        /// A role was created.
-        #[prost(message, tag = "45")]
-        GuildRoleCreate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::GuildRoleUpdate>,
-        ),
-        /// A role changed.
-        #[prost(message, tag = "46")]
-        GuildRoleUpdate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::GuildRoleUpdate>,
-        ),
-        /// A role was deleted.
-        #[prost(message, tag = "47")]
-        GuildRoleDelete(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::GuildRoleDelete>,
-        ),
-        /// A channel was created.
-        #[prost(message, tag = "48")]
-        ChannelCreate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Channel>,
-        ),
-        /// A channel changed. It is not sent for `last_message_id`.
-        #[prost(message, tag = "49")]
-        ChannelUpdate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Channel>,
-        ),
-        /// A channel was deleted.
-        #[prost(message, tag = "50")]
-        ChannelDelete(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Channel>,
-        ),
-        /// A message was pinned or unpinned.
-        #[prost(message, tag = "51")]
-        ChannelPinsUpdate(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::ChannelPinsUpdate,
-            >,
-        ),
-        /// The short-lived state of a guild's channels, which was asked for.
-        #[prost(message, tag = "52")]
-        ChannelInfo(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::ChannelInfo>,
-        ),
-        /// A thread was created, with `newly_created`; or the bot was added to a private one, with
-        /// `member`.
-        #[prost(message, tag = "53")]
-        ThreadCreate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Channel>,
-        ),
-        /// A thread changed. It is not sent for `last_message_id`.
-        #[prost(message, tag = "54")]
-        ThreadUpdate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Channel>,
-        ),
-        /// A thread was deleted: `id`, `guild_id`, `parent_id` and `type` of it.
-        #[prost(message, tag = "55")]
-        ThreadDelete(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Channel>,
-        ),
-        /// The bot can see a channel now: the active threads that are in it.
-        #[prost(message, tag = "56")]
-        ThreadListSync(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::ThreadListSync>,
-        ),
-        /// The bot as member of a thread changed.
-        #[prost(message, tag = "57")]
-        ThreadMemberUpdate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::ThreadMember>,
-        ),
-        /// Users joined or left a thread. With the first intent alone it is sent about the bot only.
-        #[prost(message, tag = "58")]
-        ThreadMembersUpdate(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::ThreadMembersUpdate,
-            >,
-        ),
-        /// A webhook of a channel was created, changed or deleted.
-        #[prost(message, tag = "59")]
-        WebhooksUpdate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::WebhooksUpdate>,
-        ),
-        /// An invitation was created.
-        #[prost(message, tag = "60")]
-        InviteCreate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::InviteCreate>,
-        ),
-        /// An invitation was deleted.
-        #[prost(message, tag = "61")]
-        InviteDelete(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::InviteDelete>,
-        ),
-        /// A message was sent.
-        #[prost(message, tag = "24")]
-        MessageCreate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Message>,
-        ),
-        /// A message changed: it was edited, or Discord completed its embeds.
-        #[prost(message, tag = "25")]
-        MessageUpdate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Message>,
-        ),
-        /// A message was deleted.
-        #[prost(message, tag = "26")]
-        MessageDelete(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::MessageDelete>,
-        ),
-        /// Several messages of a channel were deleted at once.
-        #[prost(message, tag = "62")]
-        MessageDeleteBulk(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::MessageDeleteBulk,
-            >,
-        ),
-        /// A user reacted to a message.
-        #[prost(message, tag = "31")]
-        MessageReactionAdd(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::MessageReactionAdd,
-            >,
-        ),
-        /// A user took a reaction back, or somebody removed it.
-        #[prost(message, tag = "63")]
-        MessageReactionRemove(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::MessageReactionRemove,
-            >,
-        ),
-        /// All reactions to a message were removed.
-        #[prost(message, tag = "64")]
-        MessageReactionRemoveAll(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::MessageReactionRemoveAll,
-            >,
-        ),
-        /// All reactions to a message with one emoji were removed.
-        #[prost(message, tag = "65")]
-        MessageReactionRemoveEmoji(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::MessageReactionRemoveEmoji,
-            >,
-        ),
-        /// A user voted for an answer of a poll.
-        #[prost(message, tag = "66")]
-        MessagePollVoteAdd(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::MessagePollVote>,
-        ),
-        /// A user took back a vote for an answer of a poll.
-        #[prost(message, tag = "67")]
-        MessagePollVoteRemove(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::MessagePollVote>,
-        ),
-        /// A user began to type.
-        #[prost(message, tag = "28")]
-        TypingStart(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::TypingStart>,
-        ),
-        /// A user's status or activities changed.
-        #[prost(message, tag = "27")]
-        PresenceUpdate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::PresenceUpdate>,
-        ),
-        /// A user joined, left or changed a voice channel, or their state in it.
-        #[prost(message, tag = "29")]
-        VoiceStateUpdate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::VoiceState>,
-        ),
-        /// The voice server of a guild that the bot connects to.
-        #[prost(message, tag = "30")]
-        VoiceServerUpdate(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::VoiceServerUpdate,
-            >,
-        ),
-        /// Somebody sent an emoji or a sound in a voice channel that the bot is in.
-        #[prost(message, tag = "68")]
-        VoiceChannelEffectSend(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::VoiceChannelEffectSend,
-            >,
-        ),
-        /// The status of a voice channel changed.
-        #[prost(message, tag = "69")]
-        VoiceChannelStatusUpdate(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::VoiceChannelStatusUpdate,
-            >,
-        ),
-        /// Somebody is in a voice channel that was empty, or the other way round.
-        #[prost(message, tag = "70")]
-        VoiceChannelStartTimeUpdate(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::VoiceChannelStartTimeUpdate,
-            >,
-        ),
-        /// A stage began.
-        #[prost(message, tag = "71")]
-        StageInstanceCreate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::StageInstance>,
-        ),
-        /// A stage changed.
-        #[prost(message, tag = "72")]
-        StageInstanceUpdate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::StageInstance>,
-        ),
-        /// A stage ended.
-        #[prost(message, tag = "73")]
-        StageInstanceDelete(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::StageInstance>,
-        ),
-        /// A sound of a guild's soundboard was created.
-        #[prost(message, tag = "74")]
-        GuildSoundboardSoundCreate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::SoundboardSound>,
-        ),
-        /// A sound of a guild's soundboard changed.
-        #[prost(message, tag = "75")]
-        GuildSoundboardSoundUpdate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::SoundboardSound>,
-        ),
-        /// A sound of a guild's soundboard was deleted.
-        #[prost(message, tag = "76")]
-        GuildSoundboardSoundDelete(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::GuildSoundboardSoundDelete,
-            >,
-        ),
-        /// Several sounds of a guild's soundboard changed.
-        #[prost(message, tag = "77")]
-        GuildSoundboardSoundsUpdate(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::SoundboardSounds,
-            >,
-        ),
-        /// The sounds of a guild's soundboard, which were asked for.
-        #[prost(message, tag = "78")]
-        SoundboardSounds(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::SoundboardSounds,
-            >,
-        ),
-        /// A scheduled event was created.
-        #[prost(message, tag = "79")]
-        GuildScheduledEventCreate(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::GuildScheduledEvent,
-            >,
-        ),
-        /// A scheduled event changed.
-        #[prost(message, tag = "80")]
-        GuildScheduledEventUpdate(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::GuildScheduledEvent,
-            >,
-        ),
-        /// A scheduled event was deleted.
-        #[prost(message, tag = "81")]
-        GuildScheduledEventDelete(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::GuildScheduledEvent,
-            >,
-        ),
-        /// A user is interested in a scheduled event.
-        #[prost(message, tag = "82")]
-        GuildScheduledEventUserAdd(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::GuildScheduledEventUser,
-            >,
-        ),
-        /// A user is no longer interested in a scheduled event.
-        #[prost(message, tag = "83")]
-        GuildScheduledEventUserRemove(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::GuildScheduledEventUser,
-            >,
-        ),
-        /// A rule of auto moderation was created.
-        #[prost(message, tag = "84")]
-        AutoModerationRuleCreate(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::AutoModerationRule,
-            >,
-        ),
-        /// A rule of auto moderation changed.
-        #[prost(message, tag = "85")]
-        AutoModerationRuleUpdate(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::AutoModerationRule,
-            >,
-        ),
-        /// A rule of auto moderation was deleted.
-        #[prost(message, tag = "86")]
-        AutoModerationRuleDelete(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::AutoModerationRule,
-            >,
-        ),
-        /// A rule of auto moderation was broken, and something was done.
-        #[prost(message, tag = "87")]
-        AutoModerationActionExecution(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::AutoModerationActionExecution,
-            >,
-        ),
-        /// A user used a command, a component or a modal.
-        #[prost(message, tag = "33")]
-        InteractionCreate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Interaction>,
-        ),
-        /// Permissions of an application's commands in a guild changed.
-        #[prost(message, tag = "88")]
-        ApplicationCommandPermissionsUpdate(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::GuildApplicationCommandPermissions,
-            >,
-        ),
-        /// Integrations of a guild changed.
-        #[prost(message, tag = "89")]
-        GuildIntegrationsUpdate(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::GuildIntegrationsUpdate,
-            >,
-        ),
-        /// An integration was added to a guild.
-        #[prost(message, tag = "90")]
-        IntegrationCreate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Integration>,
-        ),
-        /// An integration of a guild changed.
-        #[prost(message, tag = "91")]
-        IntegrationUpdate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Integration>,
-        ),
-        /// An integration was removed from a guild.
-        #[prost(message, tag = "92")]
-        IntegrationDelete(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::IntegrationDelete,
-            >,
-        ),
-        /// A user or guild has the right to a product.
-        #[prost(message, tag = "93")]
-        EntitlementCreate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Entitlement>,
-        ),
-        /// An entitlement changed. Of subscriptions: it has an end now.
-        #[prost(message, tag = "94")]
-        EntitlementUpdate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Entitlement>,
-        ),
-        /// An entitlement was taken back. It is not sent when one ends.
-        #[prost(message, tag = "95")]
-        EntitlementDelete(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Entitlement>,
-        ),
-        /// A user subscribed; it need not be active yet.
-        #[prost(message, tag = "96")]
-        SubscriptionCreate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Subscription>,
-        ),
-        /// A subscription changed.
-        #[prost(message, tag = "97")]
-        SubscriptionUpdate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Subscription>,
-        ),
-        /// A subscription was deleted.
-        #[prost(message, tag = "98")]
-        SubscriptionDelete(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Subscription>,
-        ),
-        /// A user added the application to a guild or to their account.
-        /// See <https://docs.discord.com/developers/events/webhook-events#application-authorized>
-        #[prost(message, tag = "99")]
-        ApplicationAuthorized(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::ApplicationAuthorized,
-            >,
-        ),
-        /// A user withdrew what the application was allowed to do.
-        /// See <https://docs.discord.com/developers/events/webhook-events#application-deauthorized>
-        #[prost(message, tag = "100")]
-        ApplicationDeauthorized(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::ApplicationDeauthorized,
-            >,
-        ),
-        /// A user takes part in a quest. Discord lists the event, and does not send it yet.
-        /// See <https://docs.discord.com/developers/events/webhook-events#quest-user-enrollment>
-        #[prost(message, tag = "101")]
-        QuestUserEnrollment(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::QuestUserEnrollment,
-            >,
-        ),
-        /// A message was sent in a lobby.
-        /// See <https://docs.discord.com/developers/events/webhook-events#lobby-message-create>
-        #[prost(message, tag = "102")]
-        LobbyMessageCreate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::LobbyMessage>,
-        ),
-        /// A message in a lobby was edited.
-        /// See <https://docs.discord.com/developers/events/webhook-events#lobby-message-update>
-        #[prost(message, tag = "103")]
-        LobbyMessageUpdate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::LobbyMessage>,
-        ),
-        /// A message in a lobby was deleted.
-        /// See <https://docs.discord.com/developers/events/webhook-events#lobby-message-delete>
-        #[prost(message, tag = "104")]
-        LobbyMessageDelete(
-            ::prost::alloc::boxed::Box<
-                super::super::super::discord::v1::LobbyMessageDelete,
-            >,
-        ),
-        /// A direct message was sent to or from a user who is in the game.
-        /// See <https://docs.discord.com/developers/events/webhook-events#game-direct-message-create>
-        #[prost(message, tag = "105")]
-        GameDirectMessageCreate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Message>,
-        ),
-        /// A direct message to or from a user who is in the game was edited.
-        /// See <https://docs.discord.com/developers/events/webhook-events#game-direct-message-update>
-        #[prost(message, tag = "106")]
-        GameDirectMessageUpdate(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Message>,
-        ),
-        /// A direct message to or from a user who is in the game was deleted.
-        /// See <https://docs.discord.com/developers/events/webhook-events#game-direct-message-delete>
-        #[prost(message, tag = "107")]
-        GameDirectMessageDelete(
-            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Message>,
-        ),
-        /// How it is with a shard has changed.
-        #[prost(message, tag = "200")]
-        GatewayShardStatus(::prost::alloc::boxed::Box<super::ShardStatus>),
-        /// The number of shards is being changed, or has been.
-        #[prost(message, tag = "201")]
-        GatewayReshard(::prost::alloc::boxed::Box<super::Reshard>),
-    }
-}
-impl ::prost::Name for Event {
-    const NAME: &'static str = "Event";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.Event".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.Event".into()
-    }
-}
-/// Several events in one message, for events whose number the operator wants to be cheaper
-/// (`EVENT_BATCH`). All have the same routing key, and stand in Discord's order.
-///
-/// It travels where its events would, with their routing key and `type = gateway.v1.EventBatch`. Its
-/// `message_id` is the id of the first event, `+`, and how many more there are; headers are `event`,
-/// `shard`, `sequence` (that of the first event), `count`, and the first event's trace.
-///
-/// Events that are published a second time may be batched in another way, so the `message_id` says nothing
-/// of duplicates: the ids of the events do. A batch of one is never sent: the event travels alone.
-/// The message is acknowledged as a whole, so a worker does that when it has dealt with all of them.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct EventBatch {
-    /// The events; at least two.
-    #[prost(message, repeated, tag = "1")]
-    pub events: ::prost::alloc::vec::Vec<Event>,
-}
-impl ::prost::Name for EventBatch {
-    const NAME: &'static str = "EventBatch";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.EventBatch".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.EventBatch".into()
-    }
-}
-/// One of the connections over which Discord spreads an application's guilds.
-/// See <https://docs.discord.com/developers/events/gateway#sharding>
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Shard {
-    /// Which one, counted from 0.
-    #[prost(uint32, tag = "1")]
-    pub id: u32,
-    /// How many there are in this set.
-    #[prost(uint32, tag = "2")]
-    pub count: u32,
-}
-impl ::prost::Name for Shard {
-    const NAME: &'static str = "Shard";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.Shard".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.Shard".into()
-    }
-}
-/// The kind of Discord connection that an event came by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum Source {
-    /// Not known.
-    Unspecified = 0,
-    /// A gateway (websocket) connection.
-    Ws = 1,
-    /// An interaction by HTTP.
-    Http = 2,
-    /// A webhook event by HTTP.
-    Webhook = 3,
-    /// A voice connection.
-    Voice = 4,
-    /// None: this system tells of itself.
-    Gateway = 5,
-}
-impl Source {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "SOURCE_UNSPECIFIED",
-            Self::Ws => "SOURCE_WS",
-            Self::Http => "SOURCE_HTTP",
-            Self::Webhook => "SOURCE_WEBHOOK",
-            Self::Voice => "SOURCE_VOICE",
-            Self::Gateway => "SOURCE_GATEWAY",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "SOURCE_UNSPECIFIED" => Some(Self::Unspecified),
-            "SOURCE_WS" => Some(Self::Ws),
-            "SOURCE_HTTP" => Some(Self::Http),
-            "SOURCE_WEBHOOK" => Some(Self::Webhook),
-            "SOURCE_VOICE" => Some(Self::Voice),
-            "SOURCE_GATEWAY" => Some(Self::Gateway),
-            _ => None,
-        }
-    }
-}
-/// The first answer to an interaction.
-///
-/// It goes to the `reply_to` of the event INTERACTION_CREATE, through the exchange `<prefix>.replies`, with
-/// the event's `correlation_id` and `type = gateway.v1.InteractionResponse`. It is the same message
-/// whether the interaction came by HTTP or by a gateway connection. The first answer counts; what comes
-/// after it becomes an edit or a followup. A worker that cannot answer replies with a `gateway.v1.Error`, and
-/// the user hears that it did not work. What cannot be carried out is told, as an Error, to the `reply_to` of the
-/// reply, if it has one.
-/// See <https://docs.discord.com/developers/interactions/receiving-and-responding#responding-to-an-interaction>
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct InteractionResponse {
-    /// What to answer.
-    #[prost(message, optional, tag = "1")]
-    pub callback: ::core::option::Option<
-        super::super::discord::v1::InteractionCallbackParams,
-    >,
-    /// Files of the message.
-    #[prost(message, repeated, tag = "2")]
-    pub files: ::prost::alloc::vec::Vec<File>,
-}
-impl ::prost::Name for InteractionResponse {
-    const NAME: &'static str = "InteractionResponse";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.InteractionResponse".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.InteractionResponse".into()
-    }
-}
-/// A first answer.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct InteractionsRespondRequest {
-    /// Id of the interaction.
-    #[prost(fixed64, tag = "1")]
-    pub interaction_id: u64,
-    /// Token of the interaction. It is a secret.
-    #[prost(string, tag = "2")]
-    pub token: ::prost::alloc::string::String,
-    /// The answer.
-    #[prost(message, optional, tag = "3")]
-    pub response: ::core::option::Option<InteractionResponse>,
-    /// Whether to answer what came of it.
-    #[prost(bool, tag = "4")]
-    pub with_response: bool,
-}
-impl ::prost::Name for InteractionsRespondRequest {
-    const NAME: &'static str = "InteractionsRespondRequest";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.InteractionsRespondRequest".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.InteractionsRespondRequest".into()
-    }
-}
-/// The interaction is answered.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct InteractionsRespondResponse {
-    /// What came of it. Absent without `with_response`.
-    #[prost(message, optional, tag = "1")]
-    pub callback: ::core::option::Option<
-        super::super::discord::v1::InteractionCallbackResponse,
-    >,
-}
-impl ::prost::Name for InteractionsRespondResponse {
-    const NAME: &'static str = "InteractionsRespondResponse";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.InteractionsRespondResponse".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.InteractionsRespondResponse".into()
-    }
-}
-/// Which answer to read.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct InteractionsGetOriginalRequest {
-    /// Token of the interaction. It is a secret.
-    #[prost(string, tag = "1")]
-    pub token: ::prost::alloc::string::String,
-}
-impl ::prost::Name for InteractionsGetOriginalRequest {
-    const NAME: &'static str = "InteractionsGetOriginalRequest";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.InteractionsGetOriginalRequest".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.InteractionsGetOriginalRequest".into()
-    }
-}
-/// The message.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct InteractionsGetOriginalResponse {
-    /// It.
-    #[prost(message, optional, boxed, tag = "1")]
-    pub message: ::core::option::Option<
-        ::prost::alloc::boxed::Box<super::super::discord::v1::Message>,
-    >,
-}
-impl ::prost::Name for InteractionsGetOriginalResponse {
-    const NAME: &'static str = "InteractionsGetOriginalResponse";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.InteractionsGetOriginalResponse".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.InteractionsGetOriginalResponse".into()
-    }
-}
-/// How an answer is to change.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct InteractionsEditOriginalRequest {
-    /// Token of the interaction. It is a secret.
-    #[prost(string, tag = "1")]
-    pub token: ::prost::alloc::string::String,
-    /// What changes; what is absent stays.
-    #[prost(message, optional, boxed, tag = "2")]
-    pub message: ::core::option::Option<
-        ::prost::alloc::boxed::Box<super::super::discord::v1::MessageParams>,
-    >,
-    /// Files to add.
-    #[prost(message, repeated, tag = "3")]
-    pub files: ::prost::alloc::vec::Vec<File>,
-}
-impl ::prost::Name for InteractionsEditOriginalRequest {
-    const NAME: &'static str = "InteractionsEditOriginalRequest";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.InteractionsEditOriginalRequest".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.InteractionsEditOriginalRequest".into()
-    }
-}
-/// The message is changed.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct InteractionsEditOriginalResponse {
-    /// It, as it is now.
-    #[prost(message, optional, boxed, tag = "1")]
-    pub message: ::core::option::Option<
-        ::prost::alloc::boxed::Box<super::super::discord::v1::Message>,
-    >,
-}
-impl ::prost::Name for InteractionsEditOriginalResponse {
-    const NAME: &'static str = "InteractionsEditOriginalResponse";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.InteractionsEditOriginalResponse".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.InteractionsEditOriginalResponse".into()
-    }
-}
-/// Which answer to delete.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct InteractionsDeleteOriginalRequest {
-    /// Token of the interaction. It is a secret.
-    #[prost(string, tag = "1")]
-    pub token: ::prost::alloc::string::String,
-}
-impl ::prost::Name for InteractionsDeleteOriginalRequest {
-    const NAME: &'static str = "InteractionsDeleteOriginalRequest";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.InteractionsDeleteOriginalRequest".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.InteractionsDeleteOriginalRequest".into()
-    }
-}
-/// The message is deleted.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct InteractionsDeleteOriginalResponse {}
-impl ::prost::Name for InteractionsDeleteOriginalResponse {
-    const NAME: &'static str = "InteractionsDeleteOriginalResponse";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.InteractionsDeleteOriginalResponse".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.InteractionsDeleteOriginalResponse".into()
-    }
-}
-/// A further message.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct InteractionsCreateFollowupRequest {
-    /// Token of the interaction. It is a secret.
-    #[prost(string, tag = "1")]
-    pub token: ::prost::alloc::string::String,
-    /// The message.
-    #[prost(message, optional, boxed, tag = "2")]
-    pub message: ::core::option::Option<
-        ::prost::alloc::boxed::Box<super::super::discord::v1::MessageParams>,
-    >,
-    /// Its files.
-    #[prost(message, repeated, tag = "3")]
-    pub files: ::prost::alloc::vec::Vec<File>,
-}
-impl ::prost::Name for InteractionsCreateFollowupRequest {
-    const NAME: &'static str = "InteractionsCreateFollowupRequest";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.InteractionsCreateFollowupRequest".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.InteractionsCreateFollowupRequest".into()
-    }
-}
-/// The message is sent.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct InteractionsCreateFollowupResponse {
-    /// It.
-    #[prost(message, optional, boxed, tag = "1")]
-    pub message: ::core::option::Option<
-        ::prost::alloc::boxed::Box<super::super::discord::v1::Message>,
-    >,
-}
-impl ::prost::Name for InteractionsCreateFollowupResponse {
-    const NAME: &'static str = "InteractionsCreateFollowupResponse";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.InteractionsCreateFollowupResponse".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.InteractionsCreateFollowupResponse".into()
-    }
-}
-/// Which message to read.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct InteractionsGetFollowupRequest {
-    /// Token of the interaction. It is a secret.
-    #[prost(string, tag = "1")]
-    pub token: ::prost::alloc::string::String,
-    /// The message.
-    #[prost(fixed64, tag = "2")]
-    pub message_id: u64,
-}
-impl ::prost::Name for InteractionsGetFollowupRequest {
-    const NAME: &'static str = "InteractionsGetFollowupRequest";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.InteractionsGetFollowupRequest".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.InteractionsGetFollowupRequest".into()
-    }
-}
-/// The message.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct InteractionsGetFollowupResponse {
-    /// It.
-    #[prost(message, optional, boxed, tag = "1")]
-    pub message: ::core::option::Option<
-        ::prost::alloc::boxed::Box<super::super::discord::v1::Message>,
-    >,
-}
-impl ::prost::Name for InteractionsGetFollowupResponse {
-    const NAME: &'static str = "InteractionsGetFollowupResponse";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.InteractionsGetFollowupResponse".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.InteractionsGetFollowupResponse".into()
-    }
-}
-/// How a message is to change.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct InteractionsEditFollowupRequest {
-    /// Token of the interaction. It is a secret.
-    #[prost(string, tag = "1")]
-    pub token: ::prost::alloc::string::String,
-    /// The message.
-    #[prost(fixed64, tag = "2")]
-    pub message_id: u64,
-    /// What changes; what is absent stays.
-    #[prost(message, optional, boxed, tag = "3")]
-    pub message: ::core::option::Option<
-        ::prost::alloc::boxed::Box<super::super::discord::v1::MessageParams>,
-    >,
-    /// Files to add.
-    #[prost(message, repeated, tag = "4")]
-    pub files: ::prost::alloc::vec::Vec<File>,
-}
-impl ::prost::Name for InteractionsEditFollowupRequest {
-    const NAME: &'static str = "InteractionsEditFollowupRequest";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.InteractionsEditFollowupRequest".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.InteractionsEditFollowupRequest".into()
-    }
-}
-/// The message is changed.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct InteractionsEditFollowupResponse {
-    /// It, as it is now.
-    #[prost(message, optional, boxed, tag = "1")]
-    pub message: ::core::option::Option<
-        ::prost::alloc::boxed::Box<super::super::discord::v1::Message>,
-    >,
-}
-impl ::prost::Name for InteractionsEditFollowupResponse {
-    const NAME: &'static str = "InteractionsEditFollowupResponse";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.InteractionsEditFollowupResponse".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.InteractionsEditFollowupResponse".into()
-    }
-}
-/// Which message to delete.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct InteractionsDeleteFollowupRequest {
-    /// Token of the interaction. It is a secret.
-    #[prost(string, tag = "1")]
-    pub token: ::prost::alloc::string::String,
-    /// The message.
-    #[prost(fixed64, tag = "2")]
-    pub message_id: u64,
-}
-impl ::prost::Name for InteractionsDeleteFollowupRequest {
-    const NAME: &'static str = "InteractionsDeleteFollowupRequest";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.InteractionsDeleteFollowupRequest".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.InteractionsDeleteFollowupRequest".into()
-    }
-}
-/// The message is deleted.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct InteractionsDeleteFollowupResponse {}
-impl ::prost::Name for InteractionsDeleteFollowupResponse {
-    const NAME: &'static str = "InteractionsDeleteFollowupResponse";
-    const PACKAGE: &'static str = "gateway.v1";
-    fn full_name() -> ::prost::alloc::string::String {
-        "gateway.v1.InteractionsDeleteFollowupResponse".into()
-    }
-    fn type_url() -> ::prost::alloc::string::String {
-        "/gateway.v1.InteractionsDeleteFollowupResponse".into()
-    }
-}
 /// Where to go, and how.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VoiceJoinRequest {
@@ -2844,6 +1801,257 @@ impl ::prost::Name for VoiceAudioFrame {
         "/gateway.v1.VoiceAudioFrame".into()
     }
 }
+/// A call's connection stands: sound can be sent. It is told anew after each move and loss.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VoiceConnected {
+    /// The guild.
+    #[prost(fixed64, tag = "1")]
+    pub guild_id: u64,
+    /// The channel.
+    #[prost(fixed64, tag = "2")]
+    pub channel_id: u64,
+    /// Why there is a new connection.
+    #[prost(enumeration = "VoiceConnectReason", tag = "3")]
+    pub reason: i32,
+    /// The node that holds the call.
+    #[prost(string, tag = "4")]
+    pub node: ::prost::alloc::string::String,
+}
+impl ::prost::Name for VoiceConnected {
+    const NAME: &'static str = "VoiceConnected";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.VoiceConnected".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.VoiceConnected".into()
+    }
+}
+/// A call's connection is gone. Without `retries` the call has ended, and its queue with it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VoiceDisconnected {
+    /// The guild.
+    #[prost(fixed64, tag = "1")]
+    pub guild_id: u64,
+    /// The channel.
+    #[prost(fixed64, tag = "2")]
+    pub channel_id: u64,
+    /// Why.
+    #[prost(enumeration = "VoiceDisconnectReason", tag = "3")]
+    pub reason: i32,
+    /// The code with which Discord closed it, if it did.
+    /// See <https://docs.discord.com/developers/topics/opcodes-and-status-codes#voice-voice-close-event-codes>
+    #[prost(uint32, optional, tag = "4")]
+    pub close_code: ::core::option::Option<u32>,
+    /// Whether it is being made again, or another node takes the call over: what plays goes on then.
+    #[prost(bool, tag = "5")]
+    pub retries: bool,
+    /// The node that held the call.
+    #[prost(string, tag = "6")]
+    pub node: ::prost::alloc::string::String,
+    /// What happened and what comes next, for a person.
+    #[prost(string, tag = "7")]
+    pub detail: ::prost::alloc::string::String,
+}
+impl ::prost::Name for VoiceDisconnected {
+    const NAME: &'static str = "VoiceDisconnected";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.VoiceDisconnected".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.VoiceDisconnected".into()
+    }
+}
+/// A track began to play, also when it plays again or another node goes on with it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TrackStart {
+    /// The guild.
+    #[prost(fixed64, tag = "1")]
+    pub guild_id: u64,
+    /// The channel.
+    #[prost(fixed64, tag = "2")]
+    pub channel_id: u64,
+    /// The track, without its `data`.
+    #[prost(message, optional, tag = "3")]
+    pub track: ::core::option::Option<VoiceTrack>,
+    /// Where it begins.
+    #[prost(message, optional, tag = "4")]
+    pub position: ::core::option::Option<::prost_types::Duration>,
+}
+impl ::prost::Name for TrackStart {
+    const NAME: &'static str = "TrackStart";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.TrackStart".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.TrackStart".into()
+    }
+}
+/// A track plays no more. After a TRACK_ERROR it is told, too.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TrackEnd {
+    /// The guild.
+    #[prost(fixed64, tag = "1")]
+    pub guild_id: u64,
+    /// The channel.
+    #[prost(fixed64, tag = "2")]
+    pub channel_id: u64,
+    /// The track, without its `data`.
+    #[prost(message, optional, tag = "3")]
+    pub track: ::core::option::Option<VoiceTrack>,
+    /// How far it was.
+    #[prost(message, optional, tag = "4")]
+    pub position: ::core::option::Option<::prost_types::Duration>,
+    /// Why it ended.
+    #[prost(enumeration = "TrackEndReason", tag = "5")]
+    pub reason: i32,
+}
+impl ::prost::Name for TrackEnd {
+    const NAME: &'static str = "TrackEnd";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.TrackEnd".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.TrackEnd".into()
+    }
+}
+/// A track cannot be played, or not any further. The call stays, and the next track plays.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TrackError {
+    /// The guild.
+    #[prost(fixed64, tag = "1")]
+    pub guild_id: u64,
+    /// The channel.
+    #[prost(fixed64, tag = "2")]
+    pub channel_id: u64,
+    /// The track, without its `data`.
+    #[prost(message, optional, tag = "3")]
+    pub track: ::core::option::Option<VoiceTrack>,
+    /// How far it was.
+    #[prost(message, optional, tag = "4")]
+    pub position: ::core::option::Option<::prost_types::Duration>,
+    /// What was wrong, for a person.
+    #[prost(string, tag = "5")]
+    pub detail: ::prost::alloc::string::String,
+}
+impl ::prost::Name for TrackError {
+    const NAME: &'static str = "TrackError";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.TrackError".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.TrackError".into()
+    }
+}
+/// How far the track is: told at an interval that the operator sets, while it plays.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TrackPosition {
+    /// The guild.
+    #[prost(fixed64, tag = "1")]
+    pub guild_id: u64,
+    /// The channel.
+    #[prost(fixed64, tag = "2")]
+    pub channel_id: u64,
+    /// The track.
+    #[prost(string, tag = "3")]
+    pub track_id: ::prost::alloc::string::String,
+    /// How far it is.
+    #[prost(message, optional, tag = "4")]
+    pub position: ::core::option::Option<::prost_types::Duration>,
+}
+impl ::prost::Name for TrackPosition {
+    const NAME: &'static str = "TrackPosition";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.TrackPosition".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.TrackPosition".into()
+    }
+}
+/// Somebody in the channel of a call begins to send sound, or sends it in another way. Discord tells it when they
+/// first do, and not each time that they speak.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Speaking {
+    /// The guild.
+    #[prost(fixed64, tag = "1")]
+    pub guild_id: u64,
+    /// The channel.
+    #[prost(fixed64, tag = "2")]
+    pub channel_id: u64,
+    /// Who.
+    #[prost(fixed64, tag = "3")]
+    pub user_id: u64,
+    /// Whether it is a microphone.
+    #[prost(bool, tag = "4")]
+    pub microphone: bool,
+    /// Whether it is the sound of what they share.
+    #[prost(bool, tag = "5")]
+    pub soundshare: bool,
+    /// Whether the others are to become quieter.
+    #[prost(bool, tag = "6")]
+    pub priority: bool,
+}
+impl ::prost::Name for Speaking {
+    const NAME: &'static str = "Speaking";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.Speaking".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.Speaking".into()
+    }
+}
+/// Somebody came into the channel of a call. Who was there before is not told.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClientConnect {
+    /// The guild.
+    #[prost(fixed64, tag = "1")]
+    pub guild_id: u64,
+    /// The channel.
+    #[prost(fixed64, tag = "2")]
+    pub channel_id: u64,
+    /// Who.
+    #[prost(fixed64, tag = "3")]
+    pub user_id: u64,
+}
+impl ::prost::Name for ClientConnect {
+    const NAME: &'static str = "ClientConnect";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.ClientConnect".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.ClientConnect".into()
+    }
+}
+/// Somebody left the channel of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClientDisconnect {
+    /// The guild.
+    #[prost(fixed64, tag = "1")]
+    pub guild_id: u64,
+    /// The channel.
+    #[prost(fixed64, tag = "2")]
+    pub channel_id: u64,
+    /// Who.
+    #[prost(fixed64, tag = "3")]
+    pub user_id: u64,
+}
+impl ::prost::Name for ClientDisconnect {
+    const NAME: &'static str = "ClientDisconnect";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.ClientDisconnect".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.ClientDisconnect".into()
+    }
+}
 /// The sound's format in a stream: 48 kHz in frames of 20 ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -2978,6 +2186,1224 @@ impl VoiceRecordTarget {
             "VOICE_RECORD_TARGET_FILES" => Some(Self::Files),
             _ => None,
         }
+    }
+}
+/// Why a call has a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum VoiceConnectReason {
+    /// Not known.
+    Unspecified = 0,
+    /// A worker let it join.
+    Join = 1,
+    /// A worker or a moderator moved it to another channel.
+    Move = 2,
+    /// It was lost before, or Discord gave the call another server.
+    Reconnect = 3,
+    /// Another node has taken the call over.
+    Takeover = 4,
+}
+impl VoiceConnectReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VOICE_CONNECT_REASON_UNSPECIFIED",
+            Self::Join => "VOICE_CONNECT_REASON_JOIN",
+            Self::Move => "VOICE_CONNECT_REASON_MOVE",
+            Self::Reconnect => "VOICE_CONNECT_REASON_RECONNECT",
+            Self::Takeover => "VOICE_CONNECT_REASON_TAKEOVER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VOICE_CONNECT_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "VOICE_CONNECT_REASON_JOIN" => Some(Self::Join),
+            "VOICE_CONNECT_REASON_MOVE" => Some(Self::Move),
+            "VOICE_CONNECT_REASON_RECONNECT" => Some(Self::Reconnect),
+            "VOICE_CONNECT_REASON_TAKEOVER" => Some(Self::Takeover),
+            _ => None,
+        }
+    }
+}
+/// Why a call's connection is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum VoiceDisconnectReason {
+    /// Not known.
+    Unspecified = 0,
+    /// A worker ended the call.
+    Leave = 1,
+    /// A moderator removed the bot, or the channel was deleted.
+    Removed = 2,
+    /// Discord closed it with `close_code`.
+    Closed = 3,
+    /// It broke.
+    Lost = 4,
+    /// Discord took the call's server away, or gave it another one.
+    Server = 5,
+    /// Discord did not let the bot in again.
+    Refused = 6,
+    /// The node is being stopped.
+    Shutdown = 7,
+    /// Another node holds the call: this one did not renew its lease in time.
+    LeaseLost = 8,
+}
+impl VoiceDisconnectReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VOICE_DISCONNECT_REASON_UNSPECIFIED",
+            Self::Leave => "VOICE_DISCONNECT_REASON_LEAVE",
+            Self::Removed => "VOICE_DISCONNECT_REASON_REMOVED",
+            Self::Closed => "VOICE_DISCONNECT_REASON_CLOSED",
+            Self::Lost => "VOICE_DISCONNECT_REASON_LOST",
+            Self::Server => "VOICE_DISCONNECT_REASON_SERVER",
+            Self::Refused => "VOICE_DISCONNECT_REASON_REFUSED",
+            Self::Shutdown => "VOICE_DISCONNECT_REASON_SHUTDOWN",
+            Self::LeaseLost => "VOICE_DISCONNECT_REASON_LEASE_LOST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VOICE_DISCONNECT_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "VOICE_DISCONNECT_REASON_LEAVE" => Some(Self::Leave),
+            "VOICE_DISCONNECT_REASON_REMOVED" => Some(Self::Removed),
+            "VOICE_DISCONNECT_REASON_CLOSED" => Some(Self::Closed),
+            "VOICE_DISCONNECT_REASON_LOST" => Some(Self::Lost),
+            "VOICE_DISCONNECT_REASON_SERVER" => Some(Self::Server),
+            "VOICE_DISCONNECT_REASON_REFUSED" => Some(Self::Refused),
+            "VOICE_DISCONNECT_REASON_SHUTDOWN" => Some(Self::Shutdown),
+            "VOICE_DISCONNECT_REASON_LEASE_LOST" => Some(Self::LeaseLost),
+            _ => None,
+        }
+    }
+}
+/// Why a track plays no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum TrackEndReason {
+    /// Not known.
+    Unspecified = 0,
+    /// It was at its end.
+    Finished = 1,
+    /// A worker skipped it.
+    Skipped = 2,
+    /// A worker ended it and emptied the queue.
+    Stopped = 3,
+    /// A worker played another one in its place.
+    Replaced = 4,
+    /// It could not be played any further: TRACK_ERROR says why.
+    Failed = 5,
+    /// The call has ended.
+    CallEnded = 6,
+}
+impl TrackEndReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TRACK_END_REASON_UNSPECIFIED",
+            Self::Finished => "TRACK_END_REASON_FINISHED",
+            Self::Skipped => "TRACK_END_REASON_SKIPPED",
+            Self::Stopped => "TRACK_END_REASON_STOPPED",
+            Self::Replaced => "TRACK_END_REASON_REPLACED",
+            Self::Failed => "TRACK_END_REASON_FAILED",
+            Self::CallEnded => "TRACK_END_REASON_CALL_ENDED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TRACK_END_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "TRACK_END_REASON_FINISHED" => Some(Self::Finished),
+            "TRACK_END_REASON_SKIPPED" => Some(Self::Skipped),
+            "TRACK_END_REASON_STOPPED" => Some(Self::Stopped),
+            "TRACK_END_REASON_REPLACED" => Some(Self::Replaced),
+            "TRACK_END_REASON_FAILED" => Some(Self::Failed),
+            "TRACK_END_REASON_CALL_ENDED" => Some(Self::CallEnded),
+            _ => None,
+        }
+    }
+}
+/// One event of Discord's, whichever way it came, or one of this system's own.
+///
+/// Exchange `<prefix>.events`, routing key
+/// `<application_id>.<name>.<guild_id>.<channel_id>\[.<kind>.<name>…\]`.
+///
+/// AMQP properties: `type` is `gateway.v1.Event`, or `gateway.v1.EventBatch` when the body is one of
+/// those; `content_type`, `app_id` (the application), `message_id` and `timestamp`. Headers: `event` (the
+/// name), `shard` and `sequence` of gateway events, `occurred_at` of webhook events (when it happened, as
+/// Discord writes it), and `traceparent`, with `tracestate` if there is one, of events that are traced (W3C Trace
+/// Context), so that a worker's trace can go on where the gateway's ends.
+///
+/// An INTERACTION_CREATE that is answered by a reply (all that came over HTTP, and those of a gateway
+/// connection if the operator wants it) has `reply_to`, which is a queue and a routing key of the exchange
+/// `<prefix>.replies`, `correlation_id`, and the header `deadline`: up to that moment, in milliseconds since 1970,
+/// a reply is the answer itself. See `InteractionResponse`.
+///
+/// An event is published again when it is not certain that RabbitMQ has it, for example after a crash. So
+/// it may come twice, never not at all: a worker that cares drops ids that it has dealt with. The events
+/// that a queue gets from one shard and guild come in Discord's order; what comes a second time comes
+/// in its order, too.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Event {
+    /// Stable name of this occurrence: the same event delivered again has the same id. It is also
+    /// the AMQP `message_id` of an event that travels alone. Of a gateway event it is
+    /// `<session id>:<sequence>`, of an interaction that came over HTTP the interaction's own id, and of a
+    /// webhook event `webhook:` and a digest of what it says, as Discord gives it none. Of an own event it is
+    /// the process that tells it and a number.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The application (bot) that the event is for.
+    #[prost(fixed64, tag = "2")]
+    pub application_id: u64,
+    /// Discord's name of the event, for example `MESSAGE_CREATE`. Names of this system's own events begin
+    /// with `GATEWAY_`, but for those of calls, which have the source VOICE.
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    /// The kind of connection that the event came by.
+    #[prost(enumeration = "Source", tag = "4")]
+    pub source: i32,
+    /// The shard that received it, or that a `GATEWAY_SHARD_STATUS` is about. Absent when there is none.
+    #[prost(message, optional, tag = "5")]
+    pub shard: ::core::option::Option<Shard>,
+    /// Discord's sequence number within the shard's session (`s`). Absent when the event did not come by a
+    /// gateway connection.
+    #[prost(uint64, optional, tag = "6")]
+    pub sequence: ::core::option::Option<u64>,
+    /// When this system had read the event.
+    #[prost(message, optional, tag = "7")]
+    pub received_at: ::core::option::Option<::prost_types::Timestamp>,
+    /// The guild that the payload names, if any.
+    #[prost(fixed64, optional, tag = "8")]
+    pub guild_id: ::core::option::Option<u64>,
+    /// The channel that the payload names, if any.
+    #[prost(fixed64, optional, tag = "9")]
+    pub channel_id: ::core::option::Option<u64>,
+    /// The user whom the event is about, or who caused it, if the payload names one.
+    #[prost(fixed64, optional, tag = "10")]
+    pub user_id: ::core::option::Option<u64>,
+    /// The payload (`d`) as Discord sent it: when the operator asks for it (`EVENT_PAYLOAD`), and
+    /// always when the schema does not know the event. It is JSON text unless what Discord sent
+    /// was not.
+    #[prost(string, tag = "11")]
+    pub json: ::prost::alloc::string::String,
+    /// The payload, typed. Absent when the schema does not know the event, or the operator asked
+    /// for `json` alone.
+    ///
+    /// The connection.
+    #[prost(
+        oneof = "event::Data",
+        tags = "20, 21, 34, 35, 22, 36, 23, 37, 38, 39, 40, 41, 42, 32, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 24, 25, 26, 62, 31, 63, 64, 65, 66, 67, 28, 27, 29, 30, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 84, 85, 86, 87, 33, 88, 89, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 100, 101, 102, 103, 104, 105, 106, 107, 200, 201, 202, 203, 204, 205, 206, 207, 208, 209, 210"
+    )]
+    pub data: ::core::option::Option<event::Data>,
+}
+/// Nested message and enum types in `Event`.
+pub mod event {
+    /// The payload, typed. Absent when the schema does not know the event, or the operator asked
+    /// for `json` alone.
+    ///
+    /// The connection.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Data {
+        /// A connection was identified: who the bot is, and which guilds it will hear of.
+        #[prost(message, tag = "20")]
+        Ready(::prost::alloc::boxed::Box<super::super::super::discord::v1::Ready>),
+        /// A connection was resumed: everything missed has been sent.
+        #[prost(message, tag = "21")]
+        Resumed(::prost::alloc::boxed::Box<super::super::super::discord::v1::Resumed>),
+        /// Discord limited a payload that the bot sent, and did not do what it asked.
+        #[prost(message, tag = "34")]
+        RateLimited(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::RateLimited>,
+        ),
+        /// The bot's own user changed.
+        #[prost(message, tag = "35")]
+        UserUpdate(::prost::alloc::boxed::Box<super::super::super::discord::v1::User>),
+        /// A guild became available, or the bot joined it.
+        #[prost(message, tag = "22")]
+        GuildCreate(::prost::alloc::boxed::Box<super::super::super::discord::v1::Guild>),
+        /// A guild changed.
+        #[prost(message, tag = "36")]
+        GuildUpdate(::prost::alloc::boxed::Box<super::super::super::discord::v1::Guild>),
+        /// A guild became unavailable, or the bot was removed: then the payload has no `unavailable`.
+        #[prost(message, tag = "23")]
+        GuildDelete(::prost::alloc::boxed::Box<super::super::super::discord::v1::Guild>),
+        /// Somebody did something in a guild that its audit log keeps.
+        #[prost(message, tag = "37")]
+        GuildAuditLogEntryCreate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::AuditLogEntry>,
+        ),
+        /// A user was banned from a guild.
+        #[prost(message, tag = "38")]
+        GuildBanAdd(::prost::alloc::boxed::Box<super::super::super::discord::v1::Ban>),
+        /// A user's ban from a guild was lifted.
+        #[prost(message, tag = "39")]
+        GuildBanRemove(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Ban>,
+        ),
+        /// The emojis of a guild changed.
+        #[prost(message, tag = "40")]
+        GuildEmojisUpdate(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::GuildEmojisUpdate,
+            >,
+        ),
+        /// The stickers of a guild changed.
+        #[prost(message, tag = "41")]
+        GuildStickersUpdate(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::GuildStickersUpdate,
+            >,
+        ),
+        /// A user joined a guild. It may be sent again for those who are members already.
+        #[prost(message, tag = "42")]
+        GuildMemberAdd(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Member>,
+        ),
+        /// A member of a guild changed, or the member's user did. Of the bot itself it is sent without
+        /// the intent too.
+        #[prost(message, tag = "32")]
+        GuildMemberUpdate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Member>,
+        ),
+        /// A user left a guild, or was removed.
+        #[prost(message, tag = "43")]
+        GuildMemberRemove(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::GuildMemberRemove,
+            >,
+        ),
+        /// Some of the members that were asked for.
+        #[prost(message, tag = "44")]
+        GuildMembersChunk(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::GuildMembersChunk,
+            >,
+        ),
+        /// A role was created.
+        #[prost(message, tag = "45")]
+        GuildRoleCreate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::GuildRoleUpdate>,
+        ),
+        /// A role changed.
+        #[prost(message, tag = "46")]
+        GuildRoleUpdate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::GuildRoleUpdate>,
+        ),
+        /// A role was deleted.
+        #[prost(message, tag = "47")]
+        GuildRoleDelete(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::GuildRoleDelete>,
+        ),
+        /// A channel was created.
+        #[prost(message, tag = "48")]
+        ChannelCreate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Channel>,
+        ),
+        /// A channel changed. It is not sent for `last_message_id`.
+        #[prost(message, tag = "49")]
+        ChannelUpdate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Channel>,
+        ),
+        /// A channel was deleted.
+        #[prost(message, tag = "50")]
+        ChannelDelete(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Channel>,
+        ),
+        /// A message was pinned or unpinned.
+        #[prost(message, tag = "51")]
+        ChannelPinsUpdate(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::ChannelPinsUpdate,
+            >,
+        ),
+        /// The short-lived state of a guild's channels, which was asked for.
+        #[prost(message, tag = "52")]
+        ChannelInfo(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::ChannelInfo>,
+        ),
+        /// A thread was created, with `newly_created`; or the bot was added to a private one, with
+        /// `member`.
+        #[prost(message, tag = "53")]
+        ThreadCreate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Channel>,
+        ),
+        /// A thread changed. It is not sent for `last_message_id`.
+        #[prost(message, tag = "54")]
+        ThreadUpdate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Channel>,
+        ),
+        /// A thread was deleted: `id`, `guild_id`, `parent_id` and `type` of it.
+        #[prost(message, tag = "55")]
+        ThreadDelete(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Channel>,
+        ),
+        /// The bot can see a channel now: the active threads that are in it.
+        #[prost(message, tag = "56")]
+        ThreadListSync(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::ThreadListSync>,
+        ),
+        /// The bot as member of a thread changed.
+        #[prost(message, tag = "57")]
+        ThreadMemberUpdate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::ThreadMember>,
+        ),
+        /// Users joined or left a thread. With the first intent alone it is sent about the bot only.
+        #[prost(message, tag = "58")]
+        ThreadMembersUpdate(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::ThreadMembersUpdate,
+            >,
+        ),
+        /// A webhook of a channel was created, changed or deleted.
+        #[prost(message, tag = "59")]
+        WebhooksUpdate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::WebhooksUpdate>,
+        ),
+        /// An invitation was created.
+        #[prost(message, tag = "60")]
+        InviteCreate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::InviteCreate>,
+        ),
+        /// An invitation was deleted.
+        #[prost(message, tag = "61")]
+        InviteDelete(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::InviteDelete>,
+        ),
+        /// A message was sent.
+        #[prost(message, tag = "24")]
+        MessageCreate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Message>,
+        ),
+        /// A message changed: it was edited, or Discord completed its embeds.
+        #[prost(message, tag = "25")]
+        MessageUpdate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Message>,
+        ),
+        /// A message was deleted.
+        #[prost(message, tag = "26")]
+        MessageDelete(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::MessageDelete>,
+        ),
+        /// Several messages of a channel were deleted at once.
+        #[prost(message, tag = "62")]
+        MessageDeleteBulk(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::MessageDeleteBulk,
+            >,
+        ),
+        /// A user reacted to a message.
+        #[prost(message, tag = "31")]
+        MessageReactionAdd(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::MessageReactionAdd,
+            >,
+        ),
+        /// A user took a reaction back, or somebody removed it.
+        #[prost(message, tag = "63")]
+        MessageReactionRemove(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::MessageReactionRemove,
+            >,
+        ),
+        /// All reactions to a message were removed.
+        #[prost(message, tag = "64")]
+        MessageReactionRemoveAll(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::MessageReactionRemoveAll,
+            >,
+        ),
+        /// All reactions to a message with one emoji were removed.
+        #[prost(message, tag = "65")]
+        MessageReactionRemoveEmoji(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::MessageReactionRemoveEmoji,
+            >,
+        ),
+        /// A user voted for an answer of a poll.
+        #[prost(message, tag = "66")]
+        MessagePollVoteAdd(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::MessagePollVote>,
+        ),
+        /// A user took back a vote for an answer of a poll.
+        #[prost(message, tag = "67")]
+        MessagePollVoteRemove(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::MessagePollVote>,
+        ),
+        /// A user began to type.
+        #[prost(message, tag = "28")]
+        TypingStart(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::TypingStart>,
+        ),
+        /// A user's status or activities changed.
+        #[prost(message, tag = "27")]
+        PresenceUpdate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::PresenceUpdate>,
+        ),
+        /// A user joined, left or changed a voice channel, or their state in it.
+        #[prost(message, tag = "29")]
+        VoiceStateUpdate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::VoiceState>,
+        ),
+        /// The voice server of a guild that the bot connects to.
+        #[prost(message, tag = "30")]
+        VoiceServerUpdate(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::VoiceServerUpdate,
+            >,
+        ),
+        /// Somebody sent an emoji or a sound in a voice channel that the bot is in.
+        #[prost(message, tag = "68")]
+        VoiceChannelEffectSend(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::VoiceChannelEffectSend,
+            >,
+        ),
+        /// The status of a voice channel changed.
+        #[prost(message, tag = "69")]
+        VoiceChannelStatusUpdate(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::VoiceChannelStatusUpdate,
+            >,
+        ),
+        /// Somebody is in a voice channel that was empty, or the other way round.
+        #[prost(message, tag = "70")]
+        VoiceChannelStartTimeUpdate(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::VoiceChannelStartTimeUpdate,
+            >,
+        ),
+        /// A stage began.
+        #[prost(message, tag = "71")]
+        StageInstanceCreate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::StageInstance>,
+        ),
+        /// A stage changed.
+        #[prost(message, tag = "72")]
+        StageInstanceUpdate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::StageInstance>,
+        ),
+        /// A stage ended.
+        #[prost(message, tag = "73")]
+        StageInstanceDelete(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::StageInstance>,
+        ),
+        /// A sound of a guild's soundboard was created.
+        #[prost(message, tag = "74")]
+        GuildSoundboardSoundCreate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::SoundboardSound>,
+        ),
+        /// A sound of a guild's soundboard changed.
+        #[prost(message, tag = "75")]
+        GuildSoundboardSoundUpdate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::SoundboardSound>,
+        ),
+        /// A sound of a guild's soundboard was deleted.
+        #[prost(message, tag = "76")]
+        GuildSoundboardSoundDelete(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::GuildSoundboardSoundDelete,
+            >,
+        ),
+        /// Several sounds of a guild's soundboard changed.
+        #[prost(message, tag = "77")]
+        GuildSoundboardSoundsUpdate(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::SoundboardSounds,
+            >,
+        ),
+        /// The sounds of a guild's soundboard, which were asked for.
+        #[prost(message, tag = "78")]
+        SoundboardSounds(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::SoundboardSounds,
+            >,
+        ),
+        /// A scheduled event was created.
+        #[prost(message, tag = "79")]
+        GuildScheduledEventCreate(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::GuildScheduledEvent,
+            >,
+        ),
+        /// A scheduled event changed.
+        #[prost(message, tag = "80")]
+        GuildScheduledEventUpdate(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::GuildScheduledEvent,
+            >,
+        ),
+        /// A scheduled event was deleted.
+        #[prost(message, tag = "81")]
+        GuildScheduledEventDelete(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::GuildScheduledEvent,
+            >,
+        ),
+        /// A user is interested in a scheduled event.
+        #[prost(message, tag = "82")]
+        GuildScheduledEventUserAdd(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::GuildScheduledEventUser,
+            >,
+        ),
+        /// A user is no longer interested in a scheduled event.
+        #[prost(message, tag = "83")]
+        GuildScheduledEventUserRemove(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::GuildScheduledEventUser,
+            >,
+        ),
+        /// A rule of auto moderation was created.
+        #[prost(message, tag = "84")]
+        AutoModerationRuleCreate(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::AutoModerationRule,
+            >,
+        ),
+        /// A rule of auto moderation changed.
+        #[prost(message, tag = "85")]
+        AutoModerationRuleUpdate(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::AutoModerationRule,
+            >,
+        ),
+        /// A rule of auto moderation was deleted.
+        #[prost(message, tag = "86")]
+        AutoModerationRuleDelete(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::AutoModerationRule,
+            >,
+        ),
+        /// A rule of auto moderation was broken, and something was done.
+        #[prost(message, tag = "87")]
+        AutoModerationActionExecution(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::AutoModerationActionExecution,
+            >,
+        ),
+        /// A user used a command, a component or a modal.
+        #[prost(message, tag = "33")]
+        InteractionCreate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Interaction>,
+        ),
+        /// Permissions of an application's commands in a guild changed.
+        #[prost(message, tag = "88")]
+        ApplicationCommandPermissionsUpdate(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::GuildApplicationCommandPermissions,
+            >,
+        ),
+        /// Integrations of a guild changed.
+        #[prost(message, tag = "89")]
+        GuildIntegrationsUpdate(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::GuildIntegrationsUpdate,
+            >,
+        ),
+        /// An integration was added to a guild.
+        #[prost(message, tag = "90")]
+        IntegrationCreate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Integration>,
+        ),
+        /// An integration of a guild changed.
+        #[prost(message, tag = "91")]
+        IntegrationUpdate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Integration>,
+        ),
+        /// An integration was removed from a guild.
+        #[prost(message, tag = "92")]
+        IntegrationDelete(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::IntegrationDelete,
+            >,
+        ),
+        /// A user or guild has the right to a product.
+        #[prost(message, tag = "93")]
+        EntitlementCreate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Entitlement>,
+        ),
+        /// An entitlement changed. Of subscriptions: it has an end now.
+        #[prost(message, tag = "94")]
+        EntitlementUpdate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Entitlement>,
+        ),
+        /// An entitlement was taken back. It is not sent when one ends.
+        #[prost(message, tag = "95")]
+        EntitlementDelete(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Entitlement>,
+        ),
+        /// A user subscribed; it need not be active yet.
+        #[prost(message, tag = "96")]
+        SubscriptionCreate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Subscription>,
+        ),
+        /// A subscription changed.
+        #[prost(message, tag = "97")]
+        SubscriptionUpdate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Subscription>,
+        ),
+        /// A subscription was deleted.
+        #[prost(message, tag = "98")]
+        SubscriptionDelete(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Subscription>,
+        ),
+        /// A user added the application to a guild or to their account.
+        /// See <https://docs.discord.com/developers/events/webhook-events#application-authorized>
+        #[prost(message, tag = "99")]
+        ApplicationAuthorized(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::ApplicationAuthorized,
+            >,
+        ),
+        /// A user withdrew what the application was allowed to do.
+        /// See <https://docs.discord.com/developers/events/webhook-events#application-deauthorized>
+        #[prost(message, tag = "100")]
+        ApplicationDeauthorized(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::ApplicationDeauthorized,
+            >,
+        ),
+        /// A user takes part in a quest. Discord lists the event, and does not send it yet.
+        /// See <https://docs.discord.com/developers/events/webhook-events#quest-user-enrollment>
+        #[prost(message, tag = "101")]
+        QuestUserEnrollment(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::QuestUserEnrollment,
+            >,
+        ),
+        /// A message was sent in a lobby.
+        /// See <https://docs.discord.com/developers/events/webhook-events#lobby-message-create>
+        #[prost(message, tag = "102")]
+        LobbyMessageCreate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::LobbyMessage>,
+        ),
+        /// A message in a lobby was edited.
+        /// See <https://docs.discord.com/developers/events/webhook-events#lobby-message-update>
+        #[prost(message, tag = "103")]
+        LobbyMessageUpdate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::LobbyMessage>,
+        ),
+        /// A message in a lobby was deleted.
+        /// See <https://docs.discord.com/developers/events/webhook-events#lobby-message-delete>
+        #[prost(message, tag = "104")]
+        LobbyMessageDelete(
+            ::prost::alloc::boxed::Box<
+                super::super::super::discord::v1::LobbyMessageDelete,
+            >,
+        ),
+        /// A direct message was sent to or from a user who is in the game.
+        /// See <https://docs.discord.com/developers/events/webhook-events#game-direct-message-create>
+        #[prost(message, tag = "105")]
+        GameDirectMessageCreate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Message>,
+        ),
+        /// A direct message to or from a user who is in the game was edited.
+        /// See <https://docs.discord.com/developers/events/webhook-events#game-direct-message-update>
+        #[prost(message, tag = "106")]
+        GameDirectMessageUpdate(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Message>,
+        ),
+        /// A direct message to or from a user who is in the game was deleted.
+        /// See <https://docs.discord.com/developers/events/webhook-events#game-direct-message-delete>
+        #[prost(message, tag = "107")]
+        GameDirectMessageDelete(
+            ::prost::alloc::boxed::Box<super::super::super::discord::v1::Message>,
+        ),
+        /// How it is with a shard has changed.
+        #[prost(message, tag = "200")]
+        GatewayShardStatus(::prost::alloc::boxed::Box<super::ShardStatus>),
+        /// The number of shards is being changed, or has been.
+        #[prost(message, tag = "201")]
+        GatewayReshard(::prost::alloc::boxed::Box<super::Reshard>),
+        /// A call's connection stands.
+        #[prost(message, tag = "202")]
+        VoiceConnected(::prost::alloc::boxed::Box<super::VoiceConnected>),
+        /// A call's connection is gone.
+        #[prost(message, tag = "203")]
+        VoiceDisconnected(::prost::alloc::boxed::Box<super::VoiceDisconnected>),
+        /// A track began to play.
+        #[prost(message, tag = "204")]
+        TrackStart(::prost::alloc::boxed::Box<super::TrackStart>),
+        /// A track plays no more.
+        #[prost(message, tag = "205")]
+        TrackEnd(::prost::alloc::boxed::Box<super::TrackEnd>),
+        /// A track cannot be played, or not any further.
+        #[prost(message, tag = "206")]
+        TrackError(::prost::alloc::boxed::Box<super::TrackError>),
+        /// How far the track is.
+        #[prost(message, tag = "207")]
+        TrackPosition(::prost::alloc::boxed::Box<super::TrackPosition>),
+        /// Somebody in the channel of a call begins to send sound.
+        #[prost(message, tag = "208")]
+        Speaking(::prost::alloc::boxed::Box<super::Speaking>),
+        /// Somebody came into the channel of a call.
+        #[prost(message, tag = "209")]
+        ClientConnect(::prost::alloc::boxed::Box<super::ClientConnect>),
+        /// Somebody left the channel of a call.
+        #[prost(message, tag = "210")]
+        ClientDisconnect(::prost::alloc::boxed::Box<super::ClientDisconnect>),
+    }
+}
+impl ::prost::Name for Event {
+    const NAME: &'static str = "Event";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.Event".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.Event".into()
+    }
+}
+/// Several events in one message, for events whose number the operator wants to be cheaper
+/// (`EVENT_BATCH`). All have the same routing key, and stand in Discord's order.
+///
+/// It travels where its events would, with their routing key and `type = gateway.v1.EventBatch`. Its
+/// `message_id` is the id of the first event, `+`, and how many more there are; headers are `event`,
+/// `shard`, `sequence` (that of the first event), `count`, and the first event's trace.
+///
+/// Events that are published a second time may be batched in another way, so the `message_id` says nothing
+/// of duplicates: the ids of the events do. A batch of one is never sent: the event travels alone.
+/// The message is acknowledged as a whole, so a worker does that when it has dealt with all of them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EventBatch {
+    /// The events; at least two.
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<Event>,
+}
+impl ::prost::Name for EventBatch {
+    const NAME: &'static str = "EventBatch";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.EventBatch".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.EventBatch".into()
+    }
+}
+/// One of the connections over which Discord spreads an application's guilds.
+/// See <https://docs.discord.com/developers/events/gateway#sharding>
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Shard {
+    /// Which one, counted from 0.
+    #[prost(uint32, tag = "1")]
+    pub id: u32,
+    /// How many there are in this set.
+    #[prost(uint32, tag = "2")]
+    pub count: u32,
+}
+impl ::prost::Name for Shard {
+    const NAME: &'static str = "Shard";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.Shard".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.Shard".into()
+    }
+}
+/// The kind of Discord connection that an event came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Source {
+    /// Not known.
+    Unspecified = 0,
+    /// A gateway (websocket) connection.
+    Ws = 1,
+    /// An interaction by HTTP.
+    Http = 2,
+    /// A webhook event by HTTP.
+    Webhook = 3,
+    /// A voice connection.
+    Voice = 4,
+    /// None: this system tells of itself.
+    Gateway = 5,
+}
+impl Source {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SOURCE_UNSPECIFIED",
+            Self::Ws => "SOURCE_WS",
+            Self::Http => "SOURCE_HTTP",
+            Self::Webhook => "SOURCE_WEBHOOK",
+            Self::Voice => "SOURCE_VOICE",
+            Self::Gateway => "SOURCE_GATEWAY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SOURCE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SOURCE_WS" => Some(Self::Ws),
+            "SOURCE_HTTP" => Some(Self::Http),
+            "SOURCE_WEBHOOK" => Some(Self::Webhook),
+            "SOURCE_VOICE" => Some(Self::Voice),
+            "SOURCE_GATEWAY" => Some(Self::Gateway),
+            _ => None,
+        }
+    }
+}
+/// The first answer to an interaction.
+///
+/// It goes to the `reply_to` of the event INTERACTION_CREATE, through the exchange `<prefix>.replies`, with
+/// the event's `correlation_id` and `type = gateway.v1.InteractionResponse`. It is the same message
+/// whether the interaction came by HTTP or by a gateway connection. The first answer counts; what comes
+/// after it becomes an edit or a followup. A worker that cannot answer replies with a `gateway.v1.Error`, and
+/// the user hears that it did not work. What cannot be carried out is told, as an Error, to the `reply_to` of the
+/// reply, if it has one.
+/// See <https://docs.discord.com/developers/interactions/receiving-and-responding#responding-to-an-interaction>
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InteractionResponse {
+    /// What to answer.
+    #[prost(message, optional, tag = "1")]
+    pub callback: ::core::option::Option<
+        super::super::discord::v1::InteractionCallbackParams,
+    >,
+    /// Files of the message.
+    #[prost(message, repeated, tag = "2")]
+    pub files: ::prost::alloc::vec::Vec<File>,
+}
+impl ::prost::Name for InteractionResponse {
+    const NAME: &'static str = "InteractionResponse";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.InteractionResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.InteractionResponse".into()
+    }
+}
+/// A first answer.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InteractionsRespondRequest {
+    /// Id of the interaction.
+    #[prost(fixed64, tag = "1")]
+    pub interaction_id: u64,
+    /// Token of the interaction. It is a secret.
+    #[prost(string, tag = "2")]
+    pub token: ::prost::alloc::string::String,
+    /// The answer.
+    #[prost(message, optional, tag = "3")]
+    pub response: ::core::option::Option<InteractionResponse>,
+    /// Whether to answer what came of it.
+    #[prost(bool, tag = "4")]
+    pub with_response: bool,
+}
+impl ::prost::Name for InteractionsRespondRequest {
+    const NAME: &'static str = "InteractionsRespondRequest";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.InteractionsRespondRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.InteractionsRespondRequest".into()
+    }
+}
+/// The interaction is answered.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InteractionsRespondResponse {
+    /// What came of it. Absent without `with_response`.
+    #[prost(message, optional, tag = "1")]
+    pub callback: ::core::option::Option<
+        super::super::discord::v1::InteractionCallbackResponse,
+    >,
+}
+impl ::prost::Name for InteractionsRespondResponse {
+    const NAME: &'static str = "InteractionsRespondResponse";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.InteractionsRespondResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.InteractionsRespondResponse".into()
+    }
+}
+/// Which answer to read.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InteractionsGetOriginalRequest {
+    /// Token of the interaction. It is a secret.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+}
+impl ::prost::Name for InteractionsGetOriginalRequest {
+    const NAME: &'static str = "InteractionsGetOriginalRequest";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.InteractionsGetOriginalRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.InteractionsGetOriginalRequest".into()
+    }
+}
+/// The message.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InteractionsGetOriginalResponse {
+    /// It.
+    #[prost(message, optional, boxed, tag = "1")]
+    pub message: ::core::option::Option<
+        ::prost::alloc::boxed::Box<super::super::discord::v1::Message>,
+    >,
+}
+impl ::prost::Name for InteractionsGetOriginalResponse {
+    const NAME: &'static str = "InteractionsGetOriginalResponse";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.InteractionsGetOriginalResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.InteractionsGetOriginalResponse".into()
+    }
+}
+/// How an answer is to change.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InteractionsEditOriginalRequest {
+    /// Token of the interaction. It is a secret.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    /// What changes; what is absent stays.
+    #[prost(message, optional, boxed, tag = "2")]
+    pub message: ::core::option::Option<
+        ::prost::alloc::boxed::Box<super::super::discord::v1::MessageParams>,
+    >,
+    /// Files to add.
+    #[prost(message, repeated, tag = "3")]
+    pub files: ::prost::alloc::vec::Vec<File>,
+}
+impl ::prost::Name for InteractionsEditOriginalRequest {
+    const NAME: &'static str = "InteractionsEditOriginalRequest";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.InteractionsEditOriginalRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.InteractionsEditOriginalRequest".into()
+    }
+}
+/// The message is changed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InteractionsEditOriginalResponse {
+    /// It, as it is now.
+    #[prost(message, optional, boxed, tag = "1")]
+    pub message: ::core::option::Option<
+        ::prost::alloc::boxed::Box<super::super::discord::v1::Message>,
+    >,
+}
+impl ::prost::Name for InteractionsEditOriginalResponse {
+    const NAME: &'static str = "InteractionsEditOriginalResponse";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.InteractionsEditOriginalResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.InteractionsEditOriginalResponse".into()
+    }
+}
+/// Which answer to delete.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InteractionsDeleteOriginalRequest {
+    /// Token of the interaction. It is a secret.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+}
+impl ::prost::Name for InteractionsDeleteOriginalRequest {
+    const NAME: &'static str = "InteractionsDeleteOriginalRequest";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.InteractionsDeleteOriginalRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.InteractionsDeleteOriginalRequest".into()
+    }
+}
+/// The message is deleted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InteractionsDeleteOriginalResponse {}
+impl ::prost::Name for InteractionsDeleteOriginalResponse {
+    const NAME: &'static str = "InteractionsDeleteOriginalResponse";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.InteractionsDeleteOriginalResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.InteractionsDeleteOriginalResponse".into()
+    }
+}
+/// A further message.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InteractionsCreateFollowupRequest {
+    /// Token of the interaction. It is a secret.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    /// The message.
+    #[prost(message, optional, boxed, tag = "2")]
+    pub message: ::core::option::Option<
+        ::prost::alloc::boxed::Box<super::super::discord::v1::MessageParams>,
+    >,
+    /// Its files.
+    #[prost(message, repeated, tag = "3")]
+    pub files: ::prost::alloc::vec::Vec<File>,
+}
+impl ::prost::Name for InteractionsCreateFollowupRequest {
+    const NAME: &'static str = "InteractionsCreateFollowupRequest";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.InteractionsCreateFollowupRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.InteractionsCreateFollowupRequest".into()
+    }
+}
+/// The message is sent.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InteractionsCreateFollowupResponse {
+    /// It.
+    #[prost(message, optional, boxed, tag = "1")]
+    pub message: ::core::option::Option<
+        ::prost::alloc::boxed::Box<super::super::discord::v1::Message>,
+    >,
+}
+impl ::prost::Name for InteractionsCreateFollowupResponse {
+    const NAME: &'static str = "InteractionsCreateFollowupResponse";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.InteractionsCreateFollowupResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.InteractionsCreateFollowupResponse".into()
+    }
+}
+/// Which message to read.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InteractionsGetFollowupRequest {
+    /// Token of the interaction. It is a secret.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    /// The message.
+    #[prost(fixed64, tag = "2")]
+    pub message_id: u64,
+}
+impl ::prost::Name for InteractionsGetFollowupRequest {
+    const NAME: &'static str = "InteractionsGetFollowupRequest";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.InteractionsGetFollowupRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.InteractionsGetFollowupRequest".into()
+    }
+}
+/// The message.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InteractionsGetFollowupResponse {
+    /// It.
+    #[prost(message, optional, boxed, tag = "1")]
+    pub message: ::core::option::Option<
+        ::prost::alloc::boxed::Box<super::super::discord::v1::Message>,
+    >,
+}
+impl ::prost::Name for InteractionsGetFollowupResponse {
+    const NAME: &'static str = "InteractionsGetFollowupResponse";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.InteractionsGetFollowupResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.InteractionsGetFollowupResponse".into()
+    }
+}
+/// How a message is to change.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InteractionsEditFollowupRequest {
+    /// Token of the interaction. It is a secret.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    /// The message.
+    #[prost(fixed64, tag = "2")]
+    pub message_id: u64,
+    /// What changes; what is absent stays.
+    #[prost(message, optional, boxed, tag = "3")]
+    pub message: ::core::option::Option<
+        ::prost::alloc::boxed::Box<super::super::discord::v1::MessageParams>,
+    >,
+    /// Files to add.
+    #[prost(message, repeated, tag = "4")]
+    pub files: ::prost::alloc::vec::Vec<File>,
+}
+impl ::prost::Name for InteractionsEditFollowupRequest {
+    const NAME: &'static str = "InteractionsEditFollowupRequest";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.InteractionsEditFollowupRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.InteractionsEditFollowupRequest".into()
+    }
+}
+/// The message is changed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct InteractionsEditFollowupResponse {
+    /// It, as it is now.
+    #[prost(message, optional, boxed, tag = "1")]
+    pub message: ::core::option::Option<
+        ::prost::alloc::boxed::Box<super::super::discord::v1::Message>,
+    >,
+}
+impl ::prost::Name for InteractionsEditFollowupResponse {
+    const NAME: &'static str = "InteractionsEditFollowupResponse";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.InteractionsEditFollowupResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.InteractionsEditFollowupResponse".into()
+    }
+}
+/// Which message to delete.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InteractionsDeleteFollowupRequest {
+    /// Token of the interaction. It is a secret.
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    /// The message.
+    #[prost(fixed64, tag = "2")]
+    pub message_id: u64,
+}
+impl ::prost::Name for InteractionsDeleteFollowupRequest {
+    const NAME: &'static str = "InteractionsDeleteFollowupRequest";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.InteractionsDeleteFollowupRequest".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.InteractionsDeleteFollowupRequest".into()
+    }
+}
+/// The message is deleted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct InteractionsDeleteFollowupResponse {}
+impl ::prost::Name for InteractionsDeleteFollowupResponse {
+    const NAME: &'static str = "InteractionsDeleteFollowupResponse";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.InteractionsDeleteFollowupResponse".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.InteractionsDeleteFollowupResponse".into()
     }
 }
 /// Names a webhook: by its address, or by id and token.
