@@ -147,6 +147,7 @@ async fn publish(url: &str, sink: &Sink, batch: Option<Batch>) -> Result<Run> {
     let config = Config {
         kind: Kind::Amqp,
         url: SecretString::from(url),
+        tls: Default::default(),
         prefix: PREFIX.to_owned(),
         window: 16 << 20,
         persistent: false,

@@ -1,21 +1,25 @@
 //! One interaction: from HTTP to an event, and from the worker's reply to the answer.
 
+#[cfg(test)]
+mod tests;
+
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use broker::{AskError, CallError, Message};
 use bytes::Bytes;
+use events::Read;
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use interactions::{First, Kind, Ledger, Office, Reply, Unfit, used};
-use listener::{Answer, Proxies, Signed, Verified};
+use listener::{Answer, Proxies, Refusals, Signed, Verified};
 use tokio::{
     select,
     sync::oneshot::Receiver,
     time::{Instant, sleep_until},
 };
 use wire::{
-    discord::v1::{Interaction, InteractionType},
+    discord::v1::InteractionType,
     gateway::v1::{Code, Error as Failure},
 };
 
@@ -32,7 +36,19 @@ pub(crate) struct Endpoint {
     pub(crate) config: Arc<Config>,
     pub(crate) encoder: Encoder,
     pub(crate) office: Arc<Office>,
+    pub(crate) refusals: Refusals,
     pub(crate) metrics: Metrics,
+}
+
+/// How the wait for a reply ends.
+enum Waited {
+    First(First),
+    /// With none in time.
+    Later,
+    /// Nobody is there to reply.
+    Nobody,
+    /// Whether somebody is there is not known.
+    Unpublished,
 }
 
 /// What Discord is answered, and what the metrics call it.
@@ -49,9 +65,8 @@ impl Answer for Endpoint {
         let verified = match self.signed.take(request).await {
             Ok(verified) => verified,
             Err(refusal) => {
-                let reason = refusal.word();
-                self.metrics.refused(reason);
-                tracing::debug!(%caller, reason, "a request is no interaction of Discord's");
+                self.metrics.refused(refusal.word());
+                self.refusals.add(caller, refusal);
                 return refusal.response();
             }
         };
@@ -67,7 +82,7 @@ impl Answer for Endpoint {
 /// An interaction that Discord waits for.
 struct Asked {
     application_id: u64,
-    interaction: Interaction,
+    read: Read,
     kind: Kind,
     since: Instant,
 }
@@ -77,24 +92,25 @@ impl Endpoint {
     async fn interaction(&self, verified: Verified, since: Instant) -> (&'static str, Answered) {
         let application_id = verified.application_id;
         let text = str::from_utf8(&verified.body.bytes).unwrap_or_default();
-        let Some(interaction) = self.encoder.read(text) else {
+        let Some(read) = self.encoder.read(text) else {
             return ("unknown", odd("it is no interaction", application_id));
         };
+        let interaction = &read.interaction;
         let named = interaction.application_id;
         if named.is_some_and(|named| named != application_id) {
             let why = "it is for another application: is DISCORD_APPLICATION_ID right?";
             return ("unknown", odd(why, application_id));
         }
         if interaction.r#type() == InteractionType::Ping {
-            return ("ping", Answered("pong", json(r#"{"type":1}"#)));
+            return ("ping", Answered("pong", json(r#"{"type":1}"#.to_owned())));
         }
-        let kind = Kind::of(&interaction);
+        let kind = Kind::of(interaction);
         if interaction.id.is_none() || interaction.token.is_none() {
             return (kind.word(), odd("it has no id or no token", application_id));
         }
         let asked = Asked {
             application_id,
-            interaction,
+            read,
             kind,
             since,
         };
@@ -103,12 +119,12 @@ impl Endpoint {
 
     /// Publishes an interaction, and waits for what to answer.
     async fn ask(&self, asked: &Asked, text: &str) -> Answered {
-        let (kind, interaction) = (asked.kind, &asked.interaction);
+        let (kind, interaction) = (asked.kind, &asked.read.interaction);
         let (id, application_id) = (interaction.id(), asked.application_id);
         let wait = self.config.defer_after;
         let message = self
             .encoder
-            .message(application_id, interaction, text, wait);
+            .message(application_id, &asked.read, text, wait);
         let ephemeral = self
             .office
             .settings
@@ -128,21 +144,17 @@ impl Endpoint {
             is_answered: false,
         };
         let defer_at = asked.since + wait;
-        let first = match self.wait(message, &mut waiting, defer_at).await {
-            Ok(first) => first,
-            Err(AskError::Nobody) => {
+        let answered = match self.wait(message, &mut waiting, defer_at).await {
+            Waited::First(first) => self.first(first, asked).await,
+            Waited::Later => self.deferred(waiting, asked).await,
+            Waited::Nobody => {
                 opened.forget();
                 return self.apology(kind, "nobody");
             }
-            Err(error) => {
-                tracing::debug!(%error, "an interaction was not published");
+            Waited::Unpublished => {
                 opened.forget();
                 return unavailable("unpublished");
             }
-        };
-        let answered = match first {
-            Some(first) => self.first(first, asked).await,
-            None => self.deferred(waiting, asked).await,
         };
         opened.answered();
         answered
@@ -154,19 +166,23 @@ impl Endpoint {
         message: Message,
         waiting: &mut Receiver<First>,
         until: Instant,
-    ) -> Result<Option<First>, AskError> {
-        let correlation_id = message.message_id.clone();
-        let mut asking = pin!(self.office.questions.ask(message, &correlation_id, until));
+    ) -> Waited {
+        let mut asking = pin!(self.office.questions.ask(message));
+        let mut over = pin!(sleep_until(until));
         let mut is_asked = false;
         loop {
             select! {
                 biased;
-                Ok(first) = &mut *waiting => return Ok(Some(first)),
-                asked = &mut asking, if !is_asked => {
-                    asked?;
-                    is_asked = true;
-                }
-                () = sleep_until(until) => return Ok(None),
+                Ok(first) = &mut *waiting => return Waited::First(first),
+                asked = &mut asking, if !is_asked => match asked {
+                    Ok(()) => is_asked = true,
+                    Err(AskError::Lost) => return Waited::Unpublished,
+                    Err(AskError::Nobody) => return Waited::Nobody,
+                },
+                () = &mut over => return match is_asked {
+                    true => Waited::Later,
+                    false => Waited::Unpublished,
+                },
             }
         }
     }
@@ -174,10 +190,10 @@ impl Endpoint {
     /// There was no reply in time, unless there was one at the last moment.
     async fn deferred(&self, mut waiting: Receiver<First>, asked: &Asked) -> Answered {
         match (
-            self.office.ledger.defer(asked.interaction.id()),
+            self.office.ledger.defer(asked.read.interaction.id()),
             waiting.try_recv(),
         ) {
-            (Some(answer), _) => Answered("deferred", json(&answer.to_string())),
+            (Some(answer), _) => Answered("deferred", json(answer.to_string())),
             (None, Ok(first)) => self.first(first, asked).await,
             (None, Err(_)) => Answered("late", bare(StatusCode::GATEWAY_TIMEOUT)),
         }
@@ -188,7 +204,7 @@ impl Endpoint {
         match first {
             First::Apology => self.apology(asked.kind, "refused"),
             First::Reply(reply) if reply.response.files.is_empty() => {
-                Answered("reply", json(&reply.json))
+                Answered("reply", json(reply.json))
             }
             First::Reply(reply) => match self.send(&reply, asked).await {
                 Ok(()) => Answered("files", bare(StatusCode::ACCEPTED)),
@@ -203,7 +219,8 @@ impl Endpoint {
     /// Has a reply with files sent by the callback's own route: Discord takes none in an answer. The error is one after which
     /// Discord surely still waits.
     async fn send(&self, reply: &Reply, asked: &Asked) -> Result<(), Failure> {
-        let of = (asked.interaction.id(), asked.interaction.token());
+        let interaction = &asked.read.interaction;
+        let of = (interaction.id(), interaction.token());
         let left = (asked.since + PATIENCE).saturating_duration_since(Instant::now());
         let (id, response) = (asked.application_id, reply.response.clone());
         let called = self.office.respond(id, of, response, left).await;
@@ -229,7 +246,7 @@ impl Endpoint {
 
     fn apology(&self, kind: Kind, word: &'static str) -> Answered {
         match kind.apology(&self.office.settings.message) {
-            Some(answer) => Answered(word, json(&answer.to_string())),
+            Some(answer) => Answered(word, json(answer.to_string())),
             None => unavailable(word),
         }
     }
@@ -283,8 +300,8 @@ fn bare(status: StatusCode) -> Response<Full<Bytes>> {
     response
 }
 
-fn json(text: &str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::from(text.to_owned()));
+fn json(text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(text));
     let kind = HeaderValue::from_static("application/json");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response

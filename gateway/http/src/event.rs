@@ -9,9 +9,9 @@ use std::{
 use boot::Traces;
 use broker::Message;
 use bytes::Bytes;
-use events::{Event, INTERACTION};
+use events::{Event, INTERACTION, Read};
 use transcode::{Envelope, Lanes, Payload, Scratch, Transcoder};
-use wire::{discord::v1::Interaction, gateway::v1::Source, interaction};
+use wire::gateway::v1::Source;
 
 use crate::config::Application;
 
@@ -42,23 +42,19 @@ impl Encoder {
     }
 
     /// Reads what an interaction is; `None` when the text is none.
-    pub(crate) fn read(&self, text: &str) -> Option<Interaction> {
-        let mut scratch = self.scratch();
-        let data = self
-            .transcoder
-            .data(INTERACTION, Payload::new(text), &mut scratch)?;
-        interaction::essence(data).ok()
+    pub(crate) fn read(&self, text: &str) -> Option<Read> {
+        Read::of(&self.transcoder, Payload::new(text), &mut self.scratch())
     }
 
     /// The event of an interaction. It says how long Discord waits.
     pub(crate) fn message(
         &self,
         application_id: u64,
-        interaction: &Interaction,
+        read: &Read,
         text: &str,
         wait: Duration,
     ) -> Message {
-        let id = interaction.id().to_string();
+        let id = read.interaction.id().to_string();
         let lanes = self.lanes.get(&application_id).copied();
         let event = Event {
             envelope: Envelope {
@@ -73,7 +69,7 @@ impl Encoder {
             },
             app_id: &application_id.to_string().into(),
             payload: Payload::new(text),
-            interaction: Some(interaction),
+            read: Some(read),
         };
         let mut scratch = self.scratch();
         let made = event.message(&self.transcoder, &mut scratch, Bytes::copy_from_slice);

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use boot::{CancellationToken, Context};
 use broker::Broker;
 use interactions::{Clerk, Ledger, Office};
-use listener::{Bodies, Listener, Protocols, Signed};
+use listener::{Bodies, Listener, Protocols, Refusals, Signed};
 use registration::{Kind, Registrar};
 use tokio::time;
 use transcode::Transcoder;
@@ -65,6 +65,7 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
         encoder: Encoder::new(transcoder, context.traces.clone(), &config.applications),
         config: Arc::clone(&config),
         office: Arc::clone(&office),
+        refusals: Refusals::default(),
         metrics,
     };
     tracing::info!(http = %listener.address(), "interactions are taken");

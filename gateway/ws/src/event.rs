@@ -123,7 +123,7 @@ impl Encoder {
             },
             app_id: &self.app_id,
             payload,
-            interaction: None,
+            read: None,
         };
         let bodies = &mut self.bodies;
         let keep = |body: &[u8]| keep(bodies, body);

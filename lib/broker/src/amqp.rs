@@ -1,8 +1,12 @@
 //! The task that keeps a connection to RabbitMQ and publishes over it.
 
+mod arriving;
+mod asked;
 mod caller;
+mod channel;
 mod confirms;
 mod consumer;
+mod content;
 mod delivery;
 #[cfg(test)]
 mod fake;
@@ -31,7 +35,8 @@ pub(crate) use self::{
     caller::Caller,
     consumer::{Consumer, Queue as Source},
     delivery::Delivery,
-    questioner::{Questioner, Whose, plain, properties},
+    frames::Word,
+    questioner::{Questioner, Whose},
 };
 
 /// The shortest and the longest wait before another attempt to connect.
@@ -60,6 +65,7 @@ pub(crate) fn start(
     context.tasks.spawn("broker", async move {
         let _closing = queue.closing();
         let place = Place::parse(&config.url).map_err(Error::Url)?;
+        let place = place.with_tls(config.tls.clone());
         let publisher = Publisher {
             place,
             names,

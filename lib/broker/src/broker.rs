@@ -6,7 +6,7 @@ use boot::{CancellationToken, Context, Health, Tasks, metrics::Counter};
 use tokio::sync::mpsc;
 
 use crate::{
-    Answers, Bindings, Client, Config, Kind, Lane, Owned, Questions, Requests,
+    Answers, Bindings, Client, Config, Events, Kind, Lane, Owned, Questions, Requests,
     amqp::{self, Caller, Consumer, Links, Questioner, Whose},
     client::ASKS,
     metrics::{Metrics, SpoolMetrics},
@@ -150,6 +150,27 @@ impl Broker {
         };
         let requests = Requests::new(source, User::new(&self.queue));
         Owned::new(requests, bindings)
+    }
+
+    /// Events of these names of one application, from a queue of this process alone, which goes with its connection: what is
+    /// published while there is none, is not heard. The check `events of application <id>` of `/readyz` says why none are
+    /// taken. Over stdio there are none.
+    #[must_use]
+    pub fn events(&self, service: &str, application_id: u64, names: &[&str]) -> Events {
+        let Transport::Amqp(links) = &self.transport else {
+            return Events::new(None);
+        };
+        let check = self
+            .health
+            .check(format!("events of application {application_id}"));
+        let bindings = Bindings::new();
+        for name in names {
+            bindings.bind(format!("{application_id}.{name}.#"));
+        }
+        let stem = format!("{}.events.{service}.{application_id}", self.prefix);
+        let queue = amqp::Source::Owned(stem);
+        let consumer = Consumer::new(links.clone(), check, queue, AT_ONCE, bindings.watch());
+        Events::new(Some(Box::new(consumer.of_events())))
     }
 
     /// A way to ask other services, as the application `name`, until the shutdown. Over stdio there is nobody to ask.

@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
-use boot::{Key, Parse, Reader, SecretString, Size, config::Invalid};
-use rabbitmq::{Place, SHORT_STRING};
+use boot::{
+    Key, Parse, Reader, SecretString, Size,
+    config::{Certificates, Invalid},
+};
+use rabbitmq::{Place, SHORT_STRING, Tls};
 
 use crate::Exchange;
 
@@ -26,6 +29,19 @@ const AMQP_PERSISTENT: Key = Key::new(
 )
 .with_default("true");
 
+const AMQP_TLS_CA: Key = Key::new(
+    "AMQP_TLS_CA",
+    "A PEM file with the roots that the broker's certificate may have, in place of this machine's. It and the two below are read \
+     for each connection",
+);
+
+const AMQP_TLS_CERT: Key = Key::new(
+    "AMQP_TLS_CERT",
+    "A PEM file with the certificate that is shown to the broker. With ?auth_mechanism=external at the end of AMQP_URL it is the login",
+);
+
+const AMQP_TLS_KEY: Key = Key::new("AMQP_TLS_KEY", "A PEM file with the key of AMQP_TLS_CERT");
+
 const AMQP_WINDOW: Key = Key::new(
     "AMQP_WINDOW",
     "How much memory unconfirmed messages may take before reading from Discord pauses",
@@ -42,6 +58,9 @@ const BROKER_TYPE: Key = Key::new(
 pub const KEYS: &[Key] = &[
     AMQP_PERSISTENT,
     AMQP_PREFIX,
+    AMQP_TLS_CA,
+    AMQP_TLS_CERT,
+    AMQP_TLS_KEY,
     AMQP_URL,
     AMQP_WINDOW,
     BROKER_TYPE,
@@ -83,6 +102,8 @@ pub struct Config {
     pub kind: Kind,
     /// Where RabbitMQ is, with user and password.
     pub url: SecretString,
+    /// What an encrypted connection is encrypted with.
+    pub tls: Tls,
     /// What the names of exchanges and queues begin with.
     pub prefix: String,
     /// About how many bytes of memory unconfirmed messages may take.
@@ -107,12 +128,14 @@ impl Config {
     pub fn read(reader: &mut Reader) -> Option<Self> {
         let kind = reader.or_default(&BROKER_TYPE);
         let url = read_url(reader);
+        let tls = read_tls(reader, url.as_ref());
         let prefix = read_prefix(reader);
         let window = reader.in_range(&AMQP_WINDOW, SMALLEST_WINDOW..=LARGEST_WINDOW);
         let persistent = reader.or_default(&AMQP_PERSISTENT);
         Some(Self {
             kind: kind?,
             url: url?,
+            tls: tls?,
             prefix: prefix?,
             window: window?.bytes(),
             persistent: persistent?,
@@ -127,6 +150,30 @@ fn read_url(reader: &mut Reader) -> Option<SecretString> {
         Ok(_) => Some(url),
         Err(error) => {
             reader.mistake(&AMQP_URL, error);
+            None
+        }
+    }
+}
+
+fn read_tls(reader: &mut Reader, url: Option<&SecretString>) -> Option<Tls> {
+    let keys = [&AMQP_TLS_CA, &AMQP_TLS_CERT, &AMQP_TLS_KEY];
+    let files = Certificates::read(reader, keys[0], keys[1], keys[2])?;
+    if files.is_empty() {
+        return Some(Tls::default());
+    }
+    let set = keys.into_iter().find(|key| reader.is_set(key))?;
+    if !Place::parse(url?).is_ok_and(|place| place.is_encrypted()) {
+        reader.mistake(set, "needs an AMQP_URL that begins with amqps://");
+        return None;
+    }
+    let tls = Tls {
+        roots: files.roots,
+        identity: files.identity,
+    };
+    match tls.config() {
+        Ok(_) => Some(tls),
+        Err(error) => {
+            reader.mistake(set, error);
             None
         }
     }
@@ -181,6 +228,9 @@ mod tests {
             ("AMQP_URL", "http://user:hunter2@host/"),
             ("AMQP_URL", "hunter2"),
             ("AMQP_PREFIX", "amq.x"),
+            ("AMQP_TLS_CA", "/nowhere.pem"),
+            ("AMQP_TLS_CERT", "/nowhere.pem"),
+            ("AMQP_TLS_KEY", "/nowhere.pem"),
             ("AMQP_PREFIX", "a b"),
             ("AMQP_PREFIX", &"x".repeat(200)),
             ("AMQP_WINDOW", "1KiB"),
@@ -192,6 +242,16 @@ mod tests {
             assert!(mistakes.contains(key), "{mistakes}");
             assert!(!mistakes.contains("hunter2"), "{mistakes}");
         }
+    }
+
+    #[test]
+    fn certificates_need_encryption_and_are_read() {
+        let (ca, plain) = (("AMQP_TLS_CA", "/nowhere.pem"), ("AMQP_URL", "amqp://host"));
+        let mistake = read(&[ca, plain]).unwrap_err();
+        assert!(mistake.contains("amqps://"), "{mistake}");
+        let mistake = read(&[ca, ("AMQP_URL", "amqps://host")]).unwrap_err();
+        assert!(mistake.contains("/nowhere.pem: "), "{mistake}");
+        assert!(read(&[plain]).unwrap().tls.identity.is_none());
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Events that want an answer, and the answers of workers.
 
 use std::{
+    mem,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -10,15 +11,14 @@ use std::{
 
 use boot::CancellationToken;
 use bytes::Bytes;
-use lapin::{Acker, BasicProperties};
 use prost::Message as _;
 use tokio::{
-    sync::{mpsc, oneshot},
-    time::{Instant, timeout_at},
+    sync::{Notify, mpsc, oneshot},
+    time::timeout,
 };
 use wire::gateway::v1::Error as Failure;
 
-use crate::{Exchange, Message, amqp, queue::User, requests::FAILURE};
+use crate::{Message, amqp::Word, queue::User, requests::FAILURE};
 
 /// How many answers may wait to be looked at. RabbitMQ keeps the others.
 pub(crate) const ANSWERS: usize = 256;
@@ -87,32 +87,74 @@ pub struct Answer {
 pub struct Receipt(#[expect(dead_code, reason = "it works by being dropped")] Arc<Unsettled>);
 
 impl Receipt {
-    pub(crate) fn new(acker: Acker, is_closed: Arc<AtomicBool>) -> Self {
-        Self(Arc::new(Unsettled { acker, is_closed }))
+    pub(crate) fn new(delivery_tag: u64, settled: &Arc<Settled>) -> Self {
+        Self(Arc::new(Unsettled {
+            delivery_tag,
+            settled: Arc::downgrade(settled),
+        }))
     }
 }
 
 #[derive(Debug)]
 struct Unsettled {
-    acker: Acker,
-    is_closed: Arc<AtomicBool>,
+    delivery_tag: u64,
+    /// Gone with the connection: then the message comes again.
+    settled: Weak<Settled>,
 }
 
 impl Drop for Unsettled {
     fn drop(&mut self) {
-        // The end of the channel puts all of them back, in their order.
-        if !self.is_closed.load(Ordering::Acquire) {
-            rabbitmq::let_go(&self.acker);
+        if let Some(settled) = self.settled.upgrade() {
+            settled.add(self.delivery_tag);
         }
+    }
+}
+
+/// The messages of a connection that are dealt with, and of which RabbitMQ has not heard: never more than it lets us have in
+/// hand.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    delivery_tags: Mutex<Vec<u64>>,
+    news: Notify,
+    is_closed: Arc<AtomicBool>,
+}
+
+impl Settled {
+    pub(crate) fn new(is_closed: Arc<AtomicBool>) -> Self {
+        Self {
+            delivery_tags: Mutex::default(),
+            news: Notify::new(),
+            is_closed,
+        }
+    }
+
+    fn add(&self, delivery_tag: u64) {
+        // The end of the connection puts all of them back, in their order.
+        if !self.is_closed.load(Ordering::Acquire) {
+            self.delivery_tags().push(delivery_tag);
+            self.news.notify_one();
+        }
+    }
+
+    /// Those since the last time.
+    pub(crate) fn take(&self) -> Vec<u64> {
+        mem::take(&mut *self.delivery_tags())
+    }
+
+    /// Returns when there may be more. Cancel safe.
+    pub(crate) async fn more(&self) {
+        self.news.notified().await;
+    }
+
+    fn delivery_tags(&self) -> MutexGuard<'_, Vec<u64>> {
+        let delivery_tags = self.delivery_tags.lock();
+        delivery_tags.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Why nobody was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
-    /// RabbitMQ did not take it in time: whether somebody gets it is not known.
-    #[error("RabbitMQ did not take it in time")]
-    Late,
     /// The connection broke, or RabbitMQ refused it: whether somebody gets it is not known.
     #[error("RabbitMQ did not take it")]
     Lost,
@@ -124,12 +166,17 @@ pub enum AskError {
 /// A message on its way.
 #[derive(Debug)]
 pub(crate) struct Order {
-    /// The default one when there is none.
-    pub(crate) exchange: Option<Exchange>,
-    pub(crate) routing_key: String,
-    pub(crate) body: Bytes,
-    pub(crate) properties: BasicProperties,
+    pub(crate) what: What,
     pub(crate) done: oneshot::Sender<Result<(), AskError>>,
+}
+
+/// What is sent.
+#[derive(Debug)]
+pub(crate) enum What {
+    /// An event that wants an answer, which is known by the event's id.
+    Question(Message),
+    /// Something that a worker wants to hear.
+    Word(Word),
 }
 
 impl Questions {
@@ -153,28 +200,15 @@ impl Questions {
         &self.reply_to
     }
 
-    /// Publishes an event that wants an answer, known by this correlation id, and returns when RabbitMQ has it in a
-    /// queue.
+    /// Publishes an event that wants an answer, which has the event's id for its correlation id, and returns when RabbitMQ
+    /// has it in a queue. It is for the caller to say how long that may take: what has not been sent when this is dropped is
+    /// not sent any more.
     ///
     /// # Errors
     ///
-    /// It has not, or not by this moment. What has not been sent by then is not sent any more.
-    pub async fn ask(
-        &self,
-        message: Message,
-        correlation_id: &str,
-        give_up: Instant,
-    ) -> Result<(), AskError> {
-        let properties = amqp::properties(&message, &self.reply_to, correlation_id);
-        let (done, told) = oneshot::channel();
-        let order = Order {
-            exchange: Some(message.exchange),
-            routing_key: message.routing_key,
-            body: message.body,
-            properties,
-            done,
-        };
-        self.order(order, told, give_up).await
+    /// It has not.
+    pub async fn ask(&self, message: Message) -> Result<(), AskError> {
+        self.order(What::Question(message)).await
     }
 
     /// Tells a worker what was wrong with its answer, if it wants to know. It is no loss when that does not get through.
@@ -182,33 +216,23 @@ impl Questions {
         let Some(reply_to) = answer.reply_to.clone() else {
             return;
         };
-        let (done, told) = oneshot::channel();
-        let order = Order {
-            exchange: None,
-            routing_key: reply_to,
+        let word = Word {
+            queue: reply_to,
+            type_name: FAILURE,
+            correlation_id: answer.correlation_id.clone(),
             body: failure.encode_to_vec().into(),
-            properties: amqp::plain(FAILURE, &answer.correlation_id),
-            done,
         };
-        let give_up = Instant::now() + TELL;
-        if let Err(error) = self.order(order, told, give_up).await {
-            tracing::debug!(%error, "a worker does not hear what was wrong with its answer");
+        let telling = timeout(TELL, self.order(What::Word(word)));
+        if !matches!(telling.await, Ok(Ok(()))) {
+            tracing::debug!("a worker does not hear what was wrong with its answer");
         }
     }
 
-    async fn order(
-        &self,
-        order: Order,
-        told: oneshot::Receiver<Result<(), AskError>>,
-        give_up: Instant,
-    ) -> Result<(), AskError> {
-        let ordered = async {
-            self.orders.send(order).await.map_err(|_| AskError::Lost)?;
-            told.await.unwrap_or(Err(AskError::Lost))
-        };
-        timeout_at(give_up, ordered)
-            .await
-            .unwrap_or(Err(AskError::Late))
+    async fn order(&self, what: What) -> Result<(), AskError> {
+        let (done, told) = oneshot::channel();
+        let order = Order { what, done };
+        self.orders.send(order).await.map_err(|_| AskError::Lost)?;
+        told.await.unwrap_or(Err(AskError::Lost))
     }
 }
 

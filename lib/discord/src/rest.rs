@@ -87,6 +87,7 @@ impl Rest {
             .user_agent(USER_AGENT)
             .default_headers(headers)
             .timeout(TIMEOUT)
+            .http1_only()
             .build()
             .map_err(Error::Client)?;
         Ok(Self {

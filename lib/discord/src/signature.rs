@@ -6,10 +6,11 @@
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use boot::{Parse, config::Invalid};
-use ed25519_dalek::{SIGNATURE_LENGTH, Signature, VerifyingKey};
+use curve25519_dalek::constants::EIGHT_TORSION;
+use ed25519_dalek::{SIGNATURE_LENGTH, Signature, Verifier as _, VerifyingKey};
 use http::{HeaderMap, HeaderValue};
 
 /// The header with the signature, in hex digits.
@@ -19,6 +20,10 @@ pub const TIMESTAMP: &str = "x-signature-timestamp";
 
 /// The longest moment that is looked at: enough for all of time.
 const LONGEST: usize = 20;
+
+/// The points of small order, as they are written. A signature that begins with one proves nothing.
+static SMALL: LazyLock<[[u8; 32]; 8]> =
+    LazyLock::new(|| EIGHT_TORSION.map(|point| point.compress().to_bytes()));
 
 /// The public keys of an application: more than one while it gets a new one.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -106,6 +111,9 @@ impl PublicKeys {
 
     /// Looks whether one of the keys has signed this body at the stamp's moment.
     ///
+    /// Takes the signatures that `VerifyingKey::verify_strict` takes, in less time: a signature that `verify` takes begins with
+    /// a point as it is written, so whether that is of small order shows without reading it. Keys of small order are none.
+    ///
     /// # Errors
     ///
     /// None has.
@@ -113,8 +121,9 @@ impl PublicKeys {
         let mut message = Vec::with_capacity(stamp.timestamp.len() + body.len());
         message.extend_from_slice(stamp.timestamp.as_bytes());
         message.extend_from_slice(body);
-        let is_its = |key: &VerifyingKey| key.verify_strict(&message, &stamp.signature).is_ok();
-        match self.0.iter().any(is_its) {
+        let is_its = |key: &VerifyingKey| key.verify(&message, &stamp.signature).is_ok();
+        let is_small = SMALL.contains(stamp.signature.r_bytes());
+        match !is_small && self.0.iter().any(is_its) {
             true => Ok(()),
             false => Err(Forged::Wrong),
         }

@@ -1,5 +1,8 @@
 //! An open address, and the connections that come to it.
 
+#[cfg(test)]
+mod tests;
+
 use std::{io, iter, net::SocketAddr, panic, sync::Arc, time::Duration};
 
 use boot::{CancellationToken, Context};

@@ -13,8 +13,8 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream::BoxStream};
-use lapin::{AsyncTcpStream, Channel, ConnectionProperties, tcp::OwnedTLSConfig};
-use tokio::time;
+use lapin::{AsyncTcpStream, Channel, ConnectionProperties, tcp::RustlsConnector};
+use tokio::{task, time};
 
 use crate::{Down, Place, Stage};
 
@@ -29,17 +29,28 @@ const CLOSE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Connection {
     client: Arc<lapin::Connection>,
+    place: Place,
     _plug: Plug,
 }
 
 /// Opens channels on a connection, but does not keep it.
 #[derive(Clone, Debug)]
-pub struct Channels(Arc<lapin::Connection>);
+pub struct Channels {
+    client: Arc<lapin::Connection>,
+    place: Place,
+}
 
 impl Channels {
+    /// Where the connection leads.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Opens a channel.
     pub async fn open(&self) -> Result<Channel, Down> {
-        answer("opening a channel", Stage::Declare, self.0.create_channel()).await
+        let opening = self.client.create_channel();
+        answer("opening a channel", Stage::Declare, opening).await
     }
 }
 
@@ -51,6 +62,7 @@ impl Connection {
         match time::timeout(CONNECT, connecting).await {
             Ok(Ok(client)) => Ok(Self {
                 client: Arc::new(client),
+                place: place.clone(),
                 _plug: plug,
             }),
             Ok(Err(error)) => Err(Down::from_error(&error, Stage::Connect)),
@@ -60,7 +72,10 @@ impl Connection {
 
     /// What others need to open channels.
     pub fn channels(&self) -> Channels {
-        Channels(Arc::clone(&self.client))
+        Channels {
+            client: Arc::clone(&self.client),
+            place: self.place.clone(),
+        }
     }
 
     /// What the broker tells about the connection as a whole.
@@ -103,7 +118,10 @@ async fn connect(
 ) -> lapin::Result<lapin::Connection> {
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     let runtime = lapin::runtime::default_runtime()?;
-    let encrypted = place.is_encrypted();
+    let connector = match place.is_encrypted() {
+        true => Some(connector(place).await?),
+        false => None,
+    };
     lapin::Connection::connector(
         place.uri(),
         runtime,
@@ -118,11 +136,10 @@ async fn connect(
                 let handle = stream.get_ref().as_fd().try_clone_to_owned()?;
                 plug_in(&socket, handle.into())?;
             }
-            if !encrypted {
+            let Some(connector) = &connector else {
                 return Ok(stream);
-            }
-            let config = OwnedTLSConfig::default();
-            let securing = stream.into_tls(&host, config.as_ref());
+            };
+            let securing = stream.into_rustls(connector, &host);
             Ok(time::timeout(CONNECT, securing)
                 .await
                 .map_err(io::Error::from)??)
@@ -130,6 +147,13 @@ async fn connect(
         properties,
     )
     .await
+}
+
+/// Reads files.
+async fn connector(place: &Place) -> io::Result<RustlsConnector> {
+    let tls = place.tls().clone();
+    let config = task::spawn_blocking(move || tls.config()).await??;
+    Ok(RustlsConnector::from(config))
 }
 
 /// The second handle to a connection's socket.

@@ -5,7 +5,7 @@ use std::{fmt, net::Ipv6Addr};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::SHORT_STRING;
+use crate::{SHORT_STRING, Tls};
 
 /// How often both sides prove that they are alive, in seconds. A broker that hangs is noticed
 /// after twice that time.
@@ -16,7 +16,10 @@ const FRAME: u32 = 32 * 1024;
 
 /// A broker's address, and the password where nothing prints it.
 #[derive(Clone)]
-pub struct Place(AMQPUri);
+pub struct Place {
+    uri: AMQPUri,
+    tls: Tls,
+}
 
 impl Place {
     /// Reads `amqp[s]://user:password@host:port/vhost`; says what is wrong without quoting it.
@@ -42,37 +45,52 @@ impl Place {
         }
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
         uri.query.frame_max.get_or_insert(FRAME);
-        Ok(Self(uri))
+        Ok(Self {
+            uri,
+            tls: Tls::default(),
+        })
+    }
+
+    /// The same place, with these certificates if the connection is encrypted.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Tls) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// All of it, for the client.
     pub fn uri(&self) -> AMQPUri {
-        self.0.clone()
+        self.uri.clone()
     }
 
     /// The host's name or address.
     pub fn host(&self) -> &str {
-        &self.0.authority.host
+        &self.uri.authority.host
     }
 
     /// The port.
     pub fn port(&self) -> u16 {
-        self.0.authority.port
+        self.uri.authority.port
     }
 
     /// The user that logs in.
     pub fn user(&self) -> &str {
-        &self.0.authority.userinfo.username
+        &self.uri.authority.userinfo.username
     }
 
     /// The virtual host.
     pub fn vhost(&self) -> &str {
-        &self.0.vhost
+        &self.uri.vhost
     }
 
     /// Whether the connection is encrypted.
     pub fn is_encrypted(&self) -> bool {
-        self.0.scheme == AMQPScheme::AMQPS
+        self.uri.scheme == AMQPScheme::AMQPS
+    }
+
+    /// What an encrypted connection is encrypted with.
+    pub fn tls(&self) -> &Tls {
+        &self.tls
     }
 }
 

@@ -8,8 +8,8 @@ use std::{
 
 use lapin::{
     Acker, BasicProperties,
-    options::{BasicAckOptions, BasicNackOptions},
-    types::{AMQPValue, LongString},
+    options::BasicNackOptions,
+    types::{AMQPValue, FieldTable, LongString},
 };
 use tokio::time;
 
@@ -38,18 +38,6 @@ pub async fn settled(telling: impl Future<Output = lapin::Result<bool>>) -> Resu
     }
 }
 
-/// Lets RabbitMQ forget a message, from where it cannot be waited for.
-pub fn let_go(acker: &Acker) {
-    if !acker.usable() {
-        return;
-    }
-    let ack = pin!(acker.ack(BasicAckOptions::default()));
-    // As with `put_back`.
-    if let Poll::Ready(Err(error)) = ack.poll(&mut Context::from_waker(Waker::noop())) {
-        tracing::debug!(%error, "a message was not acknowledged, and may come again");
-    }
-}
-
 /// Puts a message back into its queue, from where it cannot be waited for.
 pub fn put_back(acker: &Acker) {
     if !acker.usable() {
@@ -66,10 +54,22 @@ pub fn put_back(acker: &Acker) {
     }
 }
 
+/// The headers of a message for a copy of it, without those that would take the copy to further queues: where a copy goes is for
+/// the one to say who publishes it.
+pub fn carried(properties: &BasicProperties) -> FieldTable {
+    let headers = properties.headers().iter();
+    let headers = headers.flat_map(|headers| headers.inner());
+    let mut carried = FieldTable::default();
+    for (name, value) in headers.filter(|(name, _)| !["CC", "BCC"].contains(&name.as_str())) {
+        carried.insert(name.clone(), value.clone());
+    }
+    carried
+}
+
 /// The properties of a dead message's copy: what stays of its own, and the reason. Its expiration and its user do not: it is to wait
 /// until somebody looks at it, and it is ours to publish now.
 pub fn dead_letter(properties: &BasicProperties, reason: &str) -> BasicProperties {
-    let mut headers = properties.headers().clone().unwrap_or_default();
+    let mut headers = carried(properties);
     let reason = AMQPValue::LongString(LongString::from(reason));
     headers.insert("reason".into(), reason);
     let mut remains = BasicProperties::default()

@@ -116,7 +116,7 @@ impl<'a> Event<'a> {
             },
             app_id: &self.application_id.to_string().into(),
             payload: Payload::new(self.data),
-            interaction: None,
+            read: None,
         };
         let made = event.message(transcoder, scratch, Bytes::copy_from_slice);
         let (mut message, lane) = (made.message, made.lane);

@@ -25,6 +25,7 @@ struct Office {
 fn store() -> Store {
     let config = Config {
         place: Place::Memory,
+        tls: Default::default(),
         prefix: "test".to_owned(),
         pace: store::Pace::default(),
     };

@@ -10,6 +10,7 @@ async fn the_readme_lists_every_metric_and_no_other() {
     let config = broker::Config {
         kind: Kind::Amqp,
         url: "amqp://127.0.0.1:1".to_owned().into(),
+        tls: Default::default(),
         prefix: "test".to_owned(),
         window: 1 << 20,
         persistent: true,

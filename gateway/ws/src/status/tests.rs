@@ -68,8 +68,12 @@ async fn when_too_many_wait_the_oldest_about_the_same_shard_gives_way() {
 #[test]
 fn the_names_are_those_of_the_contract() {
     let known: BTreeSet<String> = wire::event::own().into_iter().map(|it| it.name).collect();
+    // The others are gateway-voice's.
+    let ours = known
+        .into_iter()
+        .filter(|name| name.starts_with("GATEWAY_"));
     assert_eq!(
-        known,
+        ours.collect::<BTreeSet<_>>(),
         BTreeSet::from([SHARD_STATUS, RESHARD].map(str::to_owned))
     );
 }

@@ -3,22 +3,24 @@
 use std::{collections::BTreeSet, fmt, time::Duration};
 
 use boot::{Backoff, Check};
+use bytes::Bytes;
 use futures_util::{StreamExt as _, future::BoxFuture};
 use lapin::{
     Channel,
+    message::Delivery as Taken,
     options::{
-        BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions,
-        QueueBindOptions, QueueDeclareOptions,
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions,
+        ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions,
     },
     types::{AMQPValue, FieldTable, ShortString},
 };
-use rabbitmq::{Channels, Down, Returns, Stage, answer};
+use rabbitmq::{Channels, Down, Returns, Stage, answer, settled};
 use tokio::{select, sync::watch, time};
 
 use super::{
     Links,
     delivery::{Delivery, Way},
-    topology::Names,
+    topology::{Names, classic},
 };
 use crate::{Exchange, message::short, requests::Call};
 
@@ -32,6 +34,8 @@ pub(crate) struct Consumer {
     links: Links,
     check: Check,
     queue: Queue,
+    /// What the queue is bound to. A shared one is always bound to that of requests.
+    exchange: Exchange,
     /// How many messages may be in hand at once.
     at_once: u16,
     /// The routing keys to bind.
@@ -101,6 +105,7 @@ impl Consumer {
             links,
             check,
             queue,
+            exchange: Exchange::Requests,
             at_once,
             keys,
             backoff: Backoff::new(WAIT.0, WAIT.1),
@@ -110,8 +115,37 @@ impl Consumer {
         }
     }
 
+    /// The same for events.
+    pub(crate) fn of_events(self) -> Self {
+        Self {
+            exchange: Exchange::Events,
+            ..self
+        }
+    }
+
     /// The next message: a call, or why it is none. Cancel safe.
     pub(crate) async fn next(&mut self) -> (Result<Call, String>, Delivery) {
+        let (taken, way) = self.take().await;
+        let open = self.open.as_ref();
+        let keys = open.and_then(|open| open.shared_keys(&self.queue));
+        Delivery::new(taken, way, &self.links, keys)
+    }
+
+    /// The next message as it is: its type and its body. It is settled already.
+    pub(crate) async fn heard(&mut self) -> (String, Bytes) {
+        let (taken, _) = self.take().await;
+        let acking = taken.acker.ack(BasicAckOptions::default());
+        // With its connection the queue is gone as well.
+        if let Err(down) = settled(acking).await {
+            tracing::debug!(?down, "an event was not acknowledged");
+        }
+        let kind = taken.properties.kind().as_ref();
+        let type_name = kind.map(ToString::to_string).unwrap_or_default();
+        (type_name, taken.data.into())
+    }
+
+    /// The next message. Cancel safe.
+    async fn take(&mut self) -> (Taken, Way) {
         loop {
             let Some(open) = &mut self.open else {
                 self.connect().await;
@@ -122,7 +156,8 @@ impl Consumer {
                 continue;
             }
             if let Some(change) = open.change(&self.keys.borrow_and_update()) {
-                self.binding = Some(open.binding(change, &self.links.names));
+                let exchange = self.links.names.of(self.exchange).clone();
+                self.binding = Some(open.binding(change, exchange));
                 continue;
             }
             let taken = select! {
@@ -131,9 +166,7 @@ impl Consumer {
                 taken = open.deliveries.next() => taken,
             };
             match taken {
-                Some(Ok(taken)) => {
-                    return Delivery::new(taken, open.way(), &self.links);
-                }
+                Some(Ok(taken)) => return (taken, open.way()),
                 Some(Err(error)) => self.lost(&Down::from_error(&error, Stage::Run)),
                 None => self.lost(&Down::Lost("the consumer was cancelled".to_owned())),
             }
@@ -153,7 +186,8 @@ impl Consumer {
             return left;
         }
         while let Some(Ok(taken)) = open.deliveries.next().await {
-            left.push(Delivery::new(taken, open.way(), &self.links));
+            let keys = open.shared_keys(&self.queue);
+            left.push(Delivery::new(taken, open.way(), &self.links, keys));
         }
         left
     }
@@ -221,7 +255,8 @@ impl Consumer {
             Queue::Owned(name) | Queue::Shared(name) => name,
         };
         self.check.down(format!(
-            "no requests are taken from the queue {queue}: {text}"
+            "no {} are taken from the queue {queue}: {text}",
+            self.exchange.suffix()
         ));
     }
 }
@@ -241,6 +276,11 @@ impl Links {
 }
 
 impl Open {
+    /// What a shared queue is bound by. An owned one may hold what came by a binding that is gone.
+    fn shared_keys(&self, queue: &Queue) -> Option<&BTreeSet<String>> {
+        matches!(queue, Queue::Shared(_)).then_some(&self.bound)
+    }
+
     /// The first difference between what should be bound and what is.
     fn change(&self, keys: &BTreeSet<String>) -> Option<Change> {
         let of = |key: &String, bind| Change {
@@ -255,9 +295,12 @@ impl Open {
     }
 
     /// Makes a change.
-    fn binding(&self, change: Change, names: &Names) -> BoxFuture<'static, Result<Change, Down>> {
+    fn binding(
+        &self,
+        change: Change,
+        exchange: ShortString,
+    ) -> BoxFuture<'static, Result<Change, Down>> {
         let (channel, queue) = (self.channel.clone(), self.queue.clone());
-        let exchange = names.of(Exchange::Requests).clone();
         Box::pin(async move {
             let key = ShortString::from(short(&change.key));
             let arguments = FieldTable::default();
@@ -350,6 +393,9 @@ async fn declare_one(channel: &Channel, queue: &ShortString, owned: bool) -> Res
     };
     let mut arguments = FieldTable::default();
     arguments.insert("x-max-priority".into(), AMQPValue::LongInt(PRIORITY.into()));
+    let (name, classic) = classic();
+    // Whatever the default of the virtual host is: others have no priorities.
+    arguments.insert(name, classic);
     let declaring = channel.queue_declare(queue.clone(), options, arguments);
     answer("declaring a queue", Stage::Declare, declaring).await?;
     Ok(())

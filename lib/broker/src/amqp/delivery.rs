@@ -1,6 +1,7 @@
 //! A message taken from a queue, and what becomes of it.
 
 use std::{
+    collections::BTreeSet,
     mem,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -56,8 +57,20 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
-    pub(super) fn new(mut taken: Taken, way: Way, links: &Links) -> (Result<Call, String>, Self) {
-        let call = call(&mut taken);
+    /// A message of a queue; one that is bound by these keys alone has no others.
+    pub(super) fn new(
+        mut taken: Taken,
+        way: Way,
+        links: &Links,
+        keys: Option<&BTreeSet<String>>,
+    ) -> (Result<Call, String>, Self) {
+        let call = match keys {
+            Some(keys) if !is_bound(keys, taken.routing_key.as_str()) => Err(format!(
+                "nothing is bound by the routing key {:?} here: it came around that",
+                taken.routing_key.as_str()
+            )),
+            _ => call(&mut taken),
+        };
         let names = &links.names;
         let dead_letter = names.of(Exchange::DeadLetter).clone();
         (
@@ -178,7 +191,7 @@ async fn confirmed(
 /// The properties of a request that is handed on: its own, but for the user, who is us now, and with
 /// what is left of the caller's time.
 fn forwarded(properties: &BasicProperties, left: Option<Duration>) -> BasicProperties {
-    let mut headers = properties.headers().clone().unwrap_or_default();
+    let mut headers = rabbitmq::carried(properties);
     let mut copy = BasicProperties::default();
     if let Some(left) = left {
         let deadline = millis(unix_time() + left);
@@ -226,6 +239,23 @@ fn millis(time: Duration) -> i64 {
 fn failed(down: &Down) -> Error {
     tracing::debug!(?down, "an answer to RabbitMQ failed");
     Error::Disconnected
+}
+
+/// Whether one of these binding keys is for such a routing key. RabbitMQ sees to it, but for what the headers `CC` and `BCC` bring:
+/// they take a message to other queues than its routing key, by which alone RabbitMQ judges who may send it.
+fn is_bound(keys: &BTreeSet<String>, routing_key: &str) -> bool {
+    keys.iter().any(|key| {
+        let mut words = routing_key.split('.');
+        for wanted in key.split('.') {
+            match (wanted, words.next()) {
+                ("#", _) => return true,
+                ("*", Some(_)) => {}
+                (wanted, word) if word == Some(wanted) => {}
+                _ => return false,
+            }
+        }
+        words.next().is_none()
+    })
 }
 
 /// Reads what is asked, or says why it cannot be read.
@@ -342,6 +372,40 @@ mod tests {
         assert!(timeout(&expiring).unwrap_err().contains("\"soon\""));
         let odd = with_deadline(AMQPValue::Boolean(true));
         assert!(timeout(&odd).unwrap_err().contains("`deadline`"));
+    }
+
+    #[test]
+    fn a_routing_key_is_bound_or_not() {
+        let keys = ["api.*.1.#", "rest.*.1.#", "ws-shard.*.1.16.3"];
+        let keys = keys.map(ToOwned::to_owned).into_iter().collect();
+        for (key, bound) in [
+            ("api.Call.1", true),
+            ("api.Call.1.2.3", true),
+            ("rest.CreateMessage.1", true),
+            ("api.Call.2", false),
+            ("api.Call", false),
+            ("ws.Send.1", false),
+            ("ws-shard.Send.1.16.3", true),
+            ("ws-shard.Send.1.16.3.4", false),
+            ("", false),
+        ] {
+            assert_eq!(is_bound(&keys, key), bound, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_forwarded_request_goes_nowhere_else() {
+        for name in ["CC", "BCC"] {
+            let mut headers = FieldTable::default();
+            let text = AMQPValue::LongString("api.Call.1".into());
+            headers.insert(name.into(), AMQPValue::FieldArray(vec![text].into()));
+            headers.insert("traceparent".into(), AMQPValue::Boolean(true));
+            let properties = BasicProperties::default().with_headers(headers);
+            let copy = forwarded(&properties, None);
+            let headers = copy.headers().as_ref().unwrap().inner();
+            assert!(!headers.contains_key(name));
+            assert!(headers.contains_key("traceparent"));
+        }
     }
 
     #[test]

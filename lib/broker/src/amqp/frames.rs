@@ -4,11 +4,16 @@
 //! else goes through the codec. What is read is looked at before the codec sees it, because its tables
 //! nest as deep as the peer likes: only methods without a table get there.
 
+use std::fmt;
+
 use amq_protocol::{
     frame::{AMQPFrame, WriteContext, gen_frame, parse_frame},
     protocol::{AMQPClass, constants},
 };
 
+use bytes::Bytes;
+
+use super::content::Content;
 use crate::{
     Message,
     message::{Value, short},
@@ -27,6 +32,8 @@ const PROPERTIES_WANTED: usize = PROPERTIES + 4 * 256;
 const FLAGS: u16 = 1 << 15 | 1 << 13 | 1 << 12 | 1 << 7 | 1 << 6 | 1 << 5 | 1 << 3;
 /// The same of those that a message has from which an answer is wanted: `correlation-id` and `reply-to`.
 const WANTED: u16 = 1 << 10 | 1 << 9;
+/// The properties of a short word to somebody.
+const WORD: u16 = 1 << 15 | 1 << 10 | 1 << 5;
 /// The header with the further queues that a message goes to, which RabbitMQ takes out before it hands it over.
 /// See <https://www.rabbitmq.com/docs/sender-selected>.
 const COPIES: &str = "BCC";
@@ -49,6 +56,26 @@ pub(super) struct Envelope<'a> {
     pub(super) delivery_mode: u8,
     /// The largest frame that the broker takes.
     pub(super) frame_max: usize,
+    /// Where the answer goes to a message that is a question of this process. It comes back when nobody is there to answer.
+    pub(super) reply_to: Option<&'a str>,
+}
+
+/// A message to a single queue, about another message.
+#[derive(Clone, Debug)]
+pub(crate) struct Word {
+    pub(crate) queue: String,
+    pub(crate) type_name: &'static str,
+    pub(crate) correlation_id: String,
+    pub(crate) body: Bytes,
+}
+
+/// What a message says of the answer that it wants.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    correlation_id: &'a str,
+    reply_to: &'a str,
+    /// Whether the queue gets a copy of the message, too.
+    is_copied: bool,
 }
 
 impl Outgoing {
@@ -99,6 +126,43 @@ impl Outgoing {
 
     /// Adds all frames of a message.
     pub(super) fn publish(&mut self, envelope: Envelope<'_>, message: &Message) {
+        let wanted = message.wanted.as_deref().map(|wanted| Asking {
+            correlation_id: &wanted.correlation_id,
+            reply_to: &wanted.reply_to,
+            is_copied: true,
+        });
+        let asking = envelope.reply_to.map(|reply_to| Asking {
+            correlation_id: &message.message_id,
+            reply_to,
+            is_copied: false,
+        });
+        let mode = envelope.delivery_mode;
+        self.content(
+            envelope,
+            &message.routing_key,
+            &message.body,
+            |bytes, room| put_properties(bytes, message, asking.or(wanted), mode, room),
+        );
+    }
+
+    /// Adds all frames of a word.
+    pub(super) fn word(&mut self, envelope: Envelope<'_>, word: &Word) {
+        self.content(envelope, &word.queue, &word.body, |bytes, _| {
+            put_u16(bytes, WORD);
+            put_short(bytes, wire::routing::CONTENT_TYPE);
+            put_short(bytes, &word.correlation_id);
+            put_short(bytes, word.type_name);
+        });
+    }
+
+    /// Adds what is published, with properties that have so much room.
+    fn content(
+        &mut self,
+        envelope: Envelope<'_>,
+        routing_key: &str,
+        body: &[u8],
+        properties: impl FnOnce(&mut Vec<u8>, usize),
+    ) {
         let Envelope {
             channel, frame_max, ..
         } = envelope;
@@ -108,16 +172,17 @@ impl Outgoing {
             put_u16(bytes, 40);
             put_u16(bytes, 0);
             put_short(bytes, envelope.exchange);
-            put_short(bytes, &message.routing_key);
-            bytes.push(0);
+            put_short(bytes, routing_key);
+            // Whether it is mandatory.
+            bytes.push(u8::from(envelope.reply_to.is_some()));
         });
         self.frame(constants::FRAME_HEADER, channel, |bytes| {
             put_u16(bytes, 60);
             put_u16(bytes, 0);
-            bytes.extend_from_slice(&(message.body.len() as u64).to_be_bytes());
-            put_properties(bytes, message, envelope.delivery_mode, payload);
+            bytes.extend_from_slice(&(body.len() as u64).to_be_bytes());
+            properties(bytes, payload);
         });
-        for chunk in message.body.chunks(payload) {
+        for chunk in body.chunks(payload) {
             self.frame(constants::FRAME_BODY, channel, |bytes| {
                 bytes.extend_from_slice(chunk);
             });
@@ -133,13 +198,18 @@ impl Outgoing {
 }
 
 /// The properties of the contract, in the order of their bits.
-fn put_properties(bytes: &mut Vec<u8>, message: &Message, mode: u8, payload: usize) {
-    let wanted = message.wanted.as_ref();
-    put_u16(bytes, FLAGS | wanted.map_or(0, |_| WANTED));
+fn put_properties(
+    bytes: &mut Vec<u8>,
+    message: &Message,
+    asking: Option<Asking<'_>>,
+    mode: u8,
+    payload: usize,
+) {
+    put_u16(bytes, FLAGS | asking.map_or(0, |_| WANTED));
     put_short(bytes, wire::routing::CONTENT_TYPE);
     put_sized(bytes, |bytes| {
         // A header frame cannot be split, so what does not fit is left out.
-        let properties = wanted.map_or(PROPERTIES, |_| PROPERTIES_WANTED);
+        let properties = asking.map_or(PROPERTIES, |_| PROPERTIES_WANTED);
         let limit = bytes.len() + payload.saturating_sub(properties);
         for (name, value) in &message.headers {
             let before = bytes.len();
@@ -149,16 +219,16 @@ fn put_properties(bytes: &mut Vec<u8>, message: &Message, mode: u8, payload: usi
                 bytes.truncate(before);
             }
         }
-        if let Some(wanted) = wanted {
+        if let Some(asking) = asking.filter(|asking| asking.is_copied) {
             put_short(bytes, COPIES);
             bytes.push(b'A');
-            put_sized(bytes, |bytes| put_text(bytes, short(&wanted.reply_to)));
+            put_sized(bytes, |bytes| put_text(bytes, short(asking.reply_to)));
         }
     });
     bytes.push(mode);
-    if let Some(wanted) = wanted {
-        put_short(bytes, &wanted.correlation_id);
-        put_short(bytes, &wanted.reply_to);
+    if let Some(asking) = asking {
+        put_short(bytes, asking.correlation_id);
+        put_short(bytes, asking.reply_to);
     }
     put_short(bytes, &message.message_id);
     bytes.extend_from_slice(&message.timestamp.to_be_bytes());
@@ -211,8 +281,22 @@ pub(super) enum Said {
     Heartbeat,
     /// A method on a channel.
     Method(u16, AMQPClass),
+    /// What stands in front of the body of a message.
+    Content(u16, Box<Content>),
+    /// A piece of the body.
+    Piece(u16, Piece),
     /// The first thing of all: the ways to log in that it knows.
     Start(String),
+}
+
+/// A piece of a message, which is nobody's business.
+#[derive(PartialEq, Eq)]
+pub(super) struct Piece(pub(super) Bytes);
+
+impl fmt::Debug for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
 }
 
 /// Why what was read is no AMQP, or not what we understand.
@@ -278,6 +362,14 @@ impl Incoming {
         match (kind, channel) {
             (constants::FRAME_HEARTBEAT, 0) => Ok(Some(Said::Heartbeat)),
             (constants::FRAME_METHOD, channel) => method(channel, frame).map(Some),
+            (constants::FRAME_HEADER, channel) => match Content::read(payload(frame)) {
+                Some(content) => Ok(Some(Said::Content(channel, Box::new(content)))),
+                None => Err(garbled("the properties of a message are cut off")),
+            },
+            (constants::FRAME_BODY, channel) => {
+                let piece = Piece(Bytes::copy_from_slice(payload(frame)));
+                Ok(Some(Said::Piece(channel, piece)))
+            }
             _ => Err(garbled(format!("a frame of type {kind} is not expected"))),
         }
     }
@@ -287,10 +379,14 @@ fn garbled(text: impl Into<String>) -> Garbled {
     Garbled(text.into())
 }
 
-/// Reads a method that a publisher may hear.
+/// What a whole frame carries.
+fn payload(frame: &[u8]) -> &[u8] {
+    frame.get(HEAD..frame.len() - 1).unwrap_or_default()
+}
+
+/// Reads a method that we may hear.
 fn method(channel: u16, frame: &[u8]) -> Result<Said, Garbled> {
-    let payload = frame.get(HEAD..frame.len() - 1).unwrap_or_default();
-    let Some((&[c0, c1, m0, m1], arguments)) = payload.split_first_chunk() else {
+    let Some((&[c0, c1, m0, m1], arguments)) = payload(frame).split_first_chunk() else {
         return Err(garbled("a method without a name"));
     };
     let name = (u16::from_be_bytes([c0, c1]), u16::from_be_bytes([m0, m1]));
@@ -298,9 +394,11 @@ fn method(channel: u16, frame: &[u8]) -> Result<Said, Garbled> {
         (10, 10) => return start(arguments).ok_or_else(|| garbled("connection.start is cut off")),
         // connection: secure, tune, open-ok, close, close-ok, blocked, unblocked.
         (10, 20 | 30 | 41 | 50 | 51 | 60 | 61)
-        // channel: open-ok, flow, close, close-ok; basic: ack, nack; confirm: select-ok.
+        // channel: open-ok, flow, close, close-ok; queue: declare-ok, bind-ok.
         | (20, 11 | 20 | 40 | 41)
-        | (60, 80 | 120)
+        | (50, 11 | 21)
+        // basic: qos-ok, consume-ok, cancel, cancel-ok, return, deliver, ack, nack; confirm: select-ok.
+        | (60, 11 | 21 | 30 | 31 | 50 | 60 | 80 | 120)
         | (85, 11) => {}
         (class, method) => {
             return Err(garbled(format!("method {class}.{method} is not expected")));

@@ -4,13 +4,15 @@ mod login;
 mod secure;
 
 use std::{
-    io,
+    fmt::Debug,
+    future, io,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use rabbitmq::{Down, Place};
+use amq_protocol::protocol::{AMQPClass, connection};
+use rabbitmq::{Down, Place, Stage};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{self, Instant},
@@ -26,6 +28,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// How much is read at once.
 const READ: usize = 32 * 1024;
+/// How many bytes may wait for the socket before no more messages are taken. The last one may exceed it.
+pub(super) const WRITING: usize = 64 * 1024;
+/// How long we wait for the broker to say goodbye.
+pub(super) const CLOSE: Duration = Duration::from_secs(2);
 
 /// TCP, with or without TLS.
 pub(super) trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -45,14 +51,23 @@ pub(super) struct Link {
     pub(super) frame_max: usize,
 }
 
+/// What the broker said of the connection as a whole.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Notice {
+    /// It takes no messages for now, and says why.
+    Blocked(String),
+    /// It takes messages again.
+    Unblocked,
+}
+
 impl Link {
-    /// Connects, logs in and opens `channel` with confirms switched on.
-    pub(super) async fn open(place: &Place, channel: u16) -> Result<Self, Down> {
+    /// Connects, logs in and opens `channel` with confirms switched on. RabbitMQ's list of connections shows `name`.
+    pub(super) async fn open(place: &Place, name: &str, channel: u16) -> Result<Self, Down> {
         let opening = async {
             let socket = secure::connect(place).await;
             let socket = socket.map_err(|error| Down::Unreachable(error.to_string()))?;
             let mut link = Self::new(socket);
-            login::login(&mut link, place, channel).await?;
+            login::login(&mut link, place, name, channel).await?;
             Ok(link)
         };
         match time::timeout(CONNECT, opening).await {
@@ -107,6 +122,25 @@ impl Link {
         Ok(())
     }
 
+    /// Whether messages may be added to what waits to be written.
+    pub(super) fn has_room(&self) -> bool {
+        self.outgoing.len() < WRITING
+    }
+
+    /// Writes what waits and reads what comes. Returns when something was read, or when there is room that was not there
+    /// before. Cancel safe.
+    pub(super) async fn moved(&mut self) -> Result<(), Down> {
+        let had_room = self.has_room();
+        let moved = future::poll_fn(|context| {
+            let read = self.poll(context);
+            if read.is_pending() && !had_room && self.has_room() {
+                return Poll::Ready(Ok(()));
+            }
+            read
+        });
+        moved.await.map_err(|error: io::Error| lost(&error))
+    }
+
     /// Takes out the next thing that was read.
     pub(super) fn hear(&mut self) -> Result<Option<Said>, Garbled> {
         self.incoming.next()
@@ -130,4 +164,56 @@ impl Link {
             ))),
         }
     }
+
+    /// Says goodbye, so that the broker does not log a broken connection. What waits to be written goes first.
+    pub(super) async fn close(mut self) {
+        let goodbye = connection::AMQPMethod::Close(connection::Close {
+            reply_code: 200,
+            reply_text: "goodbye".into(),
+            class_id: 0,
+            method_id: 0,
+        });
+        self.outgoing.method(0, AMQPClass::Connection(goodbye));
+        match time::timeout(CLOSE, self.closed()).await {
+            Ok(Ok(())) => tracing::debug!("a connection to RabbitMQ is closed"),
+            Ok(Err(down)) => tracing::debug!(?down, "RabbitMQ did not answer the goodbye"),
+            Err(_) => tracing::debug!("RabbitMQ did not answer the goodbye in time"),
+        }
+    }
+
+    /// Returns when the broker has said goodbye as well.
+    async fn closed(&mut self) -> Result<(), Down> {
+        let goodbye = connection::AMQPMethod::CloseOk(connection::CloseOk {});
+        let goodbye = Said::Method(0, AMQPClass::Connection(goodbye));
+        loop {
+            match self.hear().map_err(|error| lost(&error))? {
+                Some(said) if said == goodbye => return Ok(()),
+                Some(_) => {}
+                None => self.moved().await?,
+            }
+        }
+    }
+}
+
+/// Reads what the broker says of the connection as a whole.
+pub(super) fn notice(method: AMQPClass) -> Result<Notice, Down> {
+    match method {
+        AMQPClass::Connection(connection::AMQPMethod::Blocked(blocked)) => {
+            Ok(Notice::Blocked(blocked.reason.to_string()))
+        }
+        AMQPClass::Connection(connection::AMQPMethod::Unblocked(_)) => Ok(Notice::Unblocked),
+        AMQPClass::Connection(connection::AMQPMethod::Close(close)) => {
+            let text = close.reply_text.as_str();
+            Err(Down::refused(close.reply_code, text, Stage::Run))
+        }
+        other => Err(unexpected(&other)),
+    }
+}
+
+pub(super) fn lost(error: &impl ToString) -> Down {
+    Down::Lost(error.to_string())
+}
+
+pub(super) fn unexpected(what: &impl Debug) -> Down {
+    Down::Lost(format!("the broker said {what:?}, which nobody asked for"))
 }

@@ -4,30 +4,26 @@
 //! many messages go into one buffer and from there to the socket in one write, and confirms are counted
 //! in a ring. One task does it all.
 
-use std::{fmt::Debug, future, io, time::Duration};
-
-use amq_protocol::protocol::{AMQPClass, basic, channel, connection};
+use amq_protocol::protocol::{AMQPClass, basic, channel};
 use rabbitmq::{Down, PERSISTENT, Place, Stage};
-use tokio::time::{self, Instant};
+use tokio::time::Instant;
 
 use super::{
     confirms::{Answer, Confirms},
     frames::{Envelope, Said},
-    link::Link,
+    link::{self, Link, Notice, lost, unexpected},
     topology::{Names, TRANSIENT},
 };
 use crate::Message;
 
+/// What RabbitMQ's list of connections shows.
+const NAME: &str = "discord-gateway publisher";
 /// The channel that messages go over.
 const CHANNEL: u16 = 1;
-/// How many bytes may wait for the socket before we take no more messages. The last one may exceed it.
-const WRITING: usize = 64 * 1024;
 /// How many messages may wait for their confirm at once.
 const UNCONFIRMED: usize = 4_096;
 /// How few must wait before messages flow again: so they flow in shoals, and not one for each confirm.
 const FEW: usize = UNCONFIRMED / 4 * 3;
-/// How long we wait for the broker to say goodbye.
-const CLOSE: Duration = Duration::from_secs(2);
 
 /// One channel on which confirms are switched on.
 pub(super) struct Pipe {
@@ -43,19 +39,10 @@ pub(super) struct Pipe {
     refused: bool,
 }
 
-/// What the publisher has to know of what the broker said.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Notice {
-    /// It takes no messages for now, and says why.
-    Blocked(String),
-    /// It takes messages again.
-    Unblocked,
-}
-
 impl Pipe {
     /// Connects and logs in.
     pub(super) async fn open(place: &Place, names: &Names, persistent: bool) -> Result<Self, Down> {
-        let link = Link::open(place, CHANNEL).await?;
+        let link = Link::open(place, NAME, CHANNEL).await?;
         Ok(Self::new(link, names.clone(), persistent))
     }
 
@@ -73,7 +60,7 @@ impl Pipe {
 
     /// Whether another message may enter.
     pub(super) fn has_room(&self) -> bool {
-        !self.full && !self.held && !self.refused && self.link.outgoing.len() < WRITING
+        !self.full && !self.held && !self.refused && self.link.has_room()
     }
 
     /// Puts a message behind the others. [`Pipe::moved`] writes it.
@@ -83,6 +70,7 @@ impl Pipe {
             exchange: self.names.of(message.exchange).as_str(),
             delivery_mode: self.delivery_mode,
             frame_max: self.link.frame_max,
+            reply_to: None,
         };
         self.link.outgoing.publish(envelope, message);
         self.confirms.published(now);
@@ -92,15 +80,7 @@ impl Pipe {
     /// Writes what waits and reads what comes. Returns when something was read, or when there is room
     /// that was not there before. Cancel safe.
     pub(super) async fn moved(&mut self) -> Result<(), Down> {
-        let had_room = self.has_room();
-        let moved = future::poll_fn(|context| {
-            let read = self.link.poll(context);
-            if read.is_pending() && !had_room && self.has_room() {
-                return std::task::Poll::Ready(Ok(()));
-            }
-            read
-        });
-        moved.await.map_err(|error: io::Error| lost(&error))
+        self.link.moved().await
     }
 
     /// Takes in what was read; `done` gets the time at which each confirmed message was published. To be
@@ -164,59 +144,15 @@ impl Pipe {
     }
 
     fn on_connection(&mut self, method: AMQPClass) -> Result<Notice, Down> {
-        match method {
-            AMQPClass::Connection(connection::AMQPMethod::Blocked(blocked)) => {
-                self.held = true;
-                Ok(Notice::Blocked(blocked.reason.to_string()))
-            }
-            AMQPClass::Connection(connection::AMQPMethod::Unblocked(_)) => {
-                self.held = false;
-                Ok(Notice::Unblocked)
-            }
-            AMQPClass::Connection(connection::AMQPMethod::Close(close)) => {
-                let text = close.reply_text.as_str();
-                Err(Down::refused(close.reply_code, text, Stage::Run))
-            }
-            other => Err(unexpected(&other)),
-        }
+        let notice = link::notice(method)?;
+        self.held = matches!(notice, Notice::Blocked(_));
+        Ok(notice)
     }
 
-    /// Says goodbye, so that the broker does not log a broken connection.
-    pub(super) async fn close(mut self) {
-        let goodbye = connection::AMQPMethod::Close(connection::Close {
-            reply_code: 200,
-            reply_text: "goodbye".into(),
-            class_id: 0,
-            method_id: 0,
-        });
-        self.link.outgoing.method(0, AMQPClass::Connection(goodbye));
-        match time::timeout(CLOSE, self.closed()).await {
-            Ok(Ok(())) => tracing::debug!("the publisher's connection to RabbitMQ is closed"),
-            Ok(Err(down)) => tracing::debug!(?down, "RabbitMQ did not answer the goodbye"),
-            Err(_) => tracing::debug!("RabbitMQ did not answer the goodbye in time"),
-        }
+    /// Says goodbye.
+    pub(super) async fn close(self) {
+        self.link.close().await;
     }
-
-    /// Returns when the broker has said goodbye as well.
-    async fn closed(&mut self) -> Result<(), Down> {
-        let goodbye = connection::AMQPMethod::CloseOk(connection::CloseOk {});
-        let goodbye = Said::Method(0, AMQPClass::Connection(goodbye));
-        loop {
-            match self.link.hear().map_err(|error| lost(&error))? {
-                Some(said) if said == goodbye => return Ok(()),
-                Some(_) => {}
-                None => self.moved().await?,
-            }
-        }
-    }
-}
-
-fn lost(error: &impl ToString) -> Down {
-    Down::Lost(error.to_string())
-}
-
-fn unexpected(what: &impl Debug) -> Down {
-    Down::Lost(format!("the broker said {what:?}, which nobody asked for"))
 }
 
 #[cfg(test)]

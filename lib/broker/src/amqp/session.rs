@@ -15,7 +15,8 @@ use tokio::{
 
 use super::{
     Publisher,
-    pipe::{Notice, Pipe},
+    link::Notice,
+    pipe::Pipe,
     topology::{self, Names},
 };
 

@@ -3,7 +3,7 @@
 use lapin::{
     Channel, ExchangeKind,
     options::ExchangeDeclareOptions,
-    types::{FieldTable, ShortString},
+    types::{AMQPValue, FieldTable, LongString, ShortString},
 };
 
 use rabbitmq::{Channels, Down, Stage, answer};
@@ -12,6 +12,12 @@ use crate::{Exchange, message::short};
 
 /// Delivery mode of a message that does not.
 pub(super) const TRANSIENT: u8 = 1;
+
+/// The argument of a queue that is of RabbitMQ's oldest type, whatever type queues have by default.
+pub(super) fn classic() -> (ShortString, AMQPValue) {
+    let classic = AMQPValue::LongString(LongString::from("classic"));
+    ("x-queue-type".into(), classic)
+}
 
 /// The exchanges' full names.
 #[derive(Clone, Debug)]

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use boot::Parse as _;
-use ed25519_dalek::{Signer as _, SigningKey};
+use curve25519_dalek::{constants::EIGHT_TORSION, scalar::Scalar};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, Verifier as _};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use sha2::Sha512;
 
 use super::{Forged, PublicKeys, SIGNATURE, Stamp, TIMESTAMP};
 
@@ -95,6 +97,25 @@ fn nothing_that_was_signed_can_be_changed() {
     // The border between the moment and the body is a part of it.
     let moved = [b"0".as_slice(), BODY].concat();
     assert!(check(&keys, &headers(&right, &now[..now.len() - 1]), &moved).is_err());
+}
+
+#[test]
+fn a_signature_that_begins_with_a_point_of_small_order_is_none() {
+    let (now, keys) = (NOW.to_string(), public(&[1]));
+    let (secret, message) = (key(1), [now.as_bytes(), BODY].concat());
+    let public = secret.verifying_key();
+    let mut taken = 0;
+    for point in EIGHT_TORSION {
+        let begin = point.compress().to_bytes();
+        let hashed = [&begin[..], public.as_bytes(), &message].concat();
+        let end = Scalar::hash_from_bytes::<Sha512>(&hashed) * secret.to_scalar();
+        let signature = Signature::from_components(begin, end.to_bytes());
+        taken += usize::from(public.verify(&message, &signature).is_ok());
+        assert!(public.verify_strict(&message, &signature).is_err());
+        let headers = headers(&hex(&signature.to_bytes()), &now);
+        assert_eq!(check(&keys, &headers, BODY), Err(Forged::Wrong));
+    }
+    assert_eq!(taken, 1, "of the neutral point, unless it is looked at");
 }
 
 #[test]

@@ -20,17 +20,19 @@ use crate::{
     message::short,
 };
 
-/// What RabbitMQ's list of connections shows.
-const NAME: &str = "discord-gateway publisher";
-
 /// The smallest limit for frames that the protocol allows.
 const SMALLEST_FRAME: u32 = 4_096;
 
-/// Logs in, and opens `channel`.
-pub(super) async fn login(link: &mut Link, place: &Place, channel: u16) -> Result<(), Down> {
+/// Logs in as `name`, and opens `channel`.
+pub(super) async fn login(
+    link: &mut Link,
+    place: &Place,
+    name: &str,
+    channel: u16,
+) -> Result<(), Down> {
     let version = ProtocolVersion::amqp_0_9_1();
     link.outgoing.push(&AMQPFrame::ProtocolHeader(version));
-    start(link, place).await?;
+    start(link, place, name).await?;
     tune(link, place).await?;
     let open = connection::Open {
         virtual_host: text(place.vhost()),
@@ -40,22 +42,32 @@ pub(super) async fn login(link: &mut Link, place: &Place, channel: u16) -> Resul
         AMQPClass::Connection(connection::AMQPMethod::OpenOk(_)) => {}
         other => return Err(unexpected(&other)),
     }
-    let open = channel::AMQPMethod::Open(channel::Open {});
-    link.outgoing.method(channel, AMQPClass::Channel(open));
-    match hear(link, Stage::Declare).await? {
+    let open = AMQPClass::Channel(channel::AMQPMethod::Open(channel::Open {}));
+    match link.request(channel, open).await? {
         AMQPClass::Channel(channel::AMQPMethod::OpenOk(_)) => {}
         other => return Err(unexpected(&other)),
     }
     let select = confirm::AMQPMethod::Select(confirm::Select { nowait: false });
-    link.outgoing.method(channel, AMQPClass::Confirm(select));
-    match hear(link, Stage::Declare).await? {
+    match link.request(channel, AMQPClass::Confirm(select)).await? {
         AMQPClass::Confirm(confirm::AMQPMethod::SelectOk(_)) => Ok(()),
         other => Err(unexpected(&other)),
     }
 }
 
+impl Link {
+    /// Asks for something on a channel that is being made ready, and waits for the answer; a refusal is an error.
+    pub(in crate::amqp) async fn request(
+        &mut self,
+        channel: u16,
+        method: AMQPClass,
+    ) -> Result<AMQPClass, Down> {
+        self.outgoing.method(channel, method);
+        hear(self, Stage::Declare).await
+    }
+}
+
 /// Says who we are.
-async fn start(link: &mut Link, place: &Place) -> Result<(), Down> {
+async fn start(link: &mut Link, place: &Place, name: &str) -> Result<(), Down> {
     let mechanisms = match next(link).await? {
         Said::Start(mechanisms) => mechanisms,
         other => return Err(unexpected(&other)),
@@ -68,7 +80,7 @@ async fn start(link: &mut Link, place: &Place) -> Result<(), Down> {
         )));
     }
     let answer = connection::StartOk {
-        client_properties: properties(),
+        client_properties: properties(name),
         mechanism: text(mechanism.name()),
         response: Credentials::from(uri.authority.userinfo).sasl_auth_string(mechanism),
         locale: text("en_US"),
@@ -116,19 +128,20 @@ fn agreed<T: Ord + Default>(ours: T, theirs: T) -> T {
     if small == T::default() { large } else { small }
 }
 
-fn properties() -> FieldTable {
+fn properties(name: &str) -> FieldTable {
     let mut capabilities = FieldTable::default();
     for capability in [
         "authentication_failure_close",
         "basic.nack",
         "connection.blocked",
+        "consumer_cancel_notify",
         "publisher_confirms",
     ] {
         capabilities.insert(capability.into(), AMQPValue::Boolean(true));
     }
     let mut properties = FieldTable::default();
     for (name, value) in [
-        ("connection_name", NAME),
+        ("connection_name", name),
         ("platform", "rust"),
         ("product", "discord-gateway"),
         ("version", env!("CARGO_PKG_VERSION")),

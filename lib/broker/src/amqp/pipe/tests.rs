@@ -1,13 +1,22 @@
 //! The pipe against confirms, refusals and sockets that take nothing.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use amq_protocol::{frame::AMQPFrame, protocol::confirm};
+use amq_protocol::{
+    frame::{AMQPContentHeader, AMQPFrame},
+    protocol::{BasicProperties, confirm, connection},
+};
 use bytes::Bytes;
 use tokio::io::duplex;
 
 use super::*;
-use crate::{Exchange, amqp::fake::Broker};
+use crate::{
+    Exchange,
+    amqp::{
+        fake::Broker,
+        link::{CLOSE, WRITING},
+    },
+};
 
 /// A pipe that is logged in, over a socket with this much room.
 fn pipe(room: usize) -> (Pipe, Broker) {
@@ -236,4 +245,28 @@ async fn a_goodbye_is_waited_for_but_not_for_ever() {
     let (silent, _broker) = self::pipe(1 << 20);
     silent.close().await;
     assert_eq!(began.elapsed(), CLOSE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_not_expected_and_not_shown() {
+    for frame in [
+        AMQPFrame::Header(
+            1,
+            AMQPContentHeader {
+                class_id: 60,
+                body_size: 1,
+                properties: BasicProperties::default(),
+            },
+        ),
+        AMQPFrame::Body(1, b"secret".to_vec()),
+    ] {
+        let (mut pipe, mut broker) = pipe(1 << 20);
+        broker.frame(&frame).await;
+        let down = heard(&mut pipe).await.unwrap_err();
+        let text = format!("{down:?}");
+        assert!(
+            text.contains("nobody asked for") && !text.contains("secret"),
+            "{text}"
+        );
+    }
 }

@@ -104,7 +104,7 @@ async fn a_login_says_who_we_are_and_switches_confirms_on() {
         let selected = confirm::AMQPMethod::SelectOk(confirm::SelectOk {});
         broker.say(1, AMQPClass::Confirm(selected)).await;
     };
-    let (result, ()) = tokio::join!(login(&mut link, &place, 1), conversation);
+    let (result, ()) = tokio::join!(login(&mut link, &place, "test", 1), conversation);
     result.unwrap();
 }
 
@@ -136,7 +136,7 @@ async fn limits_are_agreed_upon() {
         let (mut link, mut broker) = ends();
         let place = place(url);
         let answer = tokio::select! {
-            result = login(&mut link, &place, 1) => panic!("{result:?}"),
+            result = login(&mut link, &place, "test", 1) => panic!("{result:?}"),
             answer = broker.tune(offered.0, offered.1) => answer,
         };
         assert_eq!(answer.channel_max, 1);
@@ -158,7 +158,7 @@ async fn refusals_say_what_is_wrong() {
         broker.method().await;
         broker.connection(close(403, "ACCESS_REFUSED")).await;
     };
-    let (result, ()) = tokio::join!(login(&mut link, &place, 1), refusal);
+    let (result, ()) = tokio::join!(login(&mut link, &place, "test", 1), refusal);
     assert!(matches!(result, Err(Down::Login(text)) if text == "ACCESS_REFUSED"));
 
     let (mut link, mut broker) = ends();
@@ -167,11 +167,14 @@ async fn refusals_say_what_is_wrong() {
         broker.method().await;
         broker.connection(close(530, "NOT_ALLOWED")).await;
     };
-    let (result, ()) = tokio::join!(login(&mut link, &place, 1), refusal);
+    let (result, ()) = tokio::join!(login(&mut link, &place, "test", 1), refusal);
     assert!(matches!(result, Err(Down::Vhost(_))), "{result:?}");
 
     let (mut link, mut broker) = ends();
-    let (result, ()) = tokio::join!(login(&mut link, &place, 1), broker.begin("EXTERNAL"));
+    let (result, ()) = tokio::join!(
+        login(&mut link, &place, "test", 1),
+        broker.begin("EXTERNAL")
+    );
     assert!(matches!(result, Err(Down::Login(text)) if text.contains("EXTERNAL")));
 }
 
@@ -192,7 +195,7 @@ async fn whoever_is_no_broker_is_found_out() {
         let (mut link, mut broker) = ends();
         broker.0.write_all(&answer).await.unwrap();
         drop(broker);
-        let login = login(&mut link, &place("amqp://h"), 1).await;
+        let login = login(&mut link, &place("amqp://h"), "test", 1).await;
         assert!(matches!(login, Err(Down::Unreachable(_))), "{login:?}");
     }
 }
@@ -202,7 +205,7 @@ async fn a_connection_without_a_sign_of_life_is_given_up() {
     let (mut link, mut broker) = ends();
     let place = place("amqp://h");
     tokio::select! {
-        result = login(&mut link, &place, 1) => panic!("{result:?}"),
+        result = login(&mut link, &place, "test", 1) => panic!("{result:?}"),
         _ = broker.tune(131_072, 10) => {}
     }
     let mut written = Vec::new();
