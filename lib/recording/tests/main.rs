@@ -1,0 +1,4 @@
+//! What songbird hears of simulated speakers.
+
+#[cfg(test)]
+mod hearing;
