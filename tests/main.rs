@@ -12,6 +12,8 @@ mod layers;
 mod own;
 mod promises;
 mod readme;
+mod rights;
 mod tree;
+mod voice;
 mod webhook;
 mod ws;

@@ -83,7 +83,7 @@ pub enum Times {
 
 impl Times {
     /// Whether it happens now; counts down.
-    pub(crate) fn take(&mut self) -> bool {
+    pub fn take(&mut self) -> bool {
         match self {
             Self::Never | Self::Next(0) => false,
             Self::Always => true,
@@ -119,5 +119,21 @@ impl From<Times> for Written {
             Times::Always => Self::Flag(true),
             Times::Next(count) => Self::Count(count),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Times;
+
+    #[test]
+    fn times_count_down() {
+        let mut times = Times::Next(2);
+        assert_eq!(
+            [times.take(), times.take(), times.take()],
+            [true, true, false]
+        );
+        assert!(Times::Always.take());
+        assert!(!Times::Never.take());
     }
 }

@@ -143,6 +143,7 @@ impl Ear {
         let mut pcm = [0.0_f32; LONGEST * 2];
         let samples = self.decoder.decode_float(frame, &mut pcm, false).ok()?;
         if !silent {
+            self.heard.checksum = checksum(self.heard.checksum, frame);
             let frames = pcm.chunks_exact(2).take(samples);
             self.pcm
                 .extend(frames.map(|pair| pair.iter().sum::<f32>() / 2.0));
@@ -169,6 +170,13 @@ impl Ear {
         self.heard.longest_wait_ms = self.heard.longest_wait_ms.max(waited);
         self.pace.count((waited - f64::from(passed) / PER_MS).abs());
     }
+}
+
+/// The checksum of what came before, with a frame added.
+fn checksum(before: u32, frame: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(before);
+    hasher.update(frame);
+    hasher.finalize()
 }
 
 impl std::fmt::Debug for Ear {

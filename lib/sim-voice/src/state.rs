@@ -102,6 +102,8 @@ pub struct Heard {
     pub packets: u64,
     /// Of them, packets of silence.
     pub silent: u64,
+    /// CRC-32 of all frames of sound, one after the other in the order in which they came.
+    pub checksum: u32,
     /// Milliseconds of sound in them.
     pub audio_ms: u64,
     /// Packets that are missing, by their numbers.

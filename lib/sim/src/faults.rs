@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use sim_voice::Times;
+
 use crate::rest::Scope;
 
 /// What the simulator does wrong on purpose.
@@ -83,40 +85,6 @@ pub(crate) enum RestFailure {
     Status(u16, bool),
 }
 
-/// How often a fault happens; in JSON `false`, `true` or a number.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(from = "Written", into = "Written")]
-pub enum Times {
-    /// Not at all.
-    #[default]
-    Never,
-    /// Every time.
-    Always,
-    /// The next so many times.
-    Next(u32),
-}
-
-impl Times {
-    /// Whether it happens now; counts down.
-    pub(crate) fn take(&mut self) -> bool {
-        match self {
-            Self::Never | Self::Next(0) => false,
-            Self::Always => true,
-            Self::Next(left) => {
-                *left -= 1;
-                true
-            }
-        }
-    }
-}
-
-#[derive(Deserialize, Serialize)]
-#[serde(untagged)]
-enum Written {
-    Flag(bool),
-    Count(u32),
-}
-
 impl Faults {
     /// How a request for this path fails, if it is to fail; counts down.
     pub(crate) fn take_rest_failure(&mut self, path: &str) -> Option<RestFailure> {
@@ -147,42 +115,11 @@ impl Faults {
     }
 }
 
-impl From<Written> for Times {
-    fn from(written: Written) -> Self {
-        match written {
-            Written::Flag(false) | Written::Count(0) => Self::Never,
-            Written::Flag(true) => Self::Always,
-            Written::Count(count) => Self::Next(count),
-        }
-    }
-}
-
-impl From<Times> for Written {
-    fn from(times: Times) -> Self {
-        match times {
-            Times::Never => Self::Flag(false),
-            Times::Always => Self::Flag(true),
-            Times::Next(count) => Self::Count(count),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::{Faults, Times};
-
-    #[test]
-    fn times_count_down() {
-        let mut times = Times::Next(2);
-        assert_eq!(
-            [times.take(), times.take(), times.take()],
-            [true, true, false]
-        );
-        assert!(Times::Always.take());
-        assert!(!Times::Never.take());
-    }
 
     #[test]
     fn times_are_flags_or_numbers_in_json() {

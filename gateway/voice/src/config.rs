@@ -1,0 +1,201 @@
+//! What an operator can set.
+
+#[cfg(test)]
+mod tests;
+
+use std::{num::NonZeroU64, time::Duration};
+
+use boot::{Key, Parse, Reader, Size, config::Invalid};
+use broker::Kind;
+use discord::config::{Id, LIST};
+
+const APPLICATION_ID: Key = Key::new(
+    "DISCORD_APPLICATION_ID",
+    "The application's id. It has to be set.",
+)
+.unique_in_each(LIST, "application_id");
+const USER_ID: Key = Key::new(
+    "DISCORD_USER_ID",
+    "The id of the bot's user [default: the application's, which it is for all but the oldest bots].",
+)
+.in_each(LIST, "user_id");
+
+const CALLS: Key = Key::new(
+    "VOICE_CALLS",
+    "How many calls this node takes; further ones are refused.",
+)
+.with_default("500");
+const QUEUE: Key = Key::new(
+    "VOICE_QUEUE",
+    "How many tracks the queue of a call may have.",
+)
+.with_default("1000");
+const DATA: Key = Key::new(
+    "VOICE_TRACK_DATA",
+    "How large the content of a file may be that comes with a track.",
+)
+.with_default("8MiB");
+const JOIN_TIMEOUT: Key = Key::new(
+    "VOICE_JOIN_TIMEOUT",
+    "How long Discord may take to let the bot into a channel: it does not say when it will not.",
+)
+.with_default("10s");
+const RECONNECT_TIMEOUT: Key = Key::new(
+    "VOICE_RECONNECT_TIMEOUT",
+    "How long a connection that was lost is tried to be made again, before the call ends.",
+)
+.with_default("60s");
+const POSITION_INTERVAL: Key = Key::new(
+    "VOICE_POSITION_INTERVAL",
+    "How often TRACK_POSITION tells how far a track is; 0s: never.",
+)
+.with_default("10s");
+
+const LEASE_TTL: Key = Key::new(
+    "VOICE_LEASE_TTL",
+    "How long a call stays with a node that is no longer heard of, before another takes it over.",
+)
+.with_default("5s");
+
+/// The keys of an application.
+const EACH: &[Key] = &[APPLICATION_ID, USER_ID];
+
+/// The keys of this service alone.
+const OWN: &[Key] = &[
+    CALLS,
+    QUEUE,
+    DATA,
+    JOIN_TIMEOUT,
+    RECONNECT_TIMEOUT,
+    POSITION_INTERVAL,
+    LEASE_TTL,
+];
+
+/// All keys of this service, in the order of the documentation; `boot` adds those of every
+/// service.
+pub const KEYS: &[&[Key]] = &[EACH, OWN, sound::KEYS, store::KEYS, broker::KEYS];
+
+/// The configuration of `gateway-voice`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The applications, at least one.
+    pub(crate) applications: Vec<Application>,
+    /// What holds for calls.
+    pub(crate) settings: Settings,
+    /// Where sound may come from.
+    pub(crate) sound: sound::Config,
+    /// Where calls outlive their node.
+    pub(crate) store: store::Config,
+    /// The broker.
+    pub(crate) broker: broker::Config,
+}
+
+/// One application.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Application {
+    /// Its id.
+    pub(crate) id: u64,
+    /// The id of its bot's user.
+    pub(crate) user_id: NonZeroU64,
+}
+
+/// What holds for calls.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// How many there may be.
+    pub(crate) calls: u32,
+    /// How many tracks a queue may have.
+    pub(crate) queue: usize,
+    /// How many bytes a track may bring with it.
+    pub(crate) data: usize,
+    /// How long Discord may take.
+    pub(crate) join_timeout: Duration,
+    /// How long a lost connection is tried again.
+    pub(crate) reconnect_timeout: Duration,
+    /// How often positions are told; zero: never.
+    pub(crate) position_interval: Duration,
+    /// How long a call stays with a node that is not heard of.
+    pub(crate) lease_ttl: Duration,
+}
+
+impl Config {
+    /// Reads the configuration; every mistake is noted in the reader.
+    pub fn read(reader: &mut Reader) -> Option<Self> {
+        let applications = reader.each(LIST, |reader| Some(Application::read(reader)));
+        let applications: Option<Vec<_>> =
+            applications.map(|all| all.into_iter().flatten().collect());
+        if applications.as_ref().is_some_and(Vec::is_empty) && !reader.is_set(&APPLICATION_ID) {
+            reader.mistake(&APPLICATION_ID, "is required: no application has an id");
+        }
+        let settings = Settings::read(reader);
+        let sound = sound::Config::read(reader);
+        let store = store::Config::read(reader, None);
+        let broker = read_broker(reader);
+        Some(Self {
+            applications: applications?,
+            settings: settings?,
+            sound: sound?,
+            store: store?,
+            broker: broker?,
+        })
+    }
+}
+
+impl Application {
+    /// `None` for one that has no id: other services learn it from Discord. And for mistakes.
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let user_id = reader.optional::<UserId>(&USER_ID);
+        let id = reader.optional::<Id>(&APPLICATION_ID)?.0;
+        let user_id = match user_id {
+            Some(user) => user.0,
+            None => NonZeroU64::new(id)?,
+        };
+        Some(Self { id, user_id })
+    }
+}
+
+impl Settings {
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let second = Duration::from_secs(1);
+        let calls = reader.in_range(&CALLS, 1..=100_000_u32);
+        let queue = reader.in_range(&QUEUE, 1..=100_000_u32);
+        let data = reader.in_range(&DATA, Size(1 << 10)..=Size(64 << 20));
+        let join_timeout = reader.in_range(&JOIN_TIMEOUT, second..=60 * second);
+        let reconnect_timeout = reader.in_range(&RECONNECT_TIMEOUT, second..=3600 * second);
+        let position_interval = reader.in_range(&POSITION_INTERVAL, Duration::ZERO..=3600 * second);
+        let lease_ttl = reader.in_range(&LEASE_TTL, second..=300 * second);
+        Some(Self {
+            calls: calls?,
+            queue: queue? as usize,
+            data: data?.bytes(),
+            join_timeout: join_timeout?,
+            reconnect_timeout: reconnect_timeout?,
+            position_interval: position_interval?,
+            lease_ttl: lease_ttl?,
+        })
+    }
+}
+
+fn read_broker(reader: &mut Reader) -> Option<broker::Config> {
+    let config = broker::Config::read(reader)?;
+    if config.kind == Kind::Stdio {
+        let key = broker::KEYS.iter().find(|key| key.name == "BROKER_TYPE")?;
+        reader.mistake(key, "has to be `amqp`: over stdio there is no gateway-ws");
+        return None;
+    }
+    Some(config)
+}
+
+/// The id of a user.
+struct UserId(NonZeroU64);
+
+impl Parse for UserId {
+    fn expected() -> String {
+        "a user's id, for example 1234567890123456789".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, Invalid> {
+        let id = Id::parse(text)?.0;
+        NonZeroU64::new(id).map(Self).ok_or_else(Invalid::new)
+    }
+}

@@ -1,0 +1,106 @@
+//! What `/metrics` says of calls.
+
+use boot::metrics::{Buckets, Counter, Family, Gauge, Histogram};
+
+/// The metrics of the calls; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    calls: Gauge,
+    requests: Family<[(&'static str, &'static str); 1], Counter>,
+    events: Family<[(&'static str, &'static str); 1], Counter>,
+    events_dropped: Counter,
+    handshakes: Histogram,
+    connections: Family<[(&'static str, &'static str); 1], Counter>,
+    losses: Family<[(&'static str, &'static str); 1], Counter>,
+    tracks: Family<[(&'static str, &'static str); 1], Counter>,
+    unheard: Counter,
+}
+
+impl Metrics {
+    /// Registers everything.
+    pub(crate) fn new(metrics: &boot::Metrics) -> Self {
+        Self {
+            calls: metrics.gauge("voice_calls", "Calls that this node holds"),
+            requests: metrics.counters(
+                "voice_requests",
+                "Requests of workers, by what became of them",
+            ),
+            events: metrics.counters("voice_events", "Events of calls, by their names"),
+            events_dropped: metrics.counter(
+                "voice_events_dropped",
+                "Events of calls that were dropped, as the broker took none",
+            ),
+            handshakes: metrics.histogram(
+                "voice_handshake_seconds",
+                "Time from the wish to be in a channel until sound can be sent",
+                &Buckets::seconds(),
+            ),
+            connections: metrics.counters(
+                "voice_connections",
+                "Connections to voice servers that stood, by the reason for them",
+            ),
+            losses: metrics.counters(
+                "voice_losses",
+                "Connections to voice servers that ended, by the reason",
+            ),
+            tracks: metrics.counters("voice_tracks", "Tracks that ended, by how they did"),
+            unheard: metrics.counter(
+                "voice_unheard",
+                "Voice states and servers that a call had no room for",
+            ),
+        }
+    }
+
+    /// There is one more call. It is counted until this is dropped.
+    pub(crate) fn call(&self) -> Counted {
+        self.calls.inc();
+        Counted(self.calls.clone())
+    }
+
+    /// A request came to this.
+    pub(crate) fn request(&self, outcome: &'static str) {
+        let label = [("outcome", outcome)];
+        self.requests.get_or_create(&label).inc();
+    }
+
+    /// An event is told.
+    pub(crate) fn event(&self, name: &'static str) {
+        self.events.get_or_create(&[("event", name)]).inc();
+    }
+
+    /// An event was dropped.
+    pub(crate) fn event_dropped(&self) {
+        self.events_dropped.inc();
+    }
+
+    /// A connection stands after this time.
+    pub(crate) fn connected(&self, reason: &'static str, seconds: f64) {
+        self.handshakes.observe(seconds);
+        self.connections.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// A connection has ended.
+    pub(crate) fn lost(&self, reason: &'static str) {
+        self.losses.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// A track has ended.
+    pub(crate) fn track(&self, reason: &'static str) {
+        self.tracks.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// News for a call were dropped.
+    pub(crate) fn unheard(&self) {
+        self.unheard.inc();
+    }
+}
+
+/// A call that is counted.
+#[derive(Debug)]
+pub(crate) struct Counted(Gauge);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

@@ -1,0 +1,7 @@
+//! `gateway-voice` between workers and Discord: what is asked for by message is heard at Discord's voice server.
+
+mod bad_input;
+mod connection;
+mod nodes;
+mod play;
+mod stage;

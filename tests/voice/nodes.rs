@@ -1,0 +1,168 @@
+//! Several nodes: a call goes on at another one, and requests find it wherever it is.
+
+use anyhow::{Context as _, Result, bail, ensure};
+use sim_voice::State;
+use tests::{redis::Redis, service::Service};
+use wire::gateway::v1::{
+    Code, VoiceConnectReason, VoiceConnected, VoiceDisconnectReason, VoiceJoinRequest,
+    VoiceJoinResponse, VoiceLeaveRequest, VoiceLeaveResponse, VoiceStatusRequest, event::Data,
+};
+
+use super::stage::{Stage, seconds, tone};
+
+/// How long a tone is that outlasts a test.
+const LONG: u32 = 40_000;
+
+/// A stage whose nodes share their calls.
+async fn shared(prefix: &str) -> Result<Stage> {
+    let mut stage = Stage::new(prefix, |_| {}).await?;
+    stage.set("REDIS_URL", &Redis::shared().url());
+    stage.set("REDIS_PREFIX", prefix);
+    stage.set("VOICE_LEASE_TTL", "2s");
+    Ok(stage)
+}
+
+/// The next connection that stands for this reason.
+async fn connected(stage: &mut Stage, reason: VoiceConnectReason) -> Result<VoiceConnected> {
+    loop {
+        match stage.told("VOICE_CONNECTED").await? {
+            Data::VoiceConnected(told) if told.reason() == reason => return Ok(*told),
+            Data::VoiceConnected(_) => {}
+            data => bail!("{data:?}"),
+        }
+    }
+}
+
+/// Two nodes, of which the first plays a tone and has another one queued; and which one it is.
+async fn playing(stage: &mut Stage) -> Result<(Service, Service)> {
+    let first = stage.node().await?;
+    let call = stage.join_ready().await?;
+    stage
+        .enqueue(vec![tone("a", 440.0, LONG), tone("b", 660.0, 1_000)])
+        .await?;
+    let heard = |state: &State| state.clients[0].heard.audio_ms > 2_500;
+    stage.listened("a tone", heard).await?;
+    stage.hears(440.0).await?;
+    let told = connected(stage, VoiceConnectReason::Join).await?;
+    ensure!(told.node == call.node, "{told:?}");
+    let _ = stage.event("TRACK_START").await?;
+    let second = stage.node().await?;
+    Ok((first, second))
+}
+
+/// The call goes on at another node than this one; from where, in seconds.
+async fn goes_on(stage: &mut Stage, before: &str) -> Result<f64> {
+    let told = connected(stage, VoiceConnectReason::Takeover).await?;
+    ensure!(told.node != before, "{told:?}");
+    let Data::TrackStart(start) = stage.told("TRACK_START").await? else {
+        bail!("another event");
+    };
+    let track = start.track.context("it is there")?;
+    ensure!(track.id == "a", "{track:?}");
+    stage.hears(440.0).await?;
+    let status = stage.status().await?;
+    ensure!(
+        (status.queued, &status.node) == (1, &told.node),
+        "{status:?}"
+    );
+    Ok(seconds(start.position))
+}
+
+/// How much sound the sessions that have ended have sent, in seconds.
+fn sent(state: &State) -> f64 {
+    let ended = state.clients.iter().filter(|client| !client.connected);
+    #[expect(clippy::cast_precision_loss, reason = "there are few")]
+    let milliseconds = ended.map(|client| client.heard.audio_ms).sum::<u64>() as f64;
+    milliseconds / 1_000.0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_stopped_hands_its_calls_over() -> Result<()> {
+    let mut stage = shared("voice-sigterm").await?;
+    let (first, second) = playing(&mut stage).await?;
+    let before = stage.status().await?.node;
+    let ended = tokio::task::spawn_blocking(move || first.terminate()).await??;
+    ensure!(ended.status.success(), "{}", ended.log);
+    let Data::VoiceDisconnected(gone) = stage.told("VOICE_DISCONNECTED").await? else {
+        bail!("another event");
+    };
+    ensure!(gone.reason() == VoiceDisconnectReason::Shutdown, "{gone:?}");
+    ensure!(gone.retries && gone.node == before, "{gone:?}");
+    let from = goes_on(&mut stage, &before).await?;
+    let sent = sent(&stage.sim().voice().state());
+    ensure!(
+        (from - sent).abs() < 0.5,
+        "it goes on at {from} s after {sent} s"
+    );
+    // Nobody was asked for the channel: the bot never left it.
+    let session = stage.sim().voice().state();
+    ensure!(session.identifies == 2, "{session:#?}");
+    drop(second);
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_calls_of_a_node_that_dies_are_taken_over() -> Result<()> {
+    let mut stage = shared("voice-sigkill").await?;
+    let (first, _second) = playing(&mut stage).await?;
+    let before = stage.status().await?.node;
+    tokio::task::spawn_blocking(move || first.kill()).await??;
+    let from = goes_on(&mut stage, &before).await?;
+    let sent = sent(&stage.sim().voice().state());
+    // Where it was when the store last heard of it.
+    ensure!(
+        from <= sent + 0.5 && from > sent - 4.0,
+        "it goes on at {from} s after {sent} s"
+    );
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_waits_for_a_node_when_there_is_none() -> Result<()> {
+    let mut stage = shared("voice-alone").await?;
+    let first = stage.node().await?;
+    stage.join_ready().await?;
+    stage.play(tone("a", 440.0, LONG)).await?;
+    stage.hears(440.0).await?;
+    connected(&mut stage, VoiceConnectReason::Join).await?;
+    tokio::task::spawn_blocking(move || first.terminate()).await??;
+    let _second = stage.node().await?;
+    connected(&mut stage, VoiceConnectReason::Takeover).await?;
+    stage.hears(440.0).await?;
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_find_the_node_and_new_calls_the_one_with_the_fewest() -> Result<()> {
+    let mut stage = shared("voice-nodes").await?;
+    let _nodes = (stage.node().await?, stage.node().await?);
+    let first = stage.join().await?.node;
+    let other = stage.sim().guild_ids()[1];
+    let request = VoiceJoinRequest {
+        guild_id: other,
+        channel_id: other + 900,
+        ..VoiceJoinRequest::default()
+    };
+    // Until the nodes have heard of each other a second call may go anywhere.
+    let deadline = tokio::time::Instant::now() + super::stage::PATIENCE;
+    loop {
+        let joined: VoiceJoinResponse = stage.ask("Join", &request).await?;
+        if joined.call.context("a call")?.node != first {
+            break;
+        }
+        ensure!(tokio::time::Instant::now() < deadline, "all go to one node");
+        let leave = VoiceLeaveRequest { guild_id: other };
+        let VoiceLeaveResponse {} = stage.ask("Leave", &leave).await?;
+    }
+    // RabbitMQ gives them to either node.
+    for _ in 0..6 {
+        ensure!(stage.status().await?.node == first, "it stays where it is");
+    }
+    let guild_id = stage.guild;
+    let VoiceLeaveResponse {} = stage.ask("Leave", &VoiceLeaveRequest { guild_id }).await?;
+    for _ in 0..2 {
+        let status = VoiceStatusRequest { guild_id };
+        stage.refused("Status", &status, Code::NotFound).await?;
+    }
+    stage.rules_kept()
+}
