@@ -1,11 +1,11 @@
 # Every target is one script or one cargo command; the scripts are in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: bench chaos check contract demo docs fmt fuzz help lint test
+.PHONY: bench chaos check contract demo docs fmt fuzz help images lint test
 
 demo: ## Simulated Discord -> gateway-ws -> RabbitMQ -> a worker in Python, live
 	@scripts/demo.sh
 
-test: ## All tests, with private RabbitMQ and Redis servers
+test: ## All tests, with private RabbitMQ and Redis servers; BROKER=4: with RabbitMQ 4 and Valkey
 	@scripts/test.sh
 
 chaos: ## Takes things away from a fleet under load, for CHAOS_SECONDS (60) each, and counts every event
@@ -16,6 +16,9 @@ check: ## What CI runs: formats, lints, licences, contract, tests, a short demo
 
 bench: ## The benchmarks, with the peers' numbers beside ours
 	@scripts/bench.sh
+
+images: ## Build the image of each service on each base, and let events, requests and interactions pass through it
+	@scripts/images.sh
 
 lint: ## The part of `check` that needs no server
 	@scripts/lint.sh

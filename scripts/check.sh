@@ -6,5 +6,5 @@ source "$(dirname "$0")/lib.sh"
 
 "$root/scripts/lint.sh"
 "$root/scripts/test.sh"
-DEMO_SECONDS=${DEMO_SECONDS:-5} "$root/scripts/demo.sh"
+DEMO_PROFILE=test DEMO_SECONDS=${DEMO_SECONDS:-5} "$root/scripts/demo.sh"
 say "everything is well"

