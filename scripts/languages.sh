@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Decodes the golden events of tests/golden in other languages, with what protobuf generates for them, and
 # compares each with the JSON that it was made of. Some go to the worker in examples/, too. A worker in Python
-# answers interactions and uses a webhook, with services, a private RabbitMQ and discord-sim around it.
+# answers interactions and uses a webhook, with services, a private RabbitMQ and discord-sim around it. A third one takes
+# part in a trace that begins and ends at Discord.
 # `languages.sh python` or `typescript` runs one alone.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -22,12 +23,16 @@ python() {
   PYTHONPATH=$work/python "$tools/worker/bin/python" tests/languages/python/golden.py tests/golden
   CONTRACT_FOLDER=$root/$work/python PYTHONPATH=$worker \
     "$tools/worker/bin/python" tests/languages/python/example.py tests/golden
-  cargo build --locked --quiet --package sim --package gateway-api --package gateway-http --package gateway-webhook
-  trap '"$root/scripts/rabbitmq.sh" stop "$root/$work/rabbitmq"' EXIT
+  build_for_tests
+  trap 'cd "$root" && rabbitmq stop "$work/rabbitmq"' EXIT
   local amqp
-  amqp=$(scripts/rabbitmq.sh start "$work/rabbitmq")
+  amqp=$(rabbitmq start "$work/rabbitmq")
   PYTHONPATH=$work/python:tests/libraries \
     "$tools/worker/bin/python" tests/languages/python/services.py target/debug "$amqp"
+  # shellcheck disable=SC2046
+  need_python traces $(cat "$worker/requirements.txt" "$worker/requirements-traces.txt")
+  CONTRACT_FOLDER=$root/$work/python PYTHONPATH=$work/python:tests/libraries \
+    "$tools/traces/bin/python" tests/languages/python/traces.py target/debug "$amqp" "$worker/ping.py"
 }
 
 # need_typescript: the packages that package-lock.json names, in a copy of the project in target/.
@@ -53,8 +58,13 @@ typescript() {
   node out/golden.js "$root/tests/golden"
 }
 
+# A server of its own, of the kind that test.sh is asked for.
+rabbitmq() {
+  ${BROKER:+scripts/trixie.sh} scripts/rabbitmq.sh "$@"
+}
+
 need_rust
-need_rabbitmq
+[ -n "${BROKER:-}" ] || need_rabbitmq
 case ${1:-all} in
   python | typescript) "$1" ;;
   all)

@@ -38,7 +38,7 @@ javascript() {
 need_rust
 # shellcheck disable=SC2046
 need_python libraries $(cat "$here/python/requirements.txt")
-cargo build --locked --quiet --package sim --package gateway-api
+build_for_tests
 case ${1:-all} in
   python | javascript) "$1" ;;
   all)

@@ -7,15 +7,18 @@ use boot::{
     Key,
     config::{Each, SERVICES},
 };
-use tests::service::{Ended, Service, gateway_api, gateway_http, gateway_webhook, gateway_ws};
+use tests::service::{
+    Ended, Service, gateway_api, gateway_http, gateway_voice, gateway_webhook, gateway_ws,
+};
 
 /// Where the program of a service is.
 type Program = fn() -> Result<&'static Path>;
 
 /// The services: the name of each, its program and its keys.
-const ALL: [(&str, Program, &[&[Key]]); 4] = [
+const ALL: [(&str, Program, &[&[Key]]); 5] = [
     ("api", gateway_api, gateway_api::KEYS),
     ("http", gateway_http, gateway_http::KEYS),
+    ("voice", gateway_voice, gateway_voice::KEYS),
     ("webhook", gateway_webhook, gateway_webhook::KEYS),
     ("ws", gateway_ws, gateway_ws::KEYS),
 ];
@@ -52,17 +55,17 @@ fn each_service_passes_over_exactly_what_is_for_another() {
 }
 
 /// Lets each service look at this file, with these variables set.
-fn check(file: &str, variables: &[(&str, &str)]) -> Result<[Ended; 4]> {
+fn check(file: &str, variables: &[(&str, &str)]) -> Result<[Ended; 5]> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("gateway.toml");
     fs::write(&path, file)?;
     let path = path.to_string_lossy();
     let arguments = ["--config", &path, "--check"];
-    let [api, http, webhook, ws] = ALL.map(|(_, program, _)| {
+    let [api, http, voice, webhook, ws] = ALL.map(|(_, program, _)| {
         let service = Service::start(program()?, variables, &arguments)?;
         service.finish()
     });
-    Ok([api?, http?, webhook?, ws?])
+    Ok([api?, http?, voice?, webhook?, ws?])
 }
 
 /// Of RFC 8032.
@@ -156,7 +159,7 @@ fn a_mistake_is_told_by_the_service_that_it_is_for() -> Result<()> {
     let file = FILE
         .replace("ws_lease_ttl = \"5s\"", "ws_lease_ttl = \"5\"")
         .replace("global_limit = 60", "global_limit = 0");
-    let [api, _, _, ws] = check(&file, &[])?;
+    let [api, _, _, _, ws] = check(&file, &[])?;
     for (ended, own, other) in [
         (api, "global_limit", "ws_lease_ttl"),
         (ws, "ws_lease_ttl", "global_limit"),

@@ -10,6 +10,7 @@ fn the_tables_have_every_key() {
         ("README.md", gateway_ws::KEYS),
         ("gateway/api/README.md", gateway_api::KEYS),
         ("gateway/http/README.md", gateway_http::KEYS),
+        ("gateway/voice/README.md", gateway_voice::KEYS),
         ("gateway/webhook/README.md", gateway_webhook::KEYS),
     ] {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -15,7 +15,7 @@ mod refusals;
 mod replicas;
 mod reshard;
 mod spool;
-mod stage;
+pub(crate) mod stage;
 mod status;
 pub(crate) mod system;
 mod telemetry;

@@ -44,8 +44,8 @@ class Report:
         self.latencies: Counter[int] = Counter()
 
     def add(self, event: Event) -> None:
-        # What the gateway tells of itself is not Discord's, and has no sequence.
-        if event.source == Source.SOURCE_GATEWAY:
+        # Only Discord's gateway events have a session.
+        if event.source != Source.SOURCE_WS:
             return
         now = time.time_ns() // 1000
         session, _, number = event.id.rpartition(":")

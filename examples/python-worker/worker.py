@@ -22,7 +22,7 @@ import pika
 from contract import Event, EventBatch
 from describe import describe
 from google.protobuf.message import DecodeError
-from pika.exceptions import AMQPError
+from pika.exceptions import AMQPError, ChannelClosedByBroker
 from report import Report
 
 log = logging.getLogger("worker")
@@ -31,6 +31,8 @@ log = logging.getLogger("worker")
 PREFETCH = 200
 # So many ids are remembered to tell a duplicate. Duplicates come soon after the first copy.
 REMEMBERED = 100_000
+# What RabbitMQ says to a user that may not do something.
+REFUSED = 403
 # The first and the longest pause before connecting again, in seconds.
 BACKOFF = (0.5, 30.0)
 
@@ -111,10 +113,19 @@ class Worker:
     def open(self, connection: pika.BlockingConnection) -> pika.channel.Channel:
         """Makes the queue and its bindings; what is there already stays as it is."""
         channel = connection.channel()
-        channel.basic_qos(prefetch_count=PREFETCH)
-        channel.exchange_declare(self.exchange, "topic", durable=True)
         # Durable: the queue keeps events while no worker is connected.
-        channel.queue_declare(self.queue, durable=True)
+        for declare in (
+            lambda channel: channel.exchange_declare(self.exchange, "topic", durable=True),
+            lambda channel: channel.queue_declare(self.queue, durable=True),
+        ):
+            try:
+                declare(channel)
+            except ChannelClosedByBroker as error:
+                if error.reply_code != REFUSED:
+                    raise
+                # Only the operator may: he has declared it, or what follows says that it is missing.
+                channel = connection.channel()
+        channel.basic_qos(prefetch_count=PREFETCH)
         for key in self.options.keys:
             channel.queue_bind(self.queue, self.exchange, key)
         return channel
@@ -191,6 +202,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--report", type=Path, metavar="FILE", help="count, and write it as JSON")
     options = parser.parse_args(arguments)
     url = os.environ.get("AMQP_URL", "amqp://guest:guest@127.0.0.1:5672")
+    if "AMQP_URL_FILE" in os.environ:
+        # Where a secret is a file, as in a container.
+        url = Path(os.environ["AMQP_URL_FILE"]).read_text().strip()
     try:
         options.broker = pika.URLParameters(url)
     except (IndexError, ValueError):

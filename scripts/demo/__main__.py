@@ -1,5 +1,5 @@
-"""The demo: simulated Discord -> gateway-ws -> RabbitMQ -> a worker in Python, live, and an interaction
-that another worker answers through gateway-http.
+"""The demo: simulated Discord -> gateway-ws -> RabbitMQ -> a worker in Python, live, an interaction
+that another worker answers through gateway-http, and a tone that a third one plays through gateway-voice.
 
 It prints one summary line at the end, and exits with 1 if an event was lost: one that the
 simulator dispatched and that never came to the worker. It leaves no process and, outside of
@@ -13,13 +13,15 @@ import signal
 import socket
 import sys
 import urllib.error
+from pathlib import Path
 
 from broker import GivenBroker, PrivateBroker
 from processes import FOLDER, ROOT, Failure, Interrupted, Processes, say
 from simulator import TOKEN, Simulator, get
 from summary import REPORT, sum_up
+from voice import save_certificate, show_call
 
-BUILT = ROOT / "target" / "quick"
+BUILT = Path(os.environ["DEMO_PROGRAMS"])
 WORKER = ROOT / "examples" / "python-worker" / "worker.py"
 GREETER = ROOT / "examples" / "python-worker" / "greet.py"
 READY = FOLDER / "sim.json"
@@ -48,6 +50,8 @@ def main() -> int:
         simulator = start_simulator(processes)
         metrics = start_gateway(processes, simulator)
         show_interaction(processes, simulator)
+        start_voice(processes, simulator)
+        show_call(processes, simulator)
         say(f"{rate} events a second for {seconds} s; Ctrl-C ends it earlier")
         simulator.emit(rate)
         processes.watch(seconds)
@@ -139,6 +143,17 @@ def start_gateway(processes: Processes, simulator: Simulator) -> str:
     processes.start("gateway-ws", [BUILT / "gateway-ws"], settings)
     processes.wait("gateway-ws", lambda: is_ready(admin))
     return f"http://{admin}/metrics"
+
+
+def start_voice(processes: Processes, simulator: Simulator) -> None:
+    admin = free_address()
+    settings = {
+        "ADMIN_ADDRESS": admin,
+        "DISCORD_APPLICATION_ID": simulator.application_id(),
+        "SSL_CERT_FILE": str(save_certificate(simulator)),
+    }
+    processes.start("gateway-voice", [BUILT / "gateway-voice"], settings)
+    processes.wait("gateway-voice", lambda: is_ready(admin))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,18 @@ class Simulator:
         order = {"url": url, "name": command}
         return json.loads(post(f"{self.control_url}/interactions", order))[0]["answer"]
 
+    def voice_channel(self) -> tuple[str, str]:
+        """A guild, and a voice channel in it."""
+        guild = json.loads(get(f"{self.control_url}/guilds"))["guilds"][0]
+        return str(guild["id"]), str(guild["channel_ids"][-1])
+
+    def voice_certificate(self) -> str:
+        return get(f"{self.control_url}/voice/certificate")
+
+    def heard(self) -> dict:
+        """What the newest voice session has sent."""
+        return json.loads(get(f"{self.control_url}/voice"))["clients"][-1]["heard"]
+
     def violations(self) -> dict[str, int]:
         """How often which of Discord's rules was broken."""
         return json.loads(get(f"{self.control_url}/violations"))["counts"]

@@ -207,6 +207,7 @@ impl Worker {
         let (service, name) = method.split_once('.').context("service and method")?;
         let full_name = match service {
             "rest" => format!("discord.v1.Rest/{name}"),
+            "voice" => format!("gateway.v1.Voice/{name}"),
             "webhook" => format!("gateway.v1.Webhook/{name}"),
             _ => format!("gateway.v1.Api/{name}"),
         };

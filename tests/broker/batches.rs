@@ -67,6 +67,7 @@ async fn batches_keep_the_order_of_each_guild_and_wait_for_their_confirms() -> R
     let worker = Worker::connect(&rabbit, "batched").await?;
     worker.bind("batched.events", "#").await?;
     worker.close().await?;
+    rabbit.settle()?;
 
     let mut lane = service.broker.lane();
     tokio::try_join!(
@@ -94,7 +95,7 @@ async fn batches_keep_the_order_of_each_guild_and_wait_for_their_confirms() -> R
     let worker = Worker::connect(&rabbit, "batched").await?;
     let (mut next, mut count) = (BTreeMap::new(), 0);
     let mut wrong = None;
-    worker
+    let taken = worker
         .take_until(|delivery| {
             let events = events(delivery).unwrap_or_default();
             for event in events {
@@ -112,7 +113,8 @@ async fn batches_keep_the_order_of_each_guild_and_wait_for_their_confirms() -> R
             }
             count == LAST || wrong.is_some()
         })
-        .await?;
+        .await;
+    taken.with_context(|| format!("{count} events; of each guild is due: {next:?}"))?;
     ensure!(wrong.is_none(), "expected and came: {wrong:?}");
     drop(lane);
     service.stop().await?;

@@ -89,6 +89,7 @@ async fn restarted(end: impl FnOnce(&mut Rabbit) -> Result<()>) -> Result<()> {
     let worker = Worker::connect(&rabbit, "restarted").await?;
     worker.bind("restarted.events", "#").await?;
     worker.close().await?;
+    rabbit.settle()?;
 
     let mut lane = service.broker.lane();
     tokio::try_join!(publish(&mut lane, 1..=LAST, 500), async {

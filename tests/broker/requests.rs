@@ -163,6 +163,50 @@ async fn a_request_is_answered() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_came_around_its_routing_key_is_refused() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let service = Service::start(rabbit.url(), "around", WINDOW);
+    let mut requests = listen(&service).await?;
+    let mut caller = Caller::connect(rabbit).await?;
+    // Who may ask the application 41 alone.
+    for name in ["CC", "BCC"] {
+        let mut headers = FieldTable::default();
+        let others = vec![AMQPValue::LongString("ws.Send.42".into())];
+        headers.insert(name.into(), AMQPValue::FieldArray(others.into()));
+        let properties = BasicProperties::default()
+            .with_type(METHOD.into())
+            .with_reply_to(DIRECT_REPLY.into())
+            .with_headers(headers);
+        let (exchange, key) = ("around.requests".into(), "ws.Send.41".into());
+        let options = BasicPublishOptions::default();
+        let publishing = caller
+            .channel
+            .basic_publish(exchange, key, options, b"", properties);
+        publishing.await?.await?;
+    }
+    caller
+        .call("around.requests", "ws.Send.42", METHOD, b"body")
+        .await?;
+    let request = requests.next().await;
+    ensure!(
+        request.call.routing_key == "ws.Send.42",
+        "{:?}",
+        request.call
+    );
+    for _ in 0..2 {
+        let reply = caller.reply().await?;
+        let failure = Error::decode(reply.data.as_slice())?;
+        ensure!(failure.code() == Code::InvalidArgument, "{failure:?}");
+        ensure!(failure.message.contains("ws.Send.41"), "{failure:?}");
+    }
+    request.reply("gateway.v1.Part", "done".into()).await?;
+    ensure!(kind(&caller.reply().await?) == "gateway.v1.Part");
+    drop(requests);
+    service.stop().await?;
+    caller.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_request_comes_again() -> Result<()> {
     let rabbit = Rabbit::shared();
     let service = Service::start(rabbit.url(), "dropped", WINDOW);

@@ -43,6 +43,7 @@ impl Service {
         let config = Config {
             kind: Kind::Amqp,
             url: url.into(),
+            tls: Default::default(),
             prefix: prefix.to_owned(),
             window,
             persistent: true,

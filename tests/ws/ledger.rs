@@ -104,6 +104,7 @@ async fn the_ledger_balances_after_a_lost_broker_and_lost_connections() -> Resul
     stage.set("WS_STALL_TIMEOUT", "1s");
     stage.set("AMQP_WINDOW", "1MiB");
     let service = system::start_bound(&stage, &rabbit, "ledger").await?;
+    rabbit.settle()?;
     let request = EmitRequest {
         rate: Some(1_000.0),
         ..EmitRequest::default()

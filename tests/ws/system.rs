@@ -295,6 +295,7 @@ async fn a_stop_while_the_broker_is_away_ends_with_the_grace_time_and_keeps_the_
     stage.set("WS_SESSION_FILE", &file.to_string_lossy());
     stage.set("SHUTDOWN_GRACE", "2s");
     let service = start_bound(&stage, &rabbit, "stopped").await?;
+    rabbit.settle()?;
     stage.sim.start_emission(endless(300.0))?;
     saved_in(&service, &file, 1).await?;
     rabbit.kill()?;
