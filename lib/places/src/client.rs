@@ -23,7 +23,6 @@ impl Places {
             .redirect(Policy::none())
             .http1_only()
             .referer(false)
-            .http1_only()
     }
 }
 
