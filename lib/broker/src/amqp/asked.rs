@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use boot::Span;
 use tokio::sync::oneshot;
 
-use super::confirms::{Answer, Unknown};
+use super::confirms::{Answer, Unknown, meant};
 use crate::AskError;
 
 /// The messages of a channel.
@@ -76,22 +76,12 @@ impl Asked {
         all: bool,
         answer: Answer,
     ) -> Result<(), Unknown> {
-        let end = self.first + self.waiting.len() as u64;
-        let number = if all && number == 0 { end - 1 } else { number };
-        if number >= end {
-            return Err(Unknown(number));
-        }
-        // What is answered twice is before the first, and needs nothing.
-        let Some(index) = number.checked_sub(self.first) else {
-            return Ok(());
-        };
-        let index = usize::try_from(index).unwrap_or(usize::MAX);
-        let from = if all { 0 } else { index };
+        let meant = meant(self.first, self.waiting.len(), number, all)?;
         let result = match answer {
             Answer::Confirmed => Ok(()),
             Answer::Refused => Err(AskError::Lost),
         };
-        for waiting in self.waiting.range_mut(from..=index) {
+        for waiting in self.waiting.range_mut(meant) {
             if let Some(waiting) = waiting.take() {
                 tell(waiting, result);
             }

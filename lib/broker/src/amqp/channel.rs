@@ -3,17 +3,17 @@
 use std::collections::VecDeque;
 
 use amq_protocol::{
-    protocol::{AMQPClass, basic, channel, queue},
+    protocol::{AMQPClass, basic, queue},
     types::{FieldTable, ShortString},
 };
-use rabbitmq::{Down, PERSISTENT, Place, Stage};
+use rabbitmq::{Down, PERSISTENT, Place};
 
 use super::{
     arriving::{Arrived, Arriving, Delivered, Head},
     asked::{Asked, Name, Waiting},
     confirms::Answer,
     frames::{Envelope, Said},
-    link::{self, Link, Notice, lost, unexpected},
+    link::{Link, Notice, lost, unexpected},
     topology::{Names, TRANSIENT},
 };
 use crate::{
@@ -51,8 +51,6 @@ pub(super) struct Channel {
     arriving: Arriving,
     /// Answers that nobody has taken yet: never more than the inbox allows.
     arrived: VecDeque<Delivered>,
-    /// Whether the broker wants no messages for now.
-    held: bool,
 }
 
 impl Channel {
@@ -84,13 +82,12 @@ impl Channel {
             asked: Asked::new(),
             arriving: Arriving::default(),
             arrived: VecDeque::new(),
-            held: false,
         })
     }
 
     /// Whether another message may be sent.
     pub(super) fn has_room(&self) -> bool {
-        !self.held && self.link.has_room() && self.asked.len() < AT_ONCE
+        self.link.has_room() && self.asked.len() < AT_ONCE
     }
 
     /// Sends a message, if somebody still waits for it. [`Channel::moved`] writes it.
@@ -145,11 +142,7 @@ impl Channel {
                     self.on_channel(method)?;
                     continue;
                 }
-                Some(Said::Method(0, method)) => {
-                    let notice = link::notice(method)?;
-                    self.held = matches!(notice, Notice::Blocked(_));
-                    return Ok(Some(notice));
-                }
+                Some(Said::Method(0, method)) => return self.link.on_connection(method).map(Some),
                 Some(Said::Content(CHANNEL, content)) => self.arriving.content(*content),
                 Some(Said::Piece(CHANNEL, piece)) => self.arriving.piece(piece.0),
                 Some(other) => return Err(unexpected(&other)),
@@ -205,17 +198,7 @@ impl Channel {
     fn on_channel(&mut self, method: AMQPClass) -> Result<(), Down> {
         match method {
             AMQPClass::Basic(method) => self.on_message(method),
-            AMQPClass::Channel(channel::AMQPMethod::Close(close)) => {
-                let text = close.reply_text.as_str();
-                Err(Down::refused(close.reply_code, text, Stage::Run))
-            }
-            AMQPClass::Channel(channel::AMQPMethod::Flow(channel::Flow { active })) => {
-                self.held = !active;
-                let answer = channel::AMQPMethod::FlowOk(channel::FlowOk { active });
-                let outgoing = &mut self.link.outgoing;
-                outgoing.method(CHANNEL, AMQPClass::Channel(answer));
-                Ok(())
-            }
+            AMQPClass::Channel(method) => self.link.on_channel(CHANNEL, method),
             other => Err(unexpected(&other)),
         }
     }

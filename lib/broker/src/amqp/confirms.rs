@@ -3,7 +3,7 @@
 //! The broker counts the messages of a channel from 1 and answers by that number: one message, or all
 //! up to it. It may answer out of order; an answer counts when all messages before it are confirmed.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
 use tokio::time::Instant;
 
@@ -71,18 +71,8 @@ impl Confirms {
         answer: Answer,
         done: &mut Vec<Instant>,
     ) -> Result<(), Unknown> {
-        let end = self.first + self.waiting.len() as u64;
-        let number = if all && number == 0 { end - 1 } else { number };
-        if number >= end {
-            return Err(Unknown(number));
-        }
-        // What is answered twice is before the first, and needs nothing.
-        let Some(index) = number.checked_sub(self.first) else {
-            return Ok(());
-        };
-        let index = usize::try_from(index).unwrap_or(usize::MAX);
-        let from = if all { 0 } else { index };
-        for waiting in self.waiting.range_mut(from..=index) {
+        let meant = meant(self.first, self.waiting.len(), number, all)?;
+        for waiting in self.waiting.range_mut(meant) {
             waiting.answer.get_or_insert(answer);
         }
         let confirmed = |waiting: &mut Waiting| waiting.answer == Some(Answer::Confirmed);
@@ -92,6 +82,25 @@ impl Confirms {
         }
         Ok(())
     }
+}
+
+/// The places of the messages that an answer means: the one with this number, or all up to it (0: all). So many wait,
+/// and `first` is the number of the oldest.
+pub(super) fn meant(
+    first: u64,
+    waiting: usize,
+    number: u64,
+    all: bool,
+) -> Result<Range<usize>, Unknown> {
+    let end = first + waiting as u64;
+    let number = if all && number == 0 { end - 1 } else { number };
+    if number >= end {
+        return Err(Unknown(number));
+    }
+    // What is answered twice is before the first, and needs nothing.
+    let until = usize::try_from((number + 1).saturating_sub(first)).unwrap_or(waiting);
+    let from = if all { 0 } else { until.saturating_sub(1) };
+    Ok(from..until)
 }
 
 #[cfg(test)]

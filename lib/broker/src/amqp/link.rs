@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use amq_protocol::protocol::{AMQPClass, connection};
+use amq_protocol::protocol::{AMQPClass, channel, connection};
 use rabbitmq::{Down, Place, Stage};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -49,6 +49,8 @@ pub(super) struct Link {
     heartbeat: Heartbeat,
     /// The largest frame that the broker takes.
     pub(super) frame_max: usize,
+    /// Whether the broker wants no messages for now.
+    held: bool,
 }
 
 /// What the broker said of the connection as a whole.
@@ -85,6 +87,7 @@ impl Link {
             flushing: false,
             heartbeat: Heartbeat::new(0, Instant::now()),
             frame_max: READ,
+            held: false,
         }
     }
 
@@ -124,7 +127,7 @@ impl Link {
 
     /// Whether messages may be added to what waits to be written.
     pub(super) fn has_room(&self) -> bool {
-        self.outgoing.len() < WRITING
+        !self.held && self.outgoing.len() < WRITING
     }
 
     /// Writes what waits and reads what comes. Returns when something was read, or when there is room that was not there
@@ -144,6 +147,34 @@ impl Link {
     /// Takes out the next thing that was read.
     pub(super) fn hear(&mut self) -> Result<Option<Said>, Garbled> {
         self.incoming.next()
+    }
+
+    /// Takes in what the broker says of a channel itself.
+    pub(super) fn on_channel(
+        &mut self,
+        channel: u16,
+        method: channel::AMQPMethod,
+    ) -> Result<(), Down> {
+        match method {
+            channel::AMQPMethod::Close(close) => {
+                let text = close.reply_text.as_str();
+                Err(Down::refused(close.reply_code, text, Stage::Run))
+            }
+            channel::AMQPMethod::Flow(channel::Flow { active }) => {
+                self.held = !active;
+                let answer = channel::AMQPMethod::FlowOk(channel::FlowOk { active });
+                self.outgoing.method(channel, AMQPClass::Channel(answer));
+                Ok(())
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Takes in what the broker says of the connection as a whole.
+    pub(super) fn on_connection(&mut self, method: AMQPClass) -> Result<Notice, Down> {
+        let notice = notice(method)?;
+        self.held = matches!(notice, Notice::Blocked(_));
+        Ok(notice)
     }
 
     /// Says something when it is time to, and notices when the broker has been silent for too long. To
@@ -196,7 +227,7 @@ impl Link {
 }
 
 /// Reads what the broker says of the connection as a whole.
-pub(super) fn notice(method: AMQPClass) -> Result<Notice, Down> {
+fn notice(method: AMQPClass) -> Result<Notice, Down> {
     match method {
         AMQPClass::Connection(connection::AMQPMethod::Blocked(blocked)) => {
             Ok(Notice::Blocked(blocked.reason.to_string()))

@@ -4,14 +4,14 @@
 //! many messages go into one buffer and from there to the socket in one write, and confirms are counted
 //! in a ring. One task does it all.
 
-use amq_protocol::protocol::{AMQPClass, basic, channel};
-use rabbitmq::{Down, PERSISTENT, Place, Stage};
+use amq_protocol::protocol::{AMQPClass, basic};
+use rabbitmq::{Down, PERSISTENT, Place};
 use tokio::time::Instant;
 
 use super::{
     confirms::{Answer, Confirms},
     frames::{Envelope, Said},
-    link::{self, Link, Notice, lost, unexpected},
+    link::{Link, Notice, lost, unexpected},
     topology::{Names, TRANSIENT},
 };
 use crate::Message;
@@ -33,8 +33,6 @@ pub(super) struct Pipe {
     confirms: Confirms,
     /// Whether too many messages wait for their confirm.
     full: bool,
-    /// Whether the broker wants no messages for now.
-    held: bool,
     /// Whether it has refused a message: the connection ends as soon as all before it is confirmed.
     refused: bool,
 }
@@ -53,14 +51,13 @@ impl Pipe {
             delivery_mode: if persistent { PERSISTENT } else { TRANSIENT },
             confirms: Confirms::new(),
             full: false,
-            held: false,
             refused: false,
         }
     }
 
     /// Whether another message may enter.
     pub(super) fn has_room(&self) -> bool {
-        !self.full && !self.held && !self.refused && self.link.has_room()
+        !self.full && !self.refused && self.link.has_room()
     }
 
     /// Puts a message behind the others. [`Pipe::moved`] writes it.
@@ -91,7 +88,7 @@ impl Pipe {
                 None => return Ok(None),
                 Some(Said::Heartbeat) => {}
                 Some(Said::Method(CHANNEL, method)) => self.on_channel(method, done)?,
-                Some(Said::Method(0, method)) => return self.on_connection(method).map(Some),
+                Some(Said::Method(0, method)) => return self.link.on_connection(method).map(Some),
                 Some(other) => return Err(unexpected(&other)),
             }
         }
@@ -112,17 +109,7 @@ impl Pipe {
                 self.refused = true;
                 self.answered(nack.delivery_tag, nack.multiple, Answer::Refused, done)
             }
-            AMQPClass::Channel(channel::AMQPMethod::Close(close)) => {
-                let text = close.reply_text.as_str();
-                Err(Down::refused(close.reply_code, text, Stage::Run))
-            }
-            AMQPClass::Channel(channel::AMQPMethod::Flow(channel::Flow { active })) => {
-                self.held = !active;
-                let answer = channel::AMQPMethod::FlowOk(channel::FlowOk { active });
-                let outgoing = &mut self.link.outgoing;
-                outgoing.method(CHANNEL, AMQPClass::Channel(answer));
-                Ok(())
-            }
+            AMQPClass::Channel(method) => self.link.on_channel(CHANNEL, method),
             other => Err(unexpected(&other)),
         }
     }
@@ -141,12 +128,6 @@ impl Pipe {
             return Err(Down::Nacked);
         }
         Ok(())
-    }
-
-    fn on_connection(&mut self, method: AMQPClass) -> Result<Notice, Down> {
-        let notice = link::notice(method)?;
-        self.held = matches!(notice, Notice::Blocked(_));
-        Ok(notice)
     }
 
     /// Says goodbye.

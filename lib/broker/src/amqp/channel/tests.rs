@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use amq_protocol::{
     frame::AMQPFrame,
-    protocol::{BasicProperties, connection},
+    protocol::{BasicProperties, channel, connection},
     types::AMQPValue,
 };
 use bytes::Bytes;

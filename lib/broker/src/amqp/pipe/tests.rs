@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use amq_protocol::{
     frame::{AMQPContentHeader, AMQPFrame},
-    protocol::{BasicProperties, confirm, connection},
+    protocol::{BasicProperties, channel, confirm, connection},
 };
 use bytes::Bytes;
 use tokio::io::duplex;
