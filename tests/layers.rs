@@ -9,6 +9,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("wire", &[]),
     ("backoff", &[]),
     ("boot", &["backoff"]),
+    ("certificate", &[]),
     ("discord", &["boot"]),
     // Of ours they use nothing: else our mistakes would agree with themselves.
     ("sim-voice", &[]),
@@ -16,9 +17,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("transcode", &["wire"]),
     ("rest", &["transcode", "wire"]),
     ("rabbitmq", &[]),
-    ("listener", &["boot", "discord"]),
+    ("listener", &["boot", "certificate", "discord"]),
     ("places", &["boot"]),
-    ("store", &["backoff", "boot", "discord"]),
+    ("store", &["backoff", "boot", "certificate", "discord"]),
     ("sound", &["boot", "places", "sim-voice", "wire"]),
     ("broker", &["boot", "rabbitmq", "wire"]),
     ("recording", &["sim-voice", "wire"]),
@@ -47,7 +48,7 @@ const CLIENTS: &[(&str, &[&str])] = &[(
     &["backoff", "rabbitmq", "transcode", "wire"],
 )];
 
-/// What a service stands on. Services meet in the contract alone, and have the simulator in tests.
+/// What a service stands on. Services meet in the contract alone.
 const UNDER_SERVICES: &[&str] = &[
     "boot",
     "broker",
@@ -64,6 +65,9 @@ const UNDER_SERVICES: &[&str] = &[
     "transcode",
     "wire",
 ];
+
+/// What the tests of a service have beside that.
+const FOR_TESTS: &[&str] = &["certificate", "sim"];
 
 /// What stands on top of everything.
 const TOP: &[&str] = &["bench", "fuzz", "tests"];
@@ -109,7 +113,7 @@ fn allowed(name: &str, arrow: &Arrow) -> bool {
         return !TOP.contains(&to);
     }
     if is_service(name) {
-        return UNDER_SERVICES.contains(&to) || (to == "sim" && arrow.in_tests);
+        return UNDER_SERVICES.contains(&to) || (FOR_TESTS.contains(&to) && arrow.in_tests);
     }
     LIBRARIES
         .iter()

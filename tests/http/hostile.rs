@@ -1,7 +1,5 @@
 //! What strangers send.
 
-use std::process::Command;
-
 use anyhow::{Result, ensure};
 use sim::{Interact, InteractionKind as Kind, Signature};
 use tests::{
@@ -97,27 +95,12 @@ async fn an_interaction_that_is_sent_again_is_no_second_one() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn interactions_come_over_tls_and_by_the_proxy_that_is_named() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let (certificate, key) = (folder.path().join("pem"), folder.path().join("key"));
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-        ])
-        .args(["-nodes", "-days", "2", "-subj", "/CN=gateway"])
-        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-out"])
-        .arg(&certificate)
-        .arg("-keyout")
-        .arg(&key)
-        .output()?;
-    ensure!(made.status.success(), "{made:?}");
+    certificate::make(folder.path(), "server", "IP:127.0.0.1")?;
+    let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
     let rabbit = Rabbit::shared();
     let mut stage = Stage::new(rabbit, "tls-http").await?;
-    stage.set("HTTP_TLS_CERT", &certificate.to_string_lossy());
-    stage.set("HTTP_TLS_KEY", &key.to_string_lossy());
+    stage.set("HTTP_TLS_CERT", &at("server.pem"));
+    stage.set("HTTP_TLS_KEY", &at("server.key"));
     stage.set("HTTP_PROXIES", "127.0.0.0/8");
     stage.set("LOG", "info,gateway_http=debug");
     let (service, url) = stage.http().await?;

@@ -1,9 +1,10 @@
 //! Certificates that change, and HTTP/2.
 
-use std::{fs, net::SocketAddr, path::Path, process::Command, sync::Arc, time::Duration};
+use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use boot::Context;
 use bytes::Bytes;
+use certificate::make;
 use http::{Request, Response, Version};
 use http_body_util::Full;
 use hyper::body::Incoming;
@@ -11,6 +12,9 @@ use reqwest::{Certificate, Client};
 
 use super::Tls;
 use crate::{Answer, Config, Listener, Protocols};
+
+/// What certificates are for.
+const HERE: &str = "IP:127.0.0.1";
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -21,36 +25,6 @@ impl Answer for Hello {
     async fn answer(&self, _: Request<Incoming>, _: SocketAddr) -> Response<Full<Bytes>> {
         Response::new(Full::from("hello"))
     }
-}
-
-/// Makes a certificate that has signed itself, as `name.pem` with `name.key`.
-fn certificate(folder: &Path, name: &str) {
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-        ])
-        .args(["-nodes", "-days", "2", "-subj", &format!("/CN={name}")])
-        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .args([
-            "-keyout",
-            &format!("{name}.key"),
-            "-out",
-            &format!("{name}.pem"),
-        ])
-        .current_dir(folder)
-        .output()
-        .expect("openssl is installed");
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
 }
 
 fn client(folder: &Path, root: &str) -> Client {
@@ -82,8 +56,8 @@ async fn listen(tls: &Tls, protocols: Protocols) -> (SocketAddr, Context) {
 async fn a_new_certificate_is_used_and_a_bad_one_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    certificate(folder, "old");
-    certificate(folder, "new");
+    make(folder, "old", HERE).unwrap();
+    make(folder, "new", HERE).unwrap();
     let put = |name: &str, ending: &str| {
         let from = folder.join(format!("{name}.{ending}"));
         fs::copy(from, folder.join(format!("used.{ending}"))).unwrap();
@@ -118,10 +92,10 @@ async fn a_new_certificate_is_used_and_a_bad_one_is_not() {
 async fn the_files_are_looked_at_again_and_again() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    certificate(folder, "used");
+    make(folder, "used", HERE).unwrap();
     let tls = Tls::read(folder.join("used.pem"), folder.join("used.key"), None).unwrap();
     let before = tls.current().digest;
-    certificate(folder, "used");
+    make(folder, "used", HERE).unwrap();
     let context = Context::new();
     context
         .tasks
@@ -142,7 +116,7 @@ async fn the_files_are_looked_at_again_and_again() {
 async fn http2_is_spoken_where_it_is_wanted_and_ends_well() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    certificate(folder, "used");
+    make(folder, "used", HERE).unwrap();
     let tls = Tls::read(folder.join("used.pem"), folder.join("used.key"), None).unwrap();
     for (protocols, version) in [
         (Protocols::Http1, Version::HTTP_11),

@@ -1,6 +1,6 @@
 //! Redis over TLS.
 
-use std::{path::Path, process::Command};
+use std::process::Command;
 
 use store::{Error, Place};
 
@@ -18,8 +18,8 @@ const PORT: &str = "port";
 fn tls_trusts_the_systems_roots() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    certificate(folder.path());
-    let (port, certificate, key) = (free_port().to_string(), at("cert.pem"), at("key.pem"));
+    certificate::make(folder.path(), "server", "DNS:localhost").unwrap();
+    let (port, certificate, key) = (free_port().to_string(), at("server.pem"), at("server.key"));
     let log = at("log");
     std::fs::write(at(PORT), &port).unwrap();
     let path = folder.path().to_owned();
@@ -75,29 +75,4 @@ async fn not_trusted() {
     let error = bench().application().version().await.unwrap_err();
     assert!(matches!(error, Error::Away { .. }), "{error:?}");
     assert!(!format!("{error:?}").contains("pw@"), "{error:?}");
-}
-
-/// Makes a certificate for `localhost` that has signed itself.
-fn certificate(folder: &Path) {
-    let made = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-        ])
-        .args(["-nodes", "-days", "2", "-subj", "/CN=localhost"])
-        .args(["-addext", "subjectAltName=DNS:localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-        .args(["-keyout", "key.pem", "-out", "cert.pem"])
-        .current_dir(folder)
-        .output()
-        .expect("openssl is installed");
-    assert!(
-        made.status.success(),
-        "{}",
-        String::from_utf8_lossy(&made.stderr)
-    );
 }

@@ -1,42 +1,10 @@
 //! TLS, and certificates of callers.
 
-use std::{path::Path, process::Command};
+use std::path::Path;
 
 use reqwest::{Certificate, Client, Identity};
 
 use super::Stage;
-
-/// Two certificates that have signed themselves: the listener's and a caller's; and one of a stranger.
-fn certificates(folder: &Path) {
-    for name in ["server", "caller", "stranger"] {
-        let made = Command::new("openssl")
-            .args([
-                "req",
-                "-x509",
-                "-newkey",
-                "ec",
-                "-pkeyopt",
-                "ec_paramgen_curve:P-256",
-            ])
-            .args(["-nodes", "-days", "2", "-subj", &format!("/CN={name}")])
-            .args(["-addext", "subjectAltName=IP:127.0.0.1"])
-            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
-            .args([
-                "-keyout",
-                &format!("{name}.key"),
-                "-out",
-                &format!("{name}.pem"),
-            ])
-            .current_dir(folder)
-            .output()
-            .expect("openssl is installed");
-        assert!(
-            made.status.success(),
-            "{}",
-            String::from_utf8_lossy(&made.stderr)
-        );
-    }
-}
 
 fn client(folder: &Path, caller: Option<&str>) -> Client {
     let read = |name: String| std::fs::read(folder.join(name)).unwrap();
@@ -53,7 +21,10 @@ fn client(folder: &Path, caller: Option<&str>) -> Client {
 #[tokio::test]
 async fn callers_are_known_by_their_certificates() {
     let folder = tempfile::tempdir().unwrap();
-    certificates(folder.path());
+    // The listener's, a caller's, and one of a stranger.
+    for name in ["server", "caller", "stranger"] {
+        certificate::make(folder.path(), name, "IP:127.0.0.1").unwrap();
+    }
     let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (certificate, key, ca) = (at("server.pem"), at("server.key"), at("caller.pem"));
     // Other machines may come, as none comes without a certificate.
