@@ -84,18 +84,24 @@ pub(crate) struct Transition {
 
 /// A snowflake as a string or a number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Snowflake(pub(crate) u64);
+pub struct Snowflake(pub u64);
+
+impl Snowflake {
+    /// The one in a JSON string or number.
+    #[must_use]
+    pub fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(text) => text.parse().ok().map(Self),
+            Value::Number(number) => number.as_u64().map(Self),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+}
 
 impl<'de> Deserialize<'de> for Snowflake {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        let id = match &value {
-            Value::String(text) => text.parse().ok(),
-            Value::Number(number) => number.as_u64(),
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-        };
-        id.map(Self)
-            .ok_or_else(|| D::Error::custom(format!("{value} is no snowflake")))
+        Self::of(&value).ok_or_else(|| D::Error::custom(format!("{value} is no snowflake")))
     }
 }
 

@@ -34,7 +34,7 @@ use crate::{
 /// How long stopping may take before tasks are aborted.
 const GRACE: Duration = Duration::from_secs(5);
 /// How often a condition is looked at.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(5);
 /// How long to wait when the system has no more file descriptors.
 const OUT_OF_RESOURCES: Duration = Duration::from_millis(50);
 /// Frames of 20 ms in a second.
@@ -339,19 +339,7 @@ impl VoiceServer {
         patience: Duration,
         wanted: impl Fn(&State) -> bool,
     ) -> Result<State, Error> {
-        let look = async {
-            loop {
-                let state = self.state();
-                if wanted(&state) {
-                    return state;
-                }
-                sleep(LOOK).await;
-            }
-        };
-        timeout(patience, look).await.map_err(|_| Error::Timeout {
-            what: what.to_owned(),
-            seconds: patience.as_secs(),
-        })
+        wait_for(what, patience, || self.state(), wanted).await
     }
 
     /// Ends everything in order.
@@ -362,6 +350,34 @@ impl VoiceServer {
             tracing::warn!("the voice server's tasks did not end in time");
         }
     }
+}
+
+/// Looks again and again until what is seen is as wanted.
+///
+/// # Errors
+///
+/// When it does not come to that in time.
+pub async fn wait_for<S>(
+    what: &str,
+    patience: Duration,
+    look: impl Fn() -> S,
+    wanted: impl Fn(&S) -> bool,
+) -> Result<S, Error> {
+    let looking = async {
+        loop {
+            let seen = look();
+            if wanted(&seen) {
+                return seen;
+            }
+            sleep(LOOK).await;
+        }
+    };
+    timeout(patience, looking)
+        .await
+        .map_err(|_| Error::Timeout {
+            what: what.to_owned(),
+            seconds: patience.as_secs(),
+        })
 }
 
 /// Accepts connections until the shutdown, and owns their tasks.

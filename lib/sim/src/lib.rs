@@ -21,7 +21,6 @@ mod orders;
 mod rest;
 mod sim;
 mod state;
-mod sync;
 mod violations;
 mod voice;
 mod world;

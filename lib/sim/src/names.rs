@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use crate::sync::lock;
+use sim_voice::lock;
 
 /// A name's number.
 pub(crate) type NameId = u16;

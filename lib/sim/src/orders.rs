@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, value::RawValue};
+use sim_voice::Snowflake;
 use tokio_websockets::CloseCode;
 
 use crate::{
@@ -99,7 +100,7 @@ fn guild_of(name: &str, members: &HashMap<String, &RawValue>) -> Option<u64> {
         _ => "guild_id",
     };
     let value: Value = serde_json::from_str(members.get(key)?.get()).ok()?;
-    payload::snowflake(&value)
+    Snowflake::of(&value).map(|id| id.0)
 }
 
 /// Writes text to the connections as if it were a payload.

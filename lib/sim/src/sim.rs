@@ -7,7 +7,7 @@ use sim_voice::VoiceServer;
 use tokio::{
     net::TcpListener,
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+    time::{Instant, MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -32,8 +32,6 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(5);
 /// How often expired sessions are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
-/// How often a condition is looked at.
-const LOOK: Duration = Duration::from_millis(5);
 
 /// A running simulator; dropping it ends everything.
 #[derive(Debug)]
@@ -410,19 +408,8 @@ impl Sim {
         patience: Duration,
         wanted: impl Fn(&State) -> bool,
     ) -> Result<State, Error> {
-        let look = async {
-            loop {
-                let state = self.state();
-                if wanted(&state) {
-                    return state;
-                }
-                sleep(LOOK).await;
-            }
-        };
-        timeout(patience, look).await.map_err(|_| Error::Timeout {
-            what: what.to_owned(),
-            seconds: patience.as_secs(),
-        })
+        let seen = sim_voice::wait_for(what, patience, || self.state(), wanted).await;
+        Ok(seen?)
     }
 
     /// Whether all shards of some set are connected and know their guilds.

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, sync::Mutex};
 
 use serde::{Deserialize, Serialize};
+use sim_voice::lock;
 use tokio::time::Instant;
 
-use crate::{clock, sync::lock};
+use crate::clock;
 
 /// How many violations are kept with their text; all are counted.
 const KEPT: usize = 10_000;

@@ -7,16 +7,15 @@ use std::{
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sim_voice::{Grant, VoiceServer, Watcher};
+use sim_voice::{Grant, Snowflake, VoiceServer, Watcher, lock};
 
 use crate::{
     config::Config,
     error::Error,
-    gateway::payload::{self, Snowflake},
+    gateway::payload,
     guilds::{self, Guild},
     json,
     orders::{self, Dispatch},
-    sync::lock,
     violations::{Breach, Culprit, Kind, Violations},
     world::World,
 };

@@ -11,6 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use sim_voice::lock;
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
@@ -24,7 +25,6 @@ use crate::{
     ledger::Ledger,
     names::Names,
     rest::Rest,
-    sync::lock,
     violations::Violations,
     voice::Voice,
 };

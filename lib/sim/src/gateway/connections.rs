@@ -11,11 +11,11 @@ use std::{
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use sim_voice::lock;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::sessions::Handle;
-use crate::sync::lock;
 
 /// Closed connections that are kept for reports.
 const KEPT: usize = 10_000;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use sim_voice::Snowflake;
 use tokio::time::Instant;
 
 use super::{
     connections::Door,
-    payload::{Identify, snowflake},
+    payload::Identify,
     query::Query,
     session::{Identity, Limits},
     sessions::Handle,
@@ -120,7 +121,11 @@ fn judge(world: &World, config: &Config, identify: &Identify) -> Result<([u32; 2
         return Err((4004, "Authentication failed.", breach));
     }
     let shard = shard(world, config, identify)?;
-    let wanted = identify.intents.as_ref().and_then(snowflake);
+    let wanted = identify
+        .intents
+        .as_ref()
+        .and_then(Snowflake::of)
+        .map(|bits| bits.0);
     let Some(wanted) = wanted.filter(|wanted| wanted & !intents::ALL == 0) else {
         let text = format!("intents {:?} are not all defined", identify.intents);
         return Err((4013, "Invalid intent(s).", Breach::new(Kind::Intents, text)));

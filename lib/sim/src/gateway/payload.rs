@@ -1,8 +1,9 @@
 //! Payloads in both directions: what clients send, parsed, and what the simulator sends besides dispatches.
 
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::Deserialize;
 use serde_json::Value;
+use sim_voice::Snowflake;
 
 /// The largest payload that a client may send.
 pub(crate) const LARGEST: usize = 4096;
@@ -84,10 +85,6 @@ pub(crate) struct ChannelInfo {
     pub(crate) fields: Vec<String>,
 }
 
-/// A snowflake as a string or a number.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Snowflake(pub(crate) u64);
-
 /// What some clients send as a list and some alone; not necessarily snowflakes.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
@@ -102,24 +99,6 @@ impl OneOrMany {
             Self::Many(values) => values,
             Self::One(value) => std::slice::from_ref(value),
         }
-    }
-}
-
-/// The snowflake in a JSON string or number.
-pub(crate) fn snowflake(value: &Value) -> Option<u64> {
-    match value {
-        Value::String(text) => text.parse().ok(),
-        Value::Number(number) => number.as_u64(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
-impl<'de> Deserialize<'de> for Snowflake {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        snowflake(&value)
-            .map(Self)
-            .ok_or_else(|| D::Error::custom(format!("{value} is no snowflake")))
     }
 }
 

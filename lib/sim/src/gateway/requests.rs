@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sim_voice::Snowflake;
 use tokio::time::Instant;
 
 use super::{
-    payload::{ChannelInfo, Members, Request, Sounds, Voice, snowflake},
+    payload::{ChannelInfo, Members, Request, Sounds, Voice},
     sessions::Handle,
 };
 use crate::{
@@ -104,7 +105,7 @@ impl Reply<'_> {
         let [guild_id] = request.guild_id.list() else {
             return refuse("a request for the members of several guilds");
         };
-        let Some(guild) = snowflake(guild_id).and_then(|id| self.guild(id)) else {
+        let Some(guild) = Snowflake::of(guild_id).and_then(|id| self.guild(id.0)) else {
             return refuse("a request for the members of a guild that is not on this shard");
         };
         let intents = self.handle.identity.intents;
@@ -138,7 +139,7 @@ impl Reply<'_> {
     fn members_by_id(&self, guild: &Guild, ids: &[Value], request: &Members) {
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for id in ids.iter().take(LISTED) {
-            match snowflake(id).map(|id| (id, guild.member_by_id(id))) {
+            match Snowflake::of(id).map(|id| (id.0, guild.member_by_id(id.0))) {
                 Some((_, Some(member))) => found.push(member),
                 Some((id, None)) if id < 1 << 22 => missing.push(json!(id)),
                 Some((id, None)) => missing.push(json!(id.to_string())),

@@ -9,10 +9,11 @@ use std::{
     time::Duration,
 };
 
+use sim_voice::lock;
 use tokio::{sync::Notify, time::Instant};
 
 use super::session::{Identity, Limits, Link, Session};
-use crate::{guilds, names::NameId, sync::lock};
+use crate::{guilds, names::NameId};
 
 /// Ended sessions that are kept for reports.
 const KEPT: usize = 1000;

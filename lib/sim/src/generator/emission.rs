@@ -9,11 +9,12 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use sim_voice::lock;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::Mix;
-use crate::{error::Error, sync::lock};
+use crate::error::Error;
 
 /// What to emit; absent members are taken from the configuration.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]

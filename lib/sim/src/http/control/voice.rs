@@ -11,10 +11,10 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use sim_voice::{Faults, Settings, Speak, Target};
+use sim_voice::{Faults, Settings, Snowflake, Speak, Target};
 
 use super::{Answer, Failure, Shared, body, count};
-use crate::{config::merge, gateway::payload::Snowflake, voice::VoiceOrder, world::World};
+use crate::{config::merge, voice::VoiceOrder, world::World};
 
 pub(super) fn routes() -> Router<Arc<World>> {
     Router::new()
