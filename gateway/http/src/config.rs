@@ -5,12 +5,12 @@ mod tests;
 
 use std::{net::SocketAddr, time::Duration};
 
-use boot::{Key, Parse, Reader, Size, config::Invalid};
-use broker::Kind;
+use boot::{Key, Reader, Size};
 use discord::{
-    config::{Id, LIST},
+    config::{Id, LIST, OWN_ID, read_those_with},
     signature::PublicKeys,
 };
+use events::Carries;
 use interactions::{DEFER_AFTER, Settings, defer_after};
 use listener::Proxies;
 use transcode::Lanes;
@@ -21,11 +21,6 @@ const PUBLIC_KEY: Key = Key::new(
      new one. Applications in [[applications]] that have none are passed over.",
 )
 .unique_in_each(LIST, "public_key");
-const APPLICATION_ID: Key = Key::new(
-    "DISCORD_APPLICATION_ID",
-    "The application's id. It has to be set.",
-)
-.unique_in_each(LIST, "application_id");
 const EVENT_PAYLOAD: Key = Key::new(
     "EVENT_PAYLOAD",
     "What an event carries: `typed`, `json` or `both`.",
@@ -57,7 +52,7 @@ const PROXIES: Key = Key::new(
 );
 
 /// The keys of an application.
-const EACH: &[Key] = &[PUBLIC_KEY, APPLICATION_ID, EVENT_PAYLOAD];
+const EACH: &[Key] = &[PUBLIC_KEY, OWN_ID, EVENT_PAYLOAD];
 
 /// The keys of this service alone.
 const OWN: &[Key] = &[ADDRESS, LINGER, TOLERANCE, MAX_BODY, PROXIES];
@@ -113,12 +108,8 @@ impl Config {
     /// Reads the configuration; every mistake is noted in the reader.
     pub fn read(reader: &mut Reader) -> Option<Self> {
         let second = Duration::from_secs(1);
-        let applications = reader.each(LIST, |reader| Some(Application::read(reader)));
-        let applications: Option<Vec<_>> =
-            applications.map(|all| all.into_iter().flatten().collect());
-        if applications.as_ref().is_some_and(Vec::is_empty) && !reader.is_set(&PUBLIC_KEY) {
-            reader.mistake(&PUBLIC_KEY, "is missing: no application has a public key");
-        }
+        let missing = "is missing: no application has a public key";
+        let applications = read_those_with(reader, &PUBLIC_KEY, missing, Application::read);
         let address = reader.or_default(&ADDRESS);
         let open = listener::Config::read(reader);
         let defer_after = defer_after(reader);
@@ -127,7 +118,7 @@ impl Config {
         let tolerance = reader.in_range(&TOLERANCE, second..=24 * 3600 * second);
         let max_body = reader.in_range(&MAX_BODY, Size(64 << 10)..=Size(64 << 20));
         let proxies = reader.optional(&PROXIES);
-        let broker = read_broker(reader);
+        let broker = broker::Config::read_amqp(reader, "over stdio no worker could answer");
         Some(Self {
             applications: applications?,
             address: address?,
@@ -143,48 +134,20 @@ impl Config {
     }
 }
 
-fn read_broker(reader: &mut Reader) -> Option<broker::Config> {
-    let config = broker::Config::read(reader)?;
-    if config.kind == Kind::Stdio {
-        let key = broker::KEYS.iter().find(|key| key.name == "BROKER_TYPE")?;
-        reader.mistake(key, "has to be `amqp`: over stdio no worker could answer");
-        return None;
-    }
-    Some(config)
-}
-
 impl Application {
     /// `None` for one whose interactions come in another way, and for mistakes.
     fn read(reader: &mut Reader) -> Option<Self> {
         let has_key = reader.is_set(&PUBLIC_KEY);
         let keys = reader.optional(&PUBLIC_KEY);
-        let lanes = reader.or_default::<Payload>(&EVENT_PAYLOAD);
+        let lanes = reader.or_default::<Carries>(&EVENT_PAYLOAD);
         let id = match has_key {
-            true => reader.required::<Id>(&APPLICATION_ID),
-            false => reader.optional::<Id>(&APPLICATION_ID),
+            true => reader.required::<Id>(&OWN_ID),
+            false => reader.optional::<Id>(&OWN_ID),
         };
         Some(Self {
             id: id?.0,
             keys: keys?,
             lanes: lanes?.0,
         })
-    }
-}
-
-/// Which lanes an event carries.
-struct Payload(Lanes);
-
-impl Parse for Payload {
-    fn expected() -> String {
-        "`typed`, `json` or `both`".to_owned()
-    }
-
-    fn parse(text: &str) -> Result<Self, Invalid> {
-        match text.to_ascii_lowercase().as_str() {
-            "both" => Ok(Self(Lanes::Both)),
-            "json" => Ok(Self(Lanes::Json)),
-            "typed" => Ok(Self(Lanes::Typed)),
-            _ => Err(Invalid::new()),
-        }
     }
 }

@@ -6,14 +6,8 @@ mod tests;
 use std::{num::NonZeroU64, time::Duration};
 
 use boot::{Key, Parse, Reader, Size, config::Invalid};
-use broker::Kind;
-use discord::config::{Id, LIST};
+use discord::config::{Id, LIST, OWN_ID, read_those_with};
 
-const APPLICATION_ID: Key = Key::new(
-    "DISCORD_APPLICATION_ID",
-    "The application's id. It has to be set.",
-)
-.unique_in_each(LIST, "application_id");
 const USER_ID: Key = Key::new(
     "DISCORD_USER_ID",
     "The id of the bot's user [default: the application's, which it is for all but the oldest bots].",
@@ -58,7 +52,7 @@ const LEASE_TTL: Key = Key::new(
 .with_default("5s");
 
 /// The keys of an application.
-const EACH: &[Key] = &[APPLICATION_ID, USER_ID];
+const EACH: &[Key] = &[OWN_ID, USER_ID];
 
 /// The keys of this service alone.
 const OWN: &[Key] = &[
@@ -121,16 +115,12 @@ pub(crate) struct Settings {
 impl Config {
     /// Reads the configuration; every mistake is noted in the reader.
     pub fn read(reader: &mut Reader) -> Option<Self> {
-        let applications = reader.each(LIST, |reader| Some(Application::read(reader)));
-        let applications: Option<Vec<_>> =
-            applications.map(|all| all.into_iter().flatten().collect());
-        if applications.as_ref().is_some_and(Vec::is_empty) && !reader.is_set(&APPLICATION_ID) {
-            reader.mistake(&APPLICATION_ID, "is required: no application has an id");
-        }
+        let missing = "is required: no application has an id";
+        let applications = read_those_with(reader, &OWN_ID, missing, Application::read);
         let settings = Settings::read(reader);
         let sound = sound::Config::read(reader);
         let store = store::Config::read(reader, None);
-        let broker = read_broker(reader);
+        let broker = broker::Config::read_amqp(reader, "over stdio there is no gateway-ws");
         Some(Self {
             applications: applications?,
             settings: settings?,
@@ -145,7 +135,7 @@ impl Application {
     /// `None` for one that has no id: other services learn it from Discord. And for mistakes.
     fn read(reader: &mut Reader) -> Option<Self> {
         let user_id = reader.optional::<UserId>(&USER_ID);
-        let id = reader.optional::<Id>(&APPLICATION_ID)?.0;
+        let id = reader.optional::<Id>(&OWN_ID)?.0;
         let user_id = match user_id {
             Some(user) => user.0,
             None => NonZeroU64::new(id)?,
@@ -174,16 +164,6 @@ impl Settings {
             lease_ttl: lease_ttl?,
         })
     }
-}
-
-fn read_broker(reader: &mut Reader) -> Option<broker::Config> {
-    let config = broker::Config::read(reader)?;
-    if config.kind == Kind::Stdio {
-        let key = broker::KEYS.iter().find(|key| key.name == "BROKER_TYPE")?;
-        reader.mistake(key, "has to be `amqp`: over stdio there is no gateway-ws");
-        return None;
-    }
-    Some(config)
 }
 
 /// The id of a user.

@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use boot::{Key, Parse, Reader, config::Invalid};
+use boot::{Key, Reader};
 use discord::{
     config::{APPLICATION_ID, Id, LIST, TOKEN, Token},
     limit::Settings,
     signature::PublicKeys,
 };
+use events::Carries;
 use outbound::Application;
 use transcode::Lanes;
 
@@ -108,7 +109,7 @@ impl Config {
 fn application(reader: &mut Reader) -> Option<(Application, Option<(u64, Events)>)> {
     let token = reader.optional::<Token>(&TOKEN);
     let keys = reader.optional::<PublicKeys>(&PUBLIC_KEY);
-    let lanes = reader.or_default::<Payloads>(&EVENT_PAYLOAD);
+    let lanes = reader.or_default::<Carries>(&EVENT_PAYLOAD);
     let can_ask = reader.is_set(&TOKEN) && !reader.is_set(&PUBLIC_KEY);
     let id = match can_ask {
         true => reader.optional::<Id>(&APPLICATION_ID),
@@ -124,25 +125,6 @@ fn application(reader: &mut Reader) -> Option<(Application, Option<(u64, Events)
     };
     let events = keys.map(|keys| Events { keys, lanes });
     Some((application, id.zip(events)))
-}
-
-/// What events carry.
-#[derive(Clone, Copy, Debug)]
-struct Payloads(Lanes);
-
-impl Parse for Payloads {
-    fn expected() -> String {
-        "typed, json or both".to_owned()
-    }
-
-    fn parse(text: &str) -> Result<Self, Invalid> {
-        match text {
-            "both" => Ok(Self(Lanes::Both)),
-            "json" => Ok(Self(Lanes::Json)),
-            "typed" => Ok(Self(Lanes::Typed)),
-            _ => Err(Invalid::new()),
-        }
-    }
 }
 
 #[cfg(test)]

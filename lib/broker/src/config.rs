@@ -142,6 +142,16 @@ impl Config {
             spool: None,
         })
     }
+
+    /// The same for a service that works with RabbitMQ alone, for this reason.
+    pub fn read_amqp(reader: &mut Reader, why: &str) -> Option<Self> {
+        let config = Self::read(reader)?;
+        if config.kind == Kind::Stdio {
+            reader.mistake(&BROKER_TYPE, format!("has to be `amqp`: {why}"));
+            return None;
+        }
+        Some(config)
+    }
 }
 
 fn read_url(reader: &mut Reader) -> Option<SecretString> {

@@ -1,6 +1,6 @@
 //! What an operator says of an application and of Discord's API, whichever service it is for.
 
-use boot::{Key, Parse, SecretString, config::Invalid};
+use boot::{Key, Parse, Reader, SecretString, config::Invalid};
 use http::Uri;
 
 /// The array of tables in which several applications stand.
@@ -18,12 +18,35 @@ pub const APPLICATION_ID: Key = Key::new(
 )
 .unique_in_each(LIST, "application_id");
 
+/// The same for services that cannot ask for it.
+pub const OWN_ID: Key = Key::new(
+    "DISCORD_APPLICATION_ID",
+    "The application's id. It has to be set.",
+)
+.unique_in_each(LIST, "application_id");
+
 /// The base of Discord's API, as an [`ApiUrl`].
 pub const API_URL: Key = Key::new(
     "DISCORD_API_URL",
     "Base of Discord's HTTP API, version included.",
 )
 .with_default("https://discord.com/api/v10");
+
+/// Reads the applications of a service, which are those with this key: `read` returns `None` for the others, and for
+/// mistakes. When there is none, `missing` is the mistake.
+pub fn read_those_with<T>(
+    reader: &mut Reader,
+    key: &Key,
+    missing: &str,
+    mut read: impl FnMut(&mut Reader) -> Option<T>,
+) -> Option<Vec<T>> {
+    let all = reader.each(LIST, |reader| Some(read(reader)))?;
+    let those: Vec<T> = all.into_iter().flatten().collect();
+    if those.is_empty() && !reader.is_set(key) {
+        reader.mistake(key, missing);
+    }
+    Some(those)
+}
 
 /// A bot token.
 #[derive(Clone, Debug)]

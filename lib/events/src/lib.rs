@@ -5,10 +5,10 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use boot::Traces;
+use boot::{Parse, Traces, config::Invalid};
 use broker::{Exchange, Message, Value};
 use bytes::Bytes;
-use transcode::{Data, Encoded, Envelope, Lane, Payload, Scratch, Transcoder};
+use transcode::{Data, Encoded, Envelope, Lane, Lanes, Payload, Scratch, Transcoder};
 use wire::{
     discord::v1::Interaction,
     interaction,
@@ -17,6 +17,25 @@ use wire::{
 
 /// The event whose routing key says more than where it happened.
 pub const INTERACTION: &str = "INTERACTION_CREATE";
+
+/// What an operator wants an event to carry.
+#[derive(Clone, Copy, Debug)]
+pub struct Carries(pub Lanes);
+
+impl Parse for Carries {
+    fn expected() -> String {
+        "`typed`, `json` or `both`".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, Invalid> {
+        match text.to_ascii_lowercase().as_str() {
+            "both" => Ok(Self(Lanes::Both)),
+            "json" => Ok(Self(Lanes::Json)),
+            "typed" => Ok(Self(Lanes::Typed)),
+            _ => Err(Invalid::new()),
+        }
+    }
+}
 
 /// An event, as it came.
 #[derive(Clone, Copy, Debug)]

@@ -2,12 +2,13 @@
 
 use super::{
     presence::Presence,
-    values::{EventName, Payload, ShardCount, ShardRange},
+    values::{EventName, ShardCount, ShardRange},
 };
 use crate::intents;
 use boot::{Key, Reader, SecretString};
 use broker::{Batch, EventBatch};
 use discord::config::{APPLICATION_ID, Id, LIST, TOKEN, Token};
+use events::Carries;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -100,7 +101,7 @@ impl Application {
         let shard_count = reader.or_default::<ShardCount>(&SHARD_COUNT);
         let shard_ids = reader.optional::<Vec<ShardRange>>(&SHARD_IDS);
         let presence = reader.optional(&PRESENCE);
-        let lanes = reader.or_default::<Payload>(&EVENT_PAYLOAD);
+        let lanes = reader.or_default::<Carries>(&EVENT_PAYLOAD);
         let batches = read_batches(reader);
         let shard_ids = shard_ids.map(ShardRange::ids);
         if let (Some(ids), Some(ShardCount(Some(count)))) = (&shard_ids, shard_count)

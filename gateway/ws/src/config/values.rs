@@ -79,21 +79,3 @@ impl Parse for ShardRange {
         }
     }
 }
-
-/// What an event carries.
-pub(super) struct Payload(pub(super) transcode::Lanes);
-
-impl Parse for Payload {
-    fn expected() -> String {
-        "`typed`, `json` or `both`".to_owned()
-    }
-
-    fn parse(text: &str) -> Result<Self, Invalid> {
-        match text.to_ascii_lowercase().as_str() {
-            "both" => Ok(Self(transcode::Lanes::Both)),
-            "json" => Ok(Self(transcode::Lanes::Json)),
-            "typed" => Ok(Self(transcode::Lanes::Typed)),
-            _ => Err(Invalid::new()),
-        }
-    }
-}
