@@ -97,9 +97,14 @@ impl Fleet {
 
     /// Ends a replica by SIGTERM and waits until it is gone.
     pub async fn terminate(&mut self, slot: usize) -> Result<()> {
-        self.measure();
-        signal("TERM", self.replica(slot)?.id())?;
+        self.tell_to_end(slot)?;
         self.gone(slot).await
+    }
+
+    /// Sends a replica SIGTERM.
+    pub fn tell_to_end(&mut self, slot: usize) -> Result<()> {
+        self.measure();
+        signal("TERM", self.replica(slot)?.id())
     }
 
     /// Ends all replicas by SIGTERM at the same time.
@@ -166,7 +171,7 @@ impl Fleet {
     }
 
     /// Waits until a replica has ended, and well.
-    async fn gone(&mut self, slot: usize) -> Result<()> {
+    pub async fn gone(&mut self, slot: usize) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         let replica = self.replicas.get_mut(&slot).context("it was there")?;
         while replica.status()?.is_none() {

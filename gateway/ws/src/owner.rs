@@ -257,29 +257,14 @@ impl Owner {
                 tracing::error!("{corrupt}");
             }
         }
-        if self.parts.shared.halted.is_cancelled() {
+        // A process that stops takes no step.
+        if self.parts.shared.halted.is_cancelled() || self.leaving_since.is_some() {
             return;
-        }
-        if self.leaving_since.is_some() {
-            return self.listen(&fleet, asked).await;
         }
         match self.settle(&fleet, asked).await {
             Ok(true) => self.arrange(&fleet).await,
             Ok(false) => {}
             Err(error) => self.failure = Some(error),
-        }
-    }
-
-    /// A process that stops takes no step. But its shards have to know that the sets change places: they
-    /// leave their sessions in another way then.
-    async fn listen(&mut self, fleet: &Fleet, asked: Instant) {
-        let Parts { store, shared, .. } = &self.parts;
-        let Some(plan) = fleet.plan.clone() else {
-            return;
-        };
-        let followed = self.resharding.follow(store, shared, fleet, plan, asked);
-        if let Some(turn) = followed.await {
-            self.parts.crew.tell(turn.clone());
         }
     }
 

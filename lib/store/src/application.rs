@@ -169,8 +169,9 @@ impl Application {
         }
     }
 
-    /// Saves the session, or deletes it (`None`), and gives the shard back: both or nothing. The
-    /// token is spent then; to release it once more does no harm.
+    /// Saves the session, or deletes it (`None`), and gives the shard back: both or nothing. While
+    /// the next set of shards takes over, `switching` is saved instead, if there is one. The token is
+    /// spent then; to release it once more does no harm.
     ///
     /// # Errors
     /// When the store is away or holds something that is not ours.
@@ -179,10 +180,12 @@ impl Application {
         shard: Shard,
         token: u64,
         session: Option<&Session>,
+        switching: Option<&Session>,
     ) -> Result<Written, Error> {
+        let sessions = (session, switching);
         match &self.kind {
-            Kind::Memory(memory) => memory.release(self.id, shard, token, session).await,
-            Kind::Redis(redis) => redis.release(self.id, shard, token, session).await,
+            Kind::Memory(memory) => memory.release(self.id, shard, token, sessions).await,
+            Kind::Redis(redis) => redis.release(self.id, shard, token, sessions).await,
         }
     }
 
@@ -212,15 +215,15 @@ impl Application {
         }
     }
 
-    /// Replaces the plan if it has the revision expected, or if there is none. Returns it with its
-    /// new revision; `None` when somebody else was faster, be it with the very same plan.
+    /// Replaces the plan if nothing has changed since the heartbeat that told of `fleet`: nobody made
+    /// a plan, no replica came or went, and no lease was given back. Returns it with its new revision.
     ///
     /// # Errors
     /// When the store is away or holds something that is not ours.
-    pub async fn plan(&self, expected_revision: u64, plan: &Plan) -> Result<Option<Plan>, Error> {
+    pub async fn plan(&self, fleet: &Fleet, plan: &Plan) -> Result<Option<Plan>, Error> {
         match &self.kind {
-            Kind::Memory(memory) => memory.plan(self.id, expected_revision, plan).await,
-            Kind::Redis(redis) => redis.plan(self.id, expected_revision, plan).await,
+            Kind::Memory(memory) => memory.plan(self.id, fleet, plan).await,
+            Kind::Redis(redis) => redis.plan(self.id, fleet, plan).await,
         }
     }
 

@@ -107,9 +107,9 @@ impl Memory {
         id: u64,
         shard: Shard,
         token: u64,
-        session: Option<&Session>,
+        sessions: (Option<&Session>, Option<&Session>),
     ) -> Result<Written, Error> {
-        let written = self.with(id, |state, now| state.release(shard, token, session, now));
+        let written = self.with(id, |state, now| state.release(shard, token, sessions, now));
         self.keep().await?;
         Ok(written)
     }
@@ -143,10 +143,10 @@ impl Memory {
     pub(crate) async fn plan(
         &self,
         id: u64,
-        expected: u64,
+        fleet: &Fleet,
         plan: &Plan,
     ) -> Result<Option<Plan>, Error> {
-        let plan = self.with(id, |state, now| state.plan(expected, plan, now));
+        let plan = self.with(id, |state, now| state.plan(fleet, plan, now));
         self.keep().await?;
         Ok(plan)
     }

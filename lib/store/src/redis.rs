@@ -121,12 +121,13 @@ impl Redis {
         id: u64,
         shard: Shard,
         token: u64,
-        session: Option<&Session>,
+        (session, switching): (Option<&Session>, Option<&Session>),
     ) -> Result<Written, Error> {
         let mut script = self.scripts.release.prepare_invoke();
         self.keys(&mut script, id, &["meta", "leases", "sessions"]);
         script.arg(shard.to_string()).arg(token);
-        self.run(script.arg(session_text(session)))
+        script.arg(session_text(session));
+        self.run(script.arg(session_text(switching)))
             .await
             .map(written)
     }
@@ -181,20 +182,22 @@ impl Redis {
     pub(crate) async fn plan(
         &self,
         id: u64,
-        expected: u64,
+        fleet: &Fleet,
         plan: &Plan,
     ) -> Result<Option<Plan>, Error> {
         let mut script = self.scripts.plan.prepare_invoke();
         self.keys(&mut script, id, &["meta"]);
-        let (is_ours, text): (bool, Vec<u8>) = self
-            .run(script.arg(expected).arg(read::plan_text(plan)))
-            .await?;
-        let holds = read::plan(&text).map_err(|reason| Error::Corrupt {
+        let revision = fleet.plan.as_ref().map_or(0, |plan| plan.revision);
+        script.arg(fleet.version).arg(revision);
+        let (is_ours, text): (bool, Option<Vec<u8>>) =
+            self.run(script.arg(read::plan_text(plan))).await?;
+        let holds = text.as_deref().map(read::plan).transpose();
+        let holds = holds.map_err(|reason| Error::Corrupt {
             key: self.key(id, "meta"),
             field: "plan".to_owned(),
             reason,
         })?;
-        Ok(is_ours.then_some(holds))
+        Ok(holds.filter(|_| is_ours))
     }
 
     pub(crate) async fn put_tail(

@@ -66,6 +66,18 @@ async fn one_replica_is_stopped_while_the_next_set_takes_over() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_replica_is_stopped_that_has_not_heard_of_the_switch() -> Result<()> {
+    let mut scene = Setup::new("reshard-stop-unaware", 2, "auto")
+        .start()
+        .await?;
+    scene.recommend_four()?;
+    scene.until_said(SWITCHING).await?;
+    scene.stop_unaware(SWITCHING).await?;
+    scene.until_said(DONE).await?;
+    scene.judged(2, 6).await?.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_store_is_away_while_the_next_set_connects_and_while_it_takes_over() -> Result<()> {
     let mut scene = Setup::new("reshard-store", 2, "auto").start().await?;
     scene.recommend_four()?;

@@ -37,6 +37,9 @@ pub(super) const SWITCHING: &str = "is ready and takes over";
 /// What is said when it is done.
 pub(super) const DONE: &str = "the number of shards has changed";
 
+/// What is said when the store does not answer.
+const AWAY: &str = "the store is away: shards go on";
+
 /// What a scene begins with.
 pub(super) struct Setup {
     name: &'static str,
@@ -182,16 +185,34 @@ impl Scene {
 
     /// Takes the store away, until all replicas have noticed.
     pub(super) async fn lose_store(&mut self) -> Result<()> {
-        let text = "the store is away: shards go on";
-        let wanted = self.fleet.count_in_logs(text) + self.fleet.slots().len();
+        let wanted = self.fleet.count_in_logs(AWAY) + self.fleet.slots().len();
         self.redis.as_mut().context("there is one")?.kill()?;
-        let noticed = |scene: &Self| scene.fleet.count_in_logs(text) >= wanted;
+        let noticed = |scene: &Self| scene.fleet.count_in_logs(AWAY) >= wanted;
         self.until("the loss of the store", noticed).await
     }
 
     /// Brings the store back with what it knew.
     pub(super) fn return_store(&mut self) -> Result<()> {
         self.redis.as_mut().context("there was one")?.restart()
+    }
+
+    /// Stops a replica that cannot have heard of a step which another one has just said: the store does not answer
+    /// until it has noticed that.
+    pub(super) async fn stop_unaware(&mut self, step: &str) -> Result<()> {
+        self.redis.as_ref().context("there is one")?.pause()?;
+        let has_said = |fleet: &Fleet, slot, text| {
+            let replica = fleet.replica(slot);
+            replica.is_ok_and(|it| it.log().contains(text))
+        };
+        let mut slots = self.fleet.slots().into_iter();
+        let slot = slots.find(|slot| !has_said(&self.fleet, *slot, step));
+        let slot = slot.context("all have said it")?;
+        self.fleet.tell_to_end(slot)?;
+        let noticed = |scene: &Self| has_said(&scene.fleet, slot, AWAY);
+        self.until("a replica that misses the store", noticed)
+            .await?;
+        self.redis.as_ref().context("there is one")?.resume()?;
+        self.fleet.gone(slot).await
     }
 
     /// Waits until a replica says this.

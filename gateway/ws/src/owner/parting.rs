@@ -35,8 +35,9 @@ impl Partings {
     pub(super) async fn release(&mut self, store: &Application, metrics: &Metrics) {
         let releasing = self.0.values().map(|parting| {
             let (shard, token, left) = (parting.shard, parting.token, &parting.left);
-            let (session, tail) = (left.session.as_ref(), left.tail.as_deref());
-            async move { (shard, release(store, (shard, token), session, tail).await) }
+            let sessions = (left.session.as_ref(), left.switching.as_ref());
+            let tail = left.tail.as_deref();
+            async move { (shard, release(store, (shard, token), sessions, tail).await) }
         });
         let mut ending = Vec::new();
         for (shard, released) in join_all(releasing).await {
@@ -77,7 +78,7 @@ impl Partings {
 async fn release(
     store: &Application,
     (shard, token): (Shard, u64),
-    session: Option<&Session>,
+    (session, switching): (Option<&Session>, Option<&Session>),
     tail: Option<&[u8]>,
 ) -> Result<Written, Error> {
     if let Some(tail) = tail
@@ -85,7 +86,7 @@ async fn release(
     {
         return Ok(Written::Fenced);
     }
-    store.release(shard, token, session).await
+    store.release(shard, token, session, switching).await
 }
 
 /// A shard is no longer ours. Returns the connection that has to end now.

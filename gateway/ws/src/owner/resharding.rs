@@ -96,9 +96,8 @@ impl Resharding {
         if let Some(step) = step
             && self.may(store, fleet, &step).await
         {
-            let revision = plan.as_ref().map_or(0, |plan| plan.revision);
-            // Somebody else's step is in the answer to the next heartbeat.
-            let Some(holds) = written(store.plan(revision, &step).await) else {
+            // Somebody else's step is in the answer to the next heartbeat, and so is whoever came or went.
+            let Some(holds) = written(store.plan(fleet, &step).await) else {
                 return Ok(None);
             };
             self.stepped(plan.as_ref(), &holds, shared);
@@ -111,8 +110,8 @@ impl Resharding {
         Ok(self.follow(store, shared, fleet, plan, asked).await)
     }
 
-    /// Follows this plan and takes no step; `None` when it cannot be told how far it is.
-    pub(super) async fn follow(
+    /// Follows this plan; `None` when it cannot be told how far it is.
+    async fn follow(
         &mut self,
         store: &Application,
         shared: &Shared,

@@ -17,6 +17,9 @@ use wire::gateway::v1::{ShardReason, ShardState, ShardStatus};
 pub(crate) struct Left {
     /// The session, as another process may take it up.
     pub(crate) session: Option<Session>,
+    /// The same for when the next set has begun to take over, of which the shard may not have heard: it
+    /// begins where the tail does.
+    pub(crate) switching: Option<Session>,
     /// What the set after it needs to know of its last events, when it has ended for good.
     pub(crate) tail: Option<Vec<u8>>,
     /// A connection to end once that is known: its session is over then.
@@ -203,18 +206,25 @@ impl Shard {
         }
         if has_ended && self.lane.confirmed() >= last {
             return Left {
-                session: None,
                 tail: Some(self.part.tail()),
                 connection,
+                ..Left::default()
             };
         }
         if let Some(connection) = connection {
             connection.close().await;
         }
-        // Handed over in good order, the set waits until its tails are long enough again.
-        let floor = self.floor().filter(|_| self.place != Place::Outgoing);
+        let whole = self.settled(self.floor());
+        if self.place != Place::Outgoing {
+            return Left {
+                session: whole,
+                ..Left::default()
+            };
+        }
+        // Handed over in good order, the set waits until its tails are long enough again; unless it waits no more.
         Left {
-            session: self.settled(floor),
+            session: self.settled(None),
+            switching: whole,
             ..Left::default()
         }
     }

@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use super::ledger::Ledger;
 use crate::{
-    Acquired, Fleet, Held, Lease, Plan, Replica, Saved, Session, Shard, Status, Written, millis,
+    Acquired, Fleet, Held, Lease, Phase, Plan, Replica, Saved, Session, Shard, Status, Written,
+    millis,
 };
 
 /// An application's state. Times are in milliseconds since 1970.
@@ -148,7 +149,7 @@ impl State {
         &mut self,
         shard: Shard,
         token: u64,
-        session: Option<&Session>,
+        (session, switching): (Option<&Session>, Option<&Session>),
         now: u64,
     ) -> Written {
         let replica = match self.records.get(&shard) {
@@ -165,7 +166,9 @@ impl State {
             replica,
         };
         self.records.insert(shard, record);
-        self.put_session(shard, session);
+        let plan = self.plan.as_ref();
+        let is_switching = plan.is_some_and(|plan| plan.phase == Phase::Switching);
+        self.put_session(shard, switching.filter(|_| is_switching).or(session));
         self.bump(now);
         Written::Done
     }
@@ -182,12 +185,12 @@ impl State {
         refused
     }
 
-    pub(super) fn plan(&mut self, expected: u64, plan: &Plan, now: u64) -> Option<Plan> {
-        let holds = self.plan.as_ref();
-        if holds.is_some_and(|holds| holds.revision != expected) {
+    pub(super) fn plan(&mut self, fleet: &Fleet, plan: &Plan, now: u64) -> Option<Plan> {
+        if self.version != fleet.version || self.plan != fleet.plan {
             return None;
         }
-        let revision = now.max(expected.saturating_add(1));
+        let before = self.plan.as_ref().map_or(0, |plan| plan.revision);
+        let revision = now.max(before.saturating_add(1));
         self.plan = Some(Plan {
             revision,
             ..plan.clone()

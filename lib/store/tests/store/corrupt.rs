@@ -1,6 +1,6 @@
 //! Keys in Redis that hold what we did not write.
 
-use store::{Acquired, Error, Plan, Saved, Written};
+use store::{Acquired, Error, Fleet, Plan, Saved, Written};
 
 use crate::{
     bench::{Bench, LONG, held, limit, look, replica, session, shard, take},
@@ -62,7 +62,8 @@ async fn a_key_of_another_type_is_named_and_kept() {
         note("forget", a.forget(99).await.err());
         note("identify", a.identify(0, &limit(9)).await.err());
         note("leave", a.leave("nobody").await.err());
-        note("plan", a.plan(0, &Plan::default()).await.err());
+        let fleet = Fleet::default();
+        note("plan", a.plan(&fleet, &Plan::default()).await.err());
         note(
             "put_tail",
             a.put_tail(shard(0), token, b"", LONG).await.err(),
@@ -72,7 +73,7 @@ async fn a_key_of_another_type_is_named_and_kept() {
         note("version", a.version().await.err());
         note(
             "release",
-            a.release(shard(0), token, Some(&saved)).await.err(),
+            a.release(shard(0), token, Some(&saved), None).await.err(),
         );
         let expected: &[&str] = match name {
             "leases" => &["acquire", "beat", "forget", "put_tail", "save", "release"],
@@ -151,7 +152,11 @@ async fn a_lease_that_is_none_disturbs_no_other_shard() {
         cli(&bench, "leases", &format!("HSET $key 0/16 \"{text}\""));
         let key = bench.key("leases");
         names(a.acquire(shard(0), "b", LONG).await, &key, "0/16");
-        names(a.release(shard(0), tokens[0], None).await, &key, "0/16");
+        names(
+            a.release(shard(0), tokens[0], None, None).await,
+            &key,
+            "0/16",
+        );
         names(
             a.put_tail(shard(0), tokens[0], b"", LONG).await,
             &key,
@@ -175,7 +180,7 @@ async fn a_lease_that_is_none_disturbs_no_other_shard() {
         cli(&bench, "leases", "HDEL $key 0/16");
         let fleet = a.beat(&replica("a"), LONG, &mine).await.unwrap();
         assert_eq!((fleet.lost.len(), fleet.leases.len()), (0, 2));
-        let released = a.release(shard(0), tokens[0], None).await.unwrap();
+        let released = a.release(shard(0), tokens[0], None, None).await.unwrap();
         assert_eq!(released, Written::Done);
     }
 }
@@ -210,7 +215,7 @@ async fn a_replica_or_plan_that_is_none_is_told_and_kept() {
         let set = cli(&bench, name, &format!("HSET $key {field} \"{text}\""));
         let before = cli(&bench, name, &format!("HGET $key {field}"));
         let fleet = look(&a).await;
-        assert_eq!((fleet.replicas.len(), fleet.plan), (1, None), "{set}");
+        assert_eq!((fleet.replicas.len(), &fleet.plan), (1, &None), "{set}");
         assert_eq!(fleet.corrupt.len(), 1, "{:?}", fleet.corrupt);
         let said = &fleet.corrupt[0];
         assert!(
@@ -218,7 +223,11 @@ async fn a_replica_or_plan_that_is_none_is_told_and_kept() {
             "{said}"
         );
         if name == "meta" {
-            names(a.plan(7, &Plan::default()).await, &bench.key(name), field);
+            names(
+                a.plan(&fleet, &Plan::default()).await,
+                &bench.key(name),
+                field,
+            );
         }
         assert_eq!(cli(&bench, name, &format!("HGET $key {field}")), before);
         cli(&bench, name, &format!("HDEL $key {field}"));

@@ -18,7 +18,7 @@ enum Step {
     Leave(u8),
     Plan(bool, u32),
     PutTail(Shard, usize, bool),
-    Release(Shard, usize, Option<u64>),
+    Release(Shard, usize, [Option<u64>; 2]),
     Save(Vec<(Shard, usize, Option<u64>)>),
     Tails(u32),
 }
@@ -29,7 +29,7 @@ struct Side {
     /// By shard, oldest first.
     tokens: HashMap<Shard, Vec<u64>>,
     version: u64,
-    revision: u64,
+    plan: Option<Plan>,
 }
 
 impl Side {
@@ -38,7 +38,7 @@ impl Side {
             application,
             tokens: HashMap::new(),
             version: 0,
-            revision: 0,
+            plan: None,
         }
     }
 
@@ -84,10 +84,11 @@ impl Side {
                     .await;
                 format!("{left:?}")
             }
-            Step::Release(shard, number, session) => {
-                let session = saved(session);
+            Step::Release(shard, number, sessions) => {
+                let [session, switching] = sessions.map(saved);
+                let token = self.token(shard, number);
                 let released = a
-                    .release(shard, self.token(shard, number), session.as_ref())
+                    .release(shard, token, session.as_ref(), switching.as_ref())
                     .await;
                 format!("{released:?}")
             }
@@ -136,14 +137,18 @@ impl Side {
         let plan = Plan {
             current,
             next: current.is_multiple_of(2).then_some(current + 1),
-            phase: [Phase::Steady, Phase::Warming][current as usize % 2],
+            phase: [Phase::Steady, Phase::Warming, Phase::Switching][current as usize % 3],
             revision: 0,
         };
-        let expected = if known { self.revision } else { 1 };
-        let Some(now) = self.application.plan(expected, &plan).await.unwrap() else {
+        let fleet = Fleet {
+            version: self.version,
+            plan: self.plan.clone().filter(|_| known),
+            ..Fleet::default()
+        };
+        let Some(now) = self.application.plan(&fleet, &plan).await.unwrap() else {
             return "another plan holds".to_owned();
         };
-        self.revision = now.revision;
+        self.plan = Some(now.clone());
         format!("{} {:?} {:?}", now.current, now.next, now.phase)
     }
 
@@ -213,7 +218,10 @@ fn step(random: &mut fastrand::Rng) -> Step {
         11 => Step::Leave(who),
         12 => Step::Plan(random.bool(), random.u32(..8)),
         13 => Step::PutTail(shard(random), token(random), long),
-        14..17 => Step::Release(shard(random), token(random), some(random)),
+        14..17 => {
+            let sessions = [some(random), some(random)];
+            Step::Release(shard(random), token(random), sessions)
+        }
         17..19 => {
             let sessions = 0..random.u8(..4);
             let save = sessions.map(|_| (shard(random), token(random), some(random)));

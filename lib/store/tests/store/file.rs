@@ -22,7 +22,7 @@ async fn what_must_outlive_the_process_does() {
     let first = session("first", 1);
     a.save(&[(shard(3), token, Some(first))]).await.unwrap();
     let last = session("last", 2);
-    a.release(shard(3), token, Some(&last)).await.unwrap();
+    a.release(shard(3), token, Some(&last), None).await.unwrap();
     let token = take(&a, shard(4), "a", LONG).await;
     for left in [9, 8] {
         let permit = a.identify(0, &limit(10)).await.unwrap();
@@ -33,7 +33,7 @@ async fn what_must_outlive_the_process_does() {
         next: Some(32),
         ..Plan::default()
     };
-    let plan = a.plan(0, &plan).await.unwrap();
+    let plan = a.plan(&look(&a).await, &plan).await.unwrap();
     let tail = b"\x00\x0f\xf0\xff";
     a.put_tail(shard(4), token, tail, LONG).await.unwrap();
     let other = bench.store().application(7);

@@ -14,6 +14,7 @@ crate::contract! {
     the_version_changes_when_there_is_news
     the_age_grows
     a_plan_is_replaced_only_by_who_knows_it
+    a_plan_is_replaced_only_while_nobody_comes_or_goes
     of_many_plans_one_is_made
 }
 
@@ -74,9 +75,9 @@ async fn the_version_changes_when_there_is_news(bench: Bench) {
     a.save(&[(shard(0), token, None)]).await.unwrap();
     a.beat(&me, LONG, &[held(shard(0), token)]).await.unwrap();
     assert!(!news(&b, &mut last).await, "a lease, a session, a beat");
-    a.release(shard(0), token, None).await.unwrap();
+    a.release(shard(0), token, None, None).await.unwrap();
     assert!(news(&b, &mut last).await, "a lease was given back");
-    a.release(shard(0), token, None).await.unwrap();
+    a.release(shard(0), token, None, None).await.unwrap();
     assert!(!news(&b, &mut last).await, "it was already");
     me.leaving = true;
     a.beat(&me, LONG, &[]).await.unwrap();
@@ -85,11 +86,12 @@ async fn the_version_changes_when_there_is_news(bench: Bench) {
     assert!(news(&b, &mut last).await, "it has left");
     a.leave("a").await.unwrap();
     assert!(!news(&b, &mut last).await, "it had left already");
-    let plan = a.plan(0, &Plan::default()).await.unwrap();
+    let mut fleet = a.beat(&me, LONG, &[]).await.unwrap();
+    let plan = a.plan(&fleet, &Plan::default()).await.unwrap();
     assert!(news(&b, &mut last).await, "there is a plan");
-    a.plan(plan.unwrap().revision + 1, &Plan::default())
-        .await
-        .unwrap();
+    (fleet.version, fleet.plan) = (last, plan);
+    fleet.plan.as_mut().unwrap().revision += 1;
+    a.plan(&fleet, &Plan::default()).await.unwrap();
     a.forget(16).await.unwrap();
     a.tails(16).await.unwrap();
     assert!(!news(&b, &mut last).await, "the plan was not the expected");
@@ -116,7 +118,8 @@ async fn a_plan_is_replaced_only_by_who_knows_it(bench: Bench) {
         phase: Phase::Warming,
         revision: 0,
     };
-    let first = a.plan(0, &steady).await.unwrap().unwrap();
+    let nothing = look(&a).await;
+    let first = a.plan(&nothing, &steady).await.unwrap().unwrap();
     let revision = first.revision;
     assert_eq!(
         first,
@@ -126,12 +129,13 @@ async fn a_plan_is_replaced_only_by_who_knows_it(bench: Bench) {
         }
     );
     // Who thinks that there is none is too late.
-    assert_eq!(b.plan(0, &warming).await.unwrap(), None);
-    assert_eq!(look(&b).await.plan, Some(first));
-    let second = b.plan(revision, &warming).await.unwrap().unwrap();
+    assert_eq!(b.plan(&nothing, &warming).await.unwrap(), None);
+    let before = look(&b).await;
+    assert_eq!(before.plan, Some(first));
+    let second = b.plan(&before, &warming).await.unwrap().unwrap();
     assert!(second.revision > revision);
     for late in [&warming, &steady] {
-        assert_eq!(a.plan(revision, late).await.unwrap(), None);
+        assert_eq!(a.plan(&before, late).await.unwrap(), None);
     }
     assert_eq!(look(&a).await.plan, Some(second.clone()));
     let revision = second.revision;
@@ -144,10 +148,30 @@ async fn a_plan_is_replaced_only_by_who_knows_it(bench: Bench) {
     );
 }
 
+async fn a_plan_is_replaced_only_while_nobody_comes_or_goes(bench: Bench) {
+    let a = bench.application();
+    let token = take(&a, shard(0), "a", LONG).await;
+    let before = look(&a).await;
+    a.release(shard(0), token, None, None).await.unwrap();
+    let after = look(&a).await;
+    assert_eq!(a.plan(&before, &Plan::default()).await.unwrap(), None);
+    let leaving = Replica {
+        leaving: true,
+        ..replica("b")
+    };
+    a.beat(&leaving, LONG, &[]).await.unwrap();
+    assert_eq!(a.plan(&after, &Plan::default()).await.unwrap(), None);
+    let now = look(&a).await;
+    assert_eq!(now.plan, None);
+    let made = a.plan(&now, &Plan::default()).await.unwrap();
+    assert!(made.is_some());
+}
+
 async fn of_many_plans_one_is_made(bench: Bench) {
     let stores: Vec<_> = (0..4).map(|_| bench.application()).collect();
     let mut revision = 0;
     for round in 0..10 {
+        let fleet = &look(&stores[0]).await;
         let make = |number: u32| {
             let application = &stores[number as usize % stores.len()];
             // Some of them say the same, and yet one alone has made it.
@@ -155,7 +179,7 @@ async fn of_many_plans_one_is_made(bench: Bench) {
                 current: round * 100 + number / 10,
                 ..Plan::default()
             };
-            async move { application.plan(revision, &plan).await.unwrap() }
+            async move { application.plan(fleet, &plan).await.unwrap() }
         };
         let results = join_all((1..20).map(make)).await;
         let mut won = results.into_iter().flatten();

@@ -33,7 +33,7 @@ async fn a_shard_has_one_owner(bench: Bench) {
     // The same number in another set is another shard.
     take(&b, Shard { count: 32, id: 3 }, "b", LONG).await;
     assert_eq!(
-        a.release(shard(3), token, None).await.unwrap(),
+        a.release(shard(3), token, None, None).await.unwrap(),
         Written::Done
     );
     take(&b, shard(3), "b", LONG).await;
@@ -132,10 +132,10 @@ async fn a_token_only_grows(bench: Bench) {
         grown(token);
         let token = take(&b, shard(0), "b", LONG).await;
         grown(token);
-        b.release(shard(0), token, None).await.unwrap();
+        b.release(shard(0), token, None, None).await.unwrap();
         let token = take(&b, shard(0), "b", LONG).await;
         grown(token);
-        b.release(shard(0), token, None).await.unwrap();
+        b.release(shard(0), token, None, None).await.unwrap();
         // Time passes as it does whenever data is lost.
         sleep(Duration::from_millis(5)).await;
         b.forget(16).await.unwrap();
@@ -154,7 +154,7 @@ async fn an_old_token_does_nothing(bench: Bench) {
     let gone = [(shard(0), old, None)];
     assert_eq!(a.save(&gone).await.unwrap(), [shard(0)]);
     let saved = session("old", 1);
-    let released = a.release(shard(0), old, Some(&saved)).await.unwrap();
+    let released = a.release(shard(0), old, Some(&saved), None).await.unwrap();
     assert_eq!(released, Written::Fenced);
     let left = a.put_tail(shard(0), old, b"tail", LONG).await.unwrap();
     assert_eq!(left, Written::Fenced);
@@ -175,7 +175,9 @@ async fn a_token_that_was_given_back_is_spent(bench: Bench) {
     let a = bench.application();
     let token = take(&a, shard(0), "a", LONG).await;
     let saved = session("s", 1);
-    a.release(shard(0), token, Some(&saved)).await.unwrap();
+    a.release(shard(0), token, Some(&saved), None)
+        .await
+        .unwrap();
     let late = [(shard(0), token, None)];
     assert_eq!(a.save(&late).await.unwrap(), [shard(0)]);
     let fleet = a.beat(&replica("a"), LONG, &[held(shard(0), token)]).await;
@@ -188,11 +190,17 @@ async fn a_shard_is_released_once_more_without_harm(bench: Bench) {
     let token = take(&a, shard(0), "a", LONG).await;
     let saved = session("s", 1);
     for _ in 0..2 {
-        let released = a.release(shard(0), token, Some(&saved)).await.unwrap();
+        let released = a
+            .release(shard(0), token, Some(&saved), None)
+            .await
+            .unwrap();
         assert_eq!(released, Written::Done);
     }
     let new = take(&b, shard(0), "b", LONG).await;
-    let released = a.release(shard(0), token, Some(&saved)).await.unwrap();
+    let released = a
+        .release(shard(0), token, Some(&saved), None)
+        .await
+        .unwrap();
     assert_eq!(released, Written::Fenced);
     assert_eq!(lease_of(&a, shard(0)).await.unwrap().token, new);
 }
@@ -225,7 +233,7 @@ async fn everybody_sees_the_leases(bench: Bench) {
         ..held(shard(u32::try_from(id).unwrap()), tokens[id])
     });
     a.beat(&replica("a b"), LONG, &mine).await.unwrap();
-    a.release(shard(1), tokens[1], None).await.unwrap();
+    a.release(shard(1), tokens[1], None, None).await.unwrap();
     let leases = look(&b).await.leases;
     let seen: Vec<_> = leases
         .iter()

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
-use store::{Acquired, Application, Config, Saved, Shard, Store, Written};
+use store::{Acquired, Application, Config, Phase, Plan, Saved, Shard, Store, Written};
 use tokio::time::sleep;
 
 use crate::bench::{APPLICATION, Bench, LONG, SHORT, look, session, shard, take};
@@ -11,6 +11,7 @@ use crate::bench::{APPLICATION, Bench, LONG, SHORT, look, session, shard, take};
 crate::contract! {
     the_next_owner_gets_what_was_saved
     a_session_is_saved_with_the_release
+    another_session_is_saved_while_the_next_set_takes_over
     many_sessions_are_saved_at_once
     tails_are_there_until_they_are_of_no_use
     a_set_is_forgotten_as_a_whole
@@ -50,11 +51,37 @@ async fn a_session_is_saved_with_the_release(bench: Bench) {
     let (a, b) = (bench.application(), bench.application());
     let last = session("s", 9);
     let token = take(&a, shard(0), "a", LONG).await;
-    a.release(shard(0), token, Some(&last)).await.unwrap();
+    a.release(shard(0), token, Some(&last), None).await.unwrap();
     assert_eq!(saved(&b, shard(0)).await, Saved::Some(last));
     let token = take(&b, shard(0), "next", LONG).await;
-    b.release(shard(0), token, None).await.unwrap();
+    b.release(shard(0), token, None, None).await.unwrap();
     assert_eq!(saved(&a, shard(0)).await, Saved::None, "it was gone");
+}
+
+async fn another_session_is_saved_while_the_next_set_takes_over(bench: Bench) {
+    let a = bench.application();
+    let (last, early) = (session("s", 9), session("s", 2));
+    for (phase, expected) in [
+        (Phase::Warming, &last),
+        (Phase::Switching, &early),
+        (Phase::Steady, &last),
+    ] {
+        let plan = Plan {
+            phase,
+            ..Plan::default()
+        };
+        a.plan(&look(&a).await, &plan).await.unwrap().unwrap();
+        let token = take(&a, shard(0), "a", LONG).await;
+        a.release(shard(0), token, Some(&last), Some(&early))
+            .await
+            .unwrap();
+        assert_eq!(saved(&a, shard(0)).await, Saved::Some(expected.clone()));
+        let token = take(&a, shard(0), "next", LONG).await;
+        a.release(shard(0), token, Some(&last), None).await.unwrap();
+        assert_eq!(saved(&a, shard(0)).await, Saved::Some(last.clone()));
+        let token = take(&a, shard(0), "next", LONG).await;
+        a.release(shard(0), token, None, None).await.unwrap();
+    }
 }
 
 async fn many_sessions_are_saved_at_once(bench: Bench) {
