@@ -1,13 +1,15 @@
 //! What is played is what is heard.
 
 use anyhow::{Context as _, Result, ensure};
+use prost::Message as _;
 use sim_voice::{ClientState, State};
 use wire::gateway::v1::{
-    TrackEndReason, VoiceConnectReason, VoiceConnection, VoiceDisconnectReason, VoiceLeaveRequest,
-    VoiceLeaveResponse, VoiceLoop, VoicePauseRequest, VoicePauseResponse, VoiceQueueRequest,
-    VoiceQueueResponse, VoiceResumeRequest, VoiceResumeResponse, VoiceSeekRequest,
-    VoiceSeekResponse, VoiceSetLoopRequest, VoiceSetLoopResponse, VoiceSetVolumeRequest,
-    VoiceSetVolumeResponse, VoiceSkipRequest, VoiceSkipResponse, VoiceStopRequest,
+    TrackEndReason, VoiceConnectReason, VoiceConnection, VoiceDisconnectReason, VoiceJoinRequest,
+    VoiceLeaveRequest, VoiceLeaveResponse, VoiceLoop, VoicePauseRequest, VoicePauseResponse,
+    VoicePlayRequest, VoiceQueueRequest, VoiceQueueResponse, VoiceResumeRequest,
+    VoiceResumeResponse, VoiceSeekRequest, VoiceSeekResponse, VoiceSetLoopRequest,
+    VoiceSetLoopResponse, VoiceSetVolumeRequest, VoiceSetVolumeResponse, VoiceSkipRequest,
+    VoiceSkipResponse, VoiceStatusRequest, VoiceStatusResponse, VoiceStopRequest,
     VoiceStopResponse, VoiceTrack, event::Data, voice_track,
 };
 
@@ -284,5 +286,51 @@ async fn a_call_survives_its_worker() -> Result<()> {
         status.track.is_some_and(|track| track.id == "a"),
         "it plays"
     );
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_of_a_call_is_done_and_answered_in_order() -> Result<()> {
+    let mut stage = Stage::new("voice-order", |_| {}).await?;
+    let _node = stage.node().await?;
+    let guild_id = stage.guild;
+    let join = VoiceJoinRequest {
+        guild_id,
+        channel_id: stage.channels[0],
+        ..VoiceJoinRequest::default()
+    };
+    let play = |id| VoicePlayRequest {
+        guild_id,
+        track: Some(tone(id, 440.0, 20_000)),
+    };
+    // Joining takes longest, and opening a track longer than what follows it.
+    let asked = [
+        ("voice.Join", join.encode_to_vec()),
+        (
+            "voice.Status",
+            VoiceStatusRequest { guild_id }.encode_to_vec(),
+        ),
+        ("voice.Play", play("a").encode_to_vec()),
+        ("voice.Play", play("b").encode_to_vec()),
+        (
+            "voice.Status",
+            VoiceStatusRequest { guild_id }.encode_to_vec(),
+        ),
+    ];
+    for (number, (method, body)) in asked.iter().enumerate() {
+        stage.worker.send(method, &number.to_string(), body).await?;
+    }
+    let mut playing = Vec::new();
+    for (number, (method, _)) in asked.iter().enumerate() {
+        let reply = stage.worker.reply().await?;
+        ensure!(reply.id == number.to_string(), "{method}: {reply:?}");
+        ensure!(reply.error().is_err(), "{method}: {:?}", reply.error());
+        if *method == "voice.Status" {
+            let status: VoiceStatusResponse = reply.read()?;
+            let call = status.call.context("a call")?;
+            playing.push(call.track.map(|track| track.id));
+        }
+    }
+    ensure!(playing == [None, Some("b".to_owned())], "{playing:?}");
     stage.rules_kept()
 }
