@@ -119,6 +119,35 @@ fn a_signature_that_begins_with_a_point_of_small_order_is_none() {
 }
 
 #[test]
+fn a_signature_has_one_number_and_not_another_that_means_the_same() {
+    // What a number may be larger by and mean the same: the order of the group, lowest byte first.
+    let order = [
+        0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde,
+        0x14, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+    ];
+    let (now, keys) = (NOW.to_string(), public(&[1]));
+    let message = [now.as_bytes(), BODY].concat();
+    let right = key(1).sign(&message);
+    let mut carry = 0;
+    let number = right.s_bytes().iter().zip(order).map(|(byte, more)| {
+        let sum = u16::from(*byte) + more + carry;
+        carry = sum >> 8;
+        sum.to_le_bytes()[0]
+    });
+    let number: Vec<u8> = number.collect();
+    let other = [right.r_bytes(), &number[..]].concat();
+    for (signature, expected) in [(right.to_vec(), Ok(())), (other, Err(Forged::Wrong))] {
+        assert_eq!(
+            check(&keys, &headers(&hex(&signature), &now), BODY),
+            expected
+        );
+        let signature = Signature::from_slice(&signature).unwrap();
+        let strict = key(1).verifying_key().verify_strict(&message, &signature);
+        assert_eq!(strict.is_ok(), expected.is_ok());
+    }
+}
+
+#[test]
 fn a_signature_is_128_digits_in_one_header() {
     let now = NOW.to_string();
     let keys = public(&[1]);
