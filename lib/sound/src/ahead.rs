@@ -25,7 +25,6 @@ use crate::{
     demuxer::{Demuxer, is_end},
     guard::guarded,
     media::Stop,
-    stream::FRAME,
 };
 
 /// Packets that are held at most, however small they are.
@@ -78,6 +77,14 @@ struct State {
     ended: bool,
     /// Whether who reads is to stop.
     wanted: bool,
+}
+
+impl Known {
+    /// How long so much of the track is.
+    fn time(&self, units: u64) -> Duration {
+        let time = self.time_base.calc_time(units);
+        Duration::from_secs(time.seconds) + Duration::from_secs_f64(time.frac)
+    }
 }
 
 impl Ahead {
@@ -167,8 +174,7 @@ impl Ahead {
         if !self.known.seekable {
             return Some(Failure::Unseekable);
         }
-        let time = self.known.time_base.calc_time(place);
-        let time = Duration::from_secs(time.seconds) + Duration::from_secs_f64(time.frac);
+        let time = self.known.time(place);
         let ends = self.known.duration.filter(|duration| time > *duration);
         ends.map(|duration| Failure::PastEnd(Some(duration)))
     }
@@ -240,7 +246,7 @@ impl Ahead {
     }
 
     fn silence(&self) -> Packet {
-        self.shared.health.wait(FRAME);
+        self.shared.health.wait();
         let is_opus = self.known.track.codec_params.codec == CODEC_TYPE_OPUS;
         let silence: &[u8] = if is_opus { &SILENCE } else { &[] };
         Packet::new_from_slice(self.known.track.id, self.here, 0, silence)
@@ -295,7 +301,10 @@ impl FormatReader for Ahead {
         drop(state);
         self.refill();
         match packet {
-            Some(packet) => Ok(self.ours(packet)),
+            Some(packet) => {
+                self.shared.health.take(self.known.time(packet.dur()));
+                Ok(self.ours(packet))
+            }
             None if ended => Err(Error::IoError(io::ErrorKind::UnexpectedEof.into())),
             None => Ok(self.silence()),
         }

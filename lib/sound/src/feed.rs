@@ -128,10 +128,11 @@ impl FormatReader for Feed {
             Next::Frame(frame) => {
                 let packet = Packet::new_from_slice(0, self.here, SAMPLES as u64, &frame);
                 self.here += SAMPLES as u64;
+                self.health.take(FRAME);
                 packet
             }
             Next::Silence => {
-                self.health.wait(FRAME);
+                self.health.wait();
                 Packet::new_from_slice(0, self.here, SAMPLES as u64, self.silence)
             }
         };

@@ -5,7 +5,13 @@ use std::{
     time::Duration,
 };
 
-use crate::Error;
+use tokio::time::Instant;
+
+use crate::{
+    Error,
+    pace::{Pace, Taken},
+    stream::FRAME,
+};
 
 /// How a source fares while it is played. songbird takes a source that breaks off for one that is at its
 /// end, and ends a track whose seek fails: so sources end or stay where they are, and tell why here.
@@ -17,6 +23,7 @@ struct State {
     failure: Option<Error>,
     refused_seek: Option<Error>,
     waited: Duration,
+    pace: Pace,
 }
 
 impl Health {
@@ -39,6 +46,22 @@ impl Health {
         self.state().waited
     }
 
+    /// What was taken of the source to be sent since this was last asked.
+    #[must_use]
+    pub fn taken(&self) -> Taken {
+        self.state().pace.taken()
+    }
+
+    /// The track was held, and what follows is not late.
+    pub fn rest(&self) {
+        self.state().pace.rest();
+    }
+
+    /// Sound of this length is taken.
+    pub(crate) fn take(&self, length: Duration) {
+        self.state().pace.take(Instant::now(), length);
+    }
+
     /// The first failure is the one that counts.
     pub(crate) fn fail(&self, error: Error) {
         self.state().failure.get_or_insert(error);
@@ -48,8 +71,11 @@ impl Health {
         self.state().refused_seek = Some(error);
     }
 
-    pub(crate) fn wait(&self, silence: Duration) {
-        self.state().waited += silence;
+    /// Silence of a frame is taken in place of what has not come.
+    pub(crate) fn wait(&self) {
+        let mut state = self.state();
+        state.waited += FRAME;
+        state.pace.miss(Instant::now());
     }
 
     /// Positions are right again.
@@ -57,6 +83,7 @@ impl Health {
         let mut state = self.state();
         state.refused_seek = None;
         state.waited = Duration::ZERO;
+        state.pace.rest();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
