@@ -24,6 +24,8 @@ const WINDOW: usize = RATE as usize;
 /// Width of the slots that errors of pace are counted in, in milliseconds, and their number; the last one has all beyond.
 const SLOT_MS: f64 = 0.1;
 const SLOTS: usize = 1000;
+/// How long a packet is, in milliseconds: one that is later than this is behind the next one's time.
+const FRAME_MS: f64 = 20.0;
 /// Packets whose earliest tells how a stream stands against the clock.
 const ANCHOR: usize = 50;
 
@@ -89,7 +91,8 @@ impl Ear {
         if let Some(last) = self.last.filter(|_| forward > 0) {
             self.compare(last, now, header.timestamp);
         }
-        self.pace.note(now, header.timestamp, silent);
+        let late = self.pace.note(now, header.timestamp, silent);
+        self.heard.overdue += u64::from(late > FRAME_MS);
         self.last = Some(Last {
             sequence: header.sequence,
             timestamp: header.timestamp,
@@ -104,6 +107,7 @@ impl Ear {
         let mut heard = self.heard.clone();
         heard.pacing_p50_ms = self.pace.quantile(0.5);
         heard.pacing_p99_ms = self.pace.quantile(0.99);
+        heard.pacing_p999_ms = self.pace.quantile(0.999);
         heard.drift_ms = self.pace.drift();
         heard
     }
@@ -227,7 +231,8 @@ impl Pace {
         reached.map(|(slot, _)| f64::from(slot) * SLOT_MS)
     }
 
-    fn note(&mut self, now: Instant, timestamp: u32, silent: bool) {
+    /// Takes a packet; how much later than by its timestamp it came, in milliseconds.
+    fn note(&mut self, now: Instant, timestamp: u32, silent: bool) -> f64 {
         if silent {
             // What follows a rest begins anew.
             *self = Self {
@@ -236,7 +241,7 @@ impl Pace {
                 counted: self.counted,
                 ..Self::default()
             };
-            return;
+            return 0.0;
         }
         let (at, from) = *self.start.get_or_insert((now, timestamp));
         let due = f64::from(timestamp.wrapping_sub(from)) / PER_MS;
@@ -248,6 +253,7 @@ impl Pace {
         if self.newest.len() > ANCHOR {
             self.newest.pop_front();
         }
+        late
     }
 
     /// How much the newest packets are behind the first: the earliest of each, as only lateness is by chance.

@@ -132,6 +132,10 @@ pub struct Heard {
     pub pacing_p50_ms: Option<f64>,
     /// The same for 99 of 100.
     pub pacing_p99_ms: Option<f64>,
+    /// The same for 999 of 1,000.
+    pub pacing_p999_ms: Option<f64>,
+    /// Packets that came more than 20 ms later than by their timestamps, counted from the first one after a rest.
+    pub overdue: u64,
     /// How much later than by their timestamps packets come than at the beginning, in milliseconds.
     pub drift_ms: Option<f64>,
 }

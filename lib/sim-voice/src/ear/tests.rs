@@ -56,6 +56,7 @@ async fn a_whole_tone_has_its_pitch_and_no_gap() {
         heard.pacing_p99_ms.unwrap() <= 0.2 && heard.drift_ms.unwrap().abs() < 0.1,
         "{heard:?}"
     );
+    assert_eq!(heard.overdue, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,6 +108,8 @@ async fn a_slow_clock_drifts() {
     ear.on_frame(Instant::now(), &header(500), &SILENCE, false);
     let heard = ear.heard();
     assert!((heard.drift_ms.unwrap() - 450.0).abs() < 2.0, "{heard:?}");
+    // The first 21 were at most a packet late.
+    assert_eq!(heard.overdue, 479);
     assert!(
         (heard.pacing_p50_ms.unwrap() - 1.0).abs() < 0.2,
         "{heard:?}"
