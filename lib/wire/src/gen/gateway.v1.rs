@@ -2251,6 +2251,8 @@ pub enum VoiceDisconnectReason {
     Shutdown = 7,
     /// Another node holds the call: this one did not renew its lease in time.
     LeaseLost = 8,
+    /// Nobody else was in the channel for as long as the operator allows.
+    Empty = 9,
 }
 impl VoiceDisconnectReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2268,6 +2270,7 @@ impl VoiceDisconnectReason {
             Self::Refused => "VOICE_DISCONNECT_REASON_REFUSED",
             Self::Shutdown => "VOICE_DISCONNECT_REASON_SHUTDOWN",
             Self::LeaseLost => "VOICE_DISCONNECT_REASON_LEASE_LOST",
+            Self::Empty => "VOICE_DISCONNECT_REASON_EMPTY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2282,6 +2285,7 @@ impl VoiceDisconnectReason {
             "VOICE_DISCONNECT_REASON_REFUSED" => Some(Self::Refused),
             "VOICE_DISCONNECT_REASON_SHUTDOWN" => Some(Self::Shutdown),
             "VOICE_DISCONNECT_REASON_LEASE_LOST" => Some(Self::LeaseLost),
+            "VOICE_DISCONNECT_REASON_EMPTY" => Some(Self::Empty),
             _ => None,
         }
     }
