@@ -23,6 +23,7 @@ pub use prometheus_client::metrics::{
 };
 
 use process::Process;
+pub use process::cpu_time;
 
 /// What `/metrics` answers with.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -2,7 +2,7 @@
 
 use std::{
     fmt, fs,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use prometheus_client::{
@@ -12,7 +12,7 @@ use prometheus_client::{
 };
 
 /// Linux counts CPU time in hundredths of a second on every architecture that we run on.
-const TICKS_PER_SECOND: f64 = 100.0;
+const TICK: u64 = 10;
 
 /// The process metrics that Prometheus' own clients agree on. Where `/proc` is missing, only the
 /// start time.
@@ -47,11 +47,11 @@ impl Collector for Process {
                 &ConstGauge::new(bytes),
             )?;
         }
-        if let Some(seconds) = cpu_seconds() {
+        if let Some(time) = cpu_time() {
             metric(
                 "process_cpu_seconds",
                 "CPU time used, in seconds",
-                &ConstCounter::new(seconds),
+                &ConstCounter::new(time.as_secs_f64()),
             )?;
         }
         if let Some(files) = open_files() {
@@ -92,14 +92,17 @@ fn resident_bytes() -> Option<u64> {
     Some(kilobytes * 1024)
 }
 
-fn cpu_seconds() -> Option<f64> {
+/// The CPU time that this process has used, where `/proc` tells it.
+#[must_use]
+pub fn cpu_time() -> Option<Duration> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     // The second field is the name in parentheses and may hold spaces: fields 14 and 15 are the
     // 12th and 13th after it.
     let (_, fields) = stat.rsplit_once(") ")?;
     let ticks = fields.split(' ').skip(11).take(2);
-    let ticks = ticks.map(|field| field.parse::<f64>().ok());
-    Some(ticks.sum::<Option<f64>>()? / TICKS_PER_SECOND)
+    let ticks = ticks.map(|field| field.parse::<u64>().ok());
+    let ticks = ticks.sum::<Option<u64>>()?;
+    Some(Duration::from_millis(ticks.saturating_mul(TICK)))
 }
 
 fn open_files() -> Option<u64> {
