@@ -1,7 +1,9 @@
 //! `gateway-voice` between workers and Discord: what is asked for by message is heard at Discord's voice server.
 
 mod bad_input;
+mod company;
 mod connection;
 mod nodes;
 mod play;
+mod quality;
 mod stage;

@@ -18,4 +18,4 @@ mod spool;
 pub(crate) mod stage;
 mod status;
 pub(crate) mod system;
-mod telemetry;
+pub(crate) mod telemetry;

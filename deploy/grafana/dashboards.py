@@ -442,6 +442,15 @@ VOICE = [
                 (rate("gateway_voice_losses_total", "reason"), "ended: {{reason}}"),
             ),
             panel(
+                "Frames",
+                "ops",
+                (rate("gateway_voice_frames_total"), "sent"),
+                (rate("gateway_voice_frames_late_total"), "late"),
+                (rate("gateway_voice_frames_lost_total"), "silence, as none had come"),
+            ),
+            panel("How late the latest of a second is", "s", *quantiles("gateway_voice_jitter_seconds")),
+            panel("A thread's tick of 20 ms", "s", *quantiles("gateway_voice_mixer_seconds")),
+            panel(
                 "Tracks that ended",
                 "ops",
                 (rate("gateway_voice_tracks_total", "reason"), "{{reason}}"),

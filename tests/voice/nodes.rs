@@ -2,10 +2,14 @@
 
 use anyhow::{Context as _, Result, bail, ensure};
 use sim_voice::State;
-use tests::{redis::Redis, service::Service};
+use tests::{
+    redis::Redis,
+    service::{Ended, Service},
+};
 use wire::gateway::v1::{
     Code, VoiceConnectReason, VoiceConnected, VoiceDisconnectReason, VoiceJoinRequest,
-    VoiceJoinResponse, VoiceLeaveRequest, VoiceLeaveResponse, VoiceStatusRequest, event::Data,
+    VoiceJoinResponse, VoiceLeaveRequest, VoiceLeaveResponse, VoicePlayRequest, VoicePlayResponse,
+    VoiceStatusRequest, event::Data,
 };
 
 use super::stage::{Stage, seconds, tone};
@@ -115,6 +119,63 @@ async fn the_calls_of_a_node_that_dies_are_taken_over() -> Result<()> {
         "it goes on at {from} s after {sent} s"
     );
     stage.rules_kept()
+}
+
+/// All of several calls go on at another node when theirs has ended like this.
+async fn all_go_on(prefix: &str, end: fn(Service) -> Result<Ended>) -> Result<()> {
+    let mut stage = shared(prefix).await?;
+    let first = stage.node().await?;
+    let guilds = stage.sim().guild_ids();
+    for guild_id in &guilds {
+        let join = VoiceJoinRequest {
+            guild_id: *guild_id,
+            channel_id: guild_id + 900,
+            ..VoiceJoinRequest::default()
+        };
+        let VoiceJoinResponse { .. } = stage.ask("Join", &join).await?;
+        let play = VoicePlayRequest {
+            guild_id: *guild_id,
+            track: Some(tone("a", 440.0, LONG)),
+        };
+        let VoicePlayResponse { .. } = stage.ask("Play", &play).await?;
+    }
+    let heard = |state: &State| {
+        let living = state.clients.iter().filter(|client| client.connected);
+        living.filter(|client| client.heard.audio_ms > 500).count()
+    };
+    let all = guilds.len();
+    stage
+        .listened("all calls", |state| heard(state) == all)
+        .await?;
+    let _second = stage.node().await?;
+    tokio::task::spawn_blocking(move || end(first)).await??;
+    let again = |state: &State| state.identifies >= 2 * all as u64 && heard(state) == all;
+    stage.listened("all calls again", again).await?;
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_stays_with_its_node_while_that_lives() -> Result<()> {
+    let mut stage = shared("voice-lease").await?;
+    stage.set("VOICE_LEASE_TTL", "3s");
+    let _nodes = playing(&mut stage).await?;
+    let before = stage.status().await?.node;
+    // Its lease would have run out twice.
+    let long = |state: &State| state.clients[0].heard.audio_ms > 9_000;
+    let state = stage.listened("it for long", long).await?;
+    ensure!(state.identifies == 1, "{state:#?}");
+    ensure!(stage.status().await?.node == before, "it stays");
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_of_a_node_that_is_stopped_goes_on() -> Result<()> {
+    all_go_on("voice-all-sigterm", Service::terminate).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_of_a_node_that_dies_goes_on() -> Result<()> {
+    all_go_on("voice-all-sigkill", Service::kill).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ use super::stage::Stage;
 
 /// A collector that keeps the requests that it gets, as they came.
 #[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<Bytes>>>);
+pub(crate) struct Collector(Arc<Mutex<Vec<Bytes>>>);
 
 async fn take(State(collector): State<Collector>, body: Bytes) {
     let mut requests = collector.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -27,7 +27,7 @@ async fn take(State(collector): State<Collector>, body: Bytes) {
 
 impl Collector {
     /// Starts it; it ends with the tasks.
-    async fn start(tasks: &mut JoinSet<()>) -> Result<(Self, String)> {
+    pub(crate) async fn start(tasks: &mut JoinSet<()>) -> Result<(Self, String)> {
         let collector = Self::default();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
@@ -43,7 +43,7 @@ impl Collector {
     }
 
     /// All that it got.
-    fn spans(&self) -> Result<Vec<Span>> {
+    pub(crate) fn spans(&self) -> Result<Vec<Span>> {
         let requests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut spans = Vec::new();
         for body in requests.iter() {
@@ -118,7 +118,7 @@ fn traceparent(span: &Span) -> String {
     format!("00-{}-{}-01", hex(&span.trace_id), hex(&span.span_id))
 }
 
-fn text<'s>(span: &'s Span, key: &str) -> Option<&'s str> {
+pub(crate) fn text<'s>(span: &'s Span, key: &str) -> Option<&'s str> {
     match attribute(span, key)? {
         Attribute::StringValue(text) => Some(text),
         _ => None,

@@ -4,6 +4,7 @@
 //! What takes long (a connection, a source that is opened) goes on beside it. While a worker waits for one of these,
 //! the orders behind his wait; news of Discord and of songbird never do.
 
+mod company;
 mod connection;
 mod keeping;
 mod orders;
@@ -24,13 +25,15 @@ use tokio::{
 use wire::gateway::v1::{Error as Failure, VoiceCall, VoiceConnection, event::Data};
 
 pub(crate) use self::keeping::{Held, TakenOver};
-use self::tracks::Opening;
+use self::{company::Company, tracks::Opening};
 use crate::{
     config::Settings,
+    crowd::Crowd,
     driver::{Common, Note, Player, Playing},
     failure::{ending, no_call},
     handshake::{Handshake, Heard},
     herald::{Herald, Whereabouts},
+    load::Load,
     metrics::{Counted, Metrics},
     order::{Answer, Job, Order, Reply},
     queue::Queue,
@@ -69,6 +72,10 @@ pub(crate) struct Shared {
     pub(crate) sources: Arc<Sources>,
     /// What all songbirds share.
     pub(crate) songbird: Common,
+    /// Who is in which channel.
+    pub(crate) crowd: Crowd,
+    /// How busy this process is.
+    pub(crate) load: Load,
     /// What is counted.
     pub(crate) metrics: Metrics,
 }
@@ -82,6 +89,8 @@ pub(crate) enum News {
     Server(Heard),
     /// Somebody is in this channel now, or in none.
     Member(u64, Option<u64>),
+    /// Somebody has come or gone, or it is known now who is there.
+    Crowd,
     /// Nothing: another node holds the call by now, as the store says.
     Lost,
 }
@@ -139,6 +148,7 @@ pub(crate) struct Call {
     mute: bool,
     deaf: bool,
     members: BTreeSet<u64>,
+    company: Company,
     held: Arc<Held>,
     /// Whether there is something to be saved.
     is_changed: bool,
@@ -209,6 +219,7 @@ impl Call {
             mute: false,
             deaf: false,
             members: BTreeSet::new(),
+            company: Company::default(),
             held,
             is_changed: false,
             saving: None,
@@ -236,6 +247,7 @@ impl Call {
             let is_free = self.joining.is_none() && self.work.is_none() && !self.is_played_for();
             let plays = self.playing.is_some() && !self.paused;
             let look = plays.then(|| self.looked + LOOK);
+            let lonely = self.lonely_until();
             select! {
                 biased;
                 () = shutdown.cancelled() => self.stop_node().await,
@@ -250,6 +262,7 @@ impl Call {
                 Some(job) = self.jobs.recv(), if is_free => self.on_job(job).await,
                 () = until(due) => self.on_due(),
                 () = until(look) => self.look().await,
+                () = until(lonely) => self.leave_empty().await,
             }
         }
         self.part().await;
@@ -278,6 +291,9 @@ impl Call {
     async fn look(&mut self) {
         self.looked = Instant::now();
         self.locate().await;
+        if let Some(playing) = &self.playing {
+            playing.count();
+        }
         let every = self.shared.settings.position_interval;
         let connected = self.is_connected();
         let Some(track) = self.queue.playing().cloned() else {

@@ -162,7 +162,7 @@ impl Calls {
     pub(crate) fn node(&self) -> Node {
         let inner = &self.0;
         let room = u32::try_from(inner.room.available_permits()).unwrap_or(u32::MAX);
-        let stops = inner.shutdown.is_cancelled();
+        let stops = inner.shutdown.is_cancelled() || inner.shared.load.refusal().is_some();
         Node {
             id: inner.shared.node.clone(),
             calls: inner.shared.settings.calls.saturating_sub(room),
@@ -210,6 +210,11 @@ impl Calls {
         if inner.shutdown.is_cancelled() {
             let text = "the node is being stopped; try again";
             return Err(failure(Code::Unavailable, text));
+        }
+        if taken.is_none()
+            && let Some(busy) = inner.shared.load.refusal()
+        {
+            return Err(failure(Code::ResourceExhausted, busy));
         }
         let guild = NonZeroU64::new(guild_id).ok_or_else(|| invalid("guild_id: it is missing"))?;
         let room = Arc::clone(&inner.room).try_acquire_owned().map_err(|_| {

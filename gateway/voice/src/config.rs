@@ -51,18 +51,39 @@ const LEASE_TTL: Key = Key::new(
 )
 .with_default("5s");
 
+const CPU: Key = Key::new(
+    "VOICE_CPU",
+    "From how many percent of the CPU time that it can have on this node takes no further calls; 100: it does not matter.",
+)
+.with_default("90");
+
+const EMPTY: Key = Key::new(
+    "VOICE_EMPTY",
+    "What happens when nobody but bots is in the channel any more: `stay`: it plays on; `pause`: the track is held until somebody comes; \
+     `leave`: the same, and after VOICE_EMPTY_TIMEOUT the call ends. For the last two gateway-ws has to publish GUILD_CREATE as well.",
+)
+.with_default("stay");
+const EMPTY_TIMEOUT: Key = Key::new(
+    "VOICE_EMPTY_TIMEOUT",
+    "How long somebody may take to come back, until the call ends.",
+)
+.with_default("5m");
+
 /// The keys of an application.
 const EACH: &[Key] = &[OWN_ID, USER_ID];
 
 /// The keys of this service alone.
 const OWN: &[Key] = &[
     CALLS,
+    CPU,
     QUEUE,
     DATA,
     JOIN_TIMEOUT,
     RECONNECT_TIMEOUT,
     POSITION_INTERVAL,
     LEASE_TTL,
+    EMPTY,
+    EMPTY_TIMEOUT,
 ];
 
 /// All keys of this service, in the order of the documentation; `boot` adds those of every
@@ -98,6 +119,8 @@ pub(crate) struct Application {
 pub(crate) struct Settings {
     /// How many there may be.
     pub(crate) calls: u32,
+    /// From how many percent of CPU time on there may be no more.
+    pub(crate) cpu: u32,
     /// How many tracks a queue may have.
     pub(crate) queue: usize,
     /// How many bytes a track may bring with it.
@@ -110,6 +133,36 @@ pub(crate) struct Settings {
     pub(crate) position_interval: Duration,
     /// How long a call stays with a node that is not heard of.
     pub(crate) lease_ttl: Duration,
+    /// What happens when nobody listens.
+    pub(crate) empty: Empty,
+    /// How long that may last.
+    pub(crate) empty_timeout: Duration,
+}
+
+/// What happens when nobody listens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Empty {
+    /// The track is held, and the call ends after a while.
+    Leave,
+    /// The track is held.
+    Pause,
+    /// Nothing.
+    Stay,
+}
+
+impl Parse for Empty {
+    fn expected() -> String {
+        "leave, pause or stay".to_owned()
+    }
+
+    fn parse(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "leave" => Ok(Self::Leave),
+            "pause" => Ok(Self::Pause),
+            "stay" => Ok(Self::Stay),
+            _ => Err(Invalid::new()),
+        }
+    }
 }
 
 impl Config {
@@ -148,20 +201,26 @@ impl Settings {
     fn read(reader: &mut Reader) -> Option<Self> {
         let second = Duration::from_secs(1);
         let calls = reader.in_range(&CALLS, 1..=100_000_u32);
+        let cpu = reader.in_range(&CPU, 1..=100_u32);
         let queue = reader.in_range(&QUEUE, 1..=100_000_u32);
         let data = reader.in_range(&DATA, Size(1 << 10)..=Size(64 << 20));
         let join_timeout = reader.in_range(&JOIN_TIMEOUT, second..=60 * second);
         let reconnect_timeout = reader.in_range(&RECONNECT_TIMEOUT, second..=3600 * second);
         let position_interval = reader.in_range(&POSITION_INTERVAL, Duration::ZERO..=3600 * second);
         let lease_ttl = reader.in_range(&LEASE_TTL, second..=300 * second);
+        let empty = reader.or_default::<Empty>(&EMPTY);
+        let empty_timeout = reader.in_range(&EMPTY_TIMEOUT, Duration::ZERO..=24 * 3600 * second);
         Some(Self {
             calls: calls?,
+            cpu: cpu?,
             queue: queue? as usize,
             data: data?.bytes(),
             join_timeout: join_timeout?,
             reconnect_timeout: reconnect_timeout?,
             position_interval: position_interval?,
             lease_ttl: lease_ttl?,
+            empty: empty?,
+            empty_timeout: empty_timeout?,
         })
     }
 }

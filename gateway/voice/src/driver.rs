@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use songbird::{
     Config, ConnectionInfo, CoreEvent, Event, EventContext, EventHandler, TrackEvent,
     driver::{
-        DecodeMode, DisposalThread, Driver,
+        DecodeMode, DisposalThread, Driver, Scheduler, SchedulerConfig,
         retry::{Retry, Strategy},
     },
     error::ConnectionError,
@@ -20,7 +20,7 @@ use songbird::{
 use sound::{Health, Opened};
 use tokio::{sync::mpsc, time::timeout};
 
-use crate::handshake::Info;
+use crate::{handshake::Info, metrics::Metrics};
 
 /// How many notes may wait. songbird waits when there are more.
 const NOTES: usize = 64;
@@ -67,6 +67,7 @@ pub(crate) struct End {
 /// The songbird of one call.
 pub(crate) struct Player {
     driver: Driver,
+    metrics: Metrics,
     guild_id: NonZeroU64,
     user_id: NonZeroU64,
     notes: mpsc::Sender<Note>,
@@ -78,6 +79,7 @@ pub(crate) struct Player {
 pub(crate) struct Playing {
     handle: TrackHandle,
     health: Health,
+    metrics: Metrics,
     /// By what notes name it.
     pub(crate) number: u64,
     /// Whether it has positions.
@@ -88,21 +90,39 @@ pub(crate) struct Playing {
 #[derive(Clone)]
 pub(crate) struct Common {
     config: Config,
+    scheduler: Scheduler,
+    metrics: Metrics,
 }
 
 impl Common {
     /// What the calls of a process share: a thread that frees memory, and those that mix.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(metrics: Metrics) -> Self {
+        let scheduler = Scheduler::new(SchedulerConfig::default());
         let retry = Retry {
             strategy: Strategy::Every(RETRY.into()),
             retry_limit: NonZeroU8::new(1),
         };
         let config = Config::default()
+            .scheduler(scheduler.clone())
             .disposer(DisposalThread::run())
             .decode_mode(DecodeMode::Pass)
             .driver_retry(retry)
             .driver_timeout(Some(CONNECTING));
-        Self { config }
+        Self {
+            config,
+            scheduler,
+            metrics,
+        }
+    }
+
+    /// How long each thread that mixes took for its last tick of 20 ms.
+    pub(crate) async fn ticks(&self) -> Vec<Duration> {
+        let Ok(workers) = self.scheduler.worker_thread_stats().await else {
+            return Vec::new();
+        };
+        let busy = workers.iter().filter(|worker| worker.live_mixers() > 0);
+        busy.map(|worker| Duration::from_nanos(worker.last_compute_cost_ns()))
+            .collect()
     }
 }
 
@@ -130,6 +150,7 @@ impl Player {
         }
         let player = Self {
             driver,
+            metrics: common.metrics.clone(),
             guild_id,
             user_id,
             notes,
@@ -199,6 +220,7 @@ impl Player {
         let playing = Playing {
             handle,
             health: opened.health,
+            metrics: self.metrics.clone(),
             number,
             seekable: opened.seekable,
         };
@@ -229,7 +251,18 @@ impl Playing {
 
     /// Goes on.
     pub(crate) fn resume(&self) {
+        self.health.rest();
         self.tell(TrackHandle::play);
+    }
+
+    /// The connection stands again: what it could not take meanwhile is not late.
+    pub(crate) fn reconnected(&self) {
+        self.health.rest();
+    }
+
+    /// Counts what was sent since that was last done.
+    pub(crate) fn count(&self) {
+        self.metrics.sent(&self.health.taken());
     }
 
     /// Changes how loud it is.
@@ -279,6 +312,7 @@ impl Playing {
 
 impl Drop for Playing {
     fn drop(&mut self) {
+        self.count();
         self.tell(TrackHandle::stop);
     }
 }

@@ -11,7 +11,8 @@ use crate::{call::News, handshake::Heard};
 /// The events that are listened to.
 pub(crate) const NAMES: [&str; 2] = [STATE, SERVER];
 
-const STATE: &str = "VOICE_STATE_UPDATE";
+/// Where somebody is.
+pub(crate) const STATE: &str = "VOICE_STATE_UPDATE";
 const SERVER: &str = "VOICE_SERVER_UPDATE";
 
 /// What an event says to the call of its guild; `user_id` is the bot's.
@@ -54,7 +55,7 @@ struct Server {
 /// An id as Discord writes it.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(try_from = "&str")]
-struct Snowflake(u64);
+pub(crate) struct Snowflake(pub(crate) u64);
 
 impl TryFrom<&str> for Snowflake {
     type Error = std::num::ParseIntError;
@@ -111,7 +112,8 @@ impl Server {
     }
 }
 
-fn parse<T: DeserializeOwned>(json: &str) -> Option<T> {
+/// The data of an event that travels as JSON.
+pub(crate) fn parse<T: DeserializeOwned>(json: &str) -> Option<T> {
     serde_json::from_str(json).ok()
 }
 

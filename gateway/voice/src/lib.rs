@@ -3,12 +3,14 @@
 mod call;
 mod calls;
 mod config;
+mod crowd;
 mod driver;
 mod error;
 mod failure;
 mod handshake;
 mod heard;
 mod herald;
+mod load;
 mod metrics;
 mod order;
 mod owner;

@@ -1,6 +1,12 @@
 //! What `/metrics` says of calls.
 
 use boot::metrics::{Buckets, Counter, Family, Gauge, Histogram};
+use sound::Taken;
+
+/// Seconds of a tick: at 0.02 a thread takes as long as the sound is.
+const MIXER: [f64; 9] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05,
+];
 
 /// The metrics of the calls; cheap to clone.
 #[derive(Clone, Debug)]
@@ -13,6 +19,11 @@ pub(crate) struct Metrics {
     connections: Family<[(&'static str, &'static str); 1], Counter>,
     losses: Family<[(&'static str, &'static str); 1], Counter>,
     tracks: Family<[(&'static str, &'static str); 1], Counter>,
+    frames: Counter,
+    frames_late: Counter,
+    frames_lost: Counter,
+    jitter: Histogram,
+    mixer: Histogram,
     unheard: Counter,
 }
 
@@ -44,6 +55,28 @@ impl Metrics {
                 "Connections to voice servers that ended, by the reason",
             ),
             tracks: metrics.counters("voice_tracks", "Tracks that ended, by how they did"),
+            frames: metrics.counter(
+                "voice_frames",
+                "Frames of 20 ms that were taken of tracks to be sent",
+            ),
+            frames_late: metrics.counter(
+                "voice_frames_late",
+                "Frames that were taken more than 20 ms after their moment",
+            ),
+            frames_lost: metrics.counter(
+                "voice_frames_lost",
+                "Frames of silence that were sent, as the sound of a track had not come",
+            ),
+            jitter: metrics.histogram(
+                "voice_jitter_seconds",
+                "How far behind its moment the latest frame of each second of a track was",
+                &Buckets::seconds(),
+            ),
+            mixer: metrics.histogram(
+                "voice_mixer_seconds",
+                "Time that a thread took for a tick of 20 ms of its calls, looked at each second",
+                &Buckets::new(MIXER),
+            ),
             unheard: metrics.counter(
                 "voice_unheard",
                 "Voice states and servers that a call had no room for",
@@ -87,6 +120,22 @@ impl Metrics {
     /// A track has ended.
     pub(crate) fn track(&self, reason: &'static str) {
         self.tracks.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    /// So much of a track was sent.
+    pub(crate) fn sent(&self, taken: &Taken) {
+        if taken.frames == 0 {
+            return;
+        }
+        self.frames.inc_by(taken.frames);
+        self.frames_late.inc_by(taken.late);
+        self.frames_lost.inc_by(taken.missing);
+        self.jitter.observe(taken.behind.as_secs_f64());
+    }
+
+    /// A thread took so long for a tick.
+    pub(crate) fn mixed(&self, seconds: f64) {
+        self.mixer.observe(seconds);
     }
 
     /// News for a call were dropped.

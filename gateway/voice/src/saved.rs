@@ -35,6 +35,9 @@ pub(crate) struct Saved {
     /// Whether the bot deafens itself.
     #[prost(bool, tag = "7")]
     pub(crate) self_deaf: bool,
+    /// Whether its track is held since nobody listens.
+    #[prost(bool, tag = "10")]
+    pub(crate) is_resting: bool,
 }
 
 impl Saved {
@@ -65,6 +68,7 @@ impl Saved {
             }),
             self_mute: false,
             self_deaf: false,
+            is_resting: false,
         }
     }
 

@@ -3,9 +3,9 @@
 //! Any node takes a request. That of a call that another node holds is handed on to it: each call has a routing key, which is
 //! bound to the queue of its node.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use boot::CancellationToken;
+use boot::{CancellationToken, Span, Traces};
 use broker::{Events, Forwarded, Owned, Request, Requests};
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use tokio::{
@@ -15,6 +15,7 @@ use tokio::{
 use wire::gateway::v1::{Code, Error as Failure};
 
 use crate::{
+    call::News,
     calls::{Calls, Ordered, Promise},
     failure::{failure, invalid, no_call, too_late},
     heard,
@@ -65,6 +66,8 @@ pub(crate) struct Desk {
     pub(crate) calls: Calls,
     /// What is counted.
     pub(crate) metrics: Metrics,
+    /// What is told of requests that are traced.
+    pub(crate) traces: Traces,
 }
 
 /// To whom a request was sent.
@@ -126,6 +129,9 @@ pub(crate) async fn listen(mut events: Events, calls: Calls, shutdown: Cancellat
             heard = events.next() => heard,
         };
         for event in heard {
+            if let Some(guild_id) = calls.shared().crowd.hear(&event) {
+                calls.news(guild_id, News::Crowd);
+            }
             if let Some((guild_id, news)) = heard::read(event, user_id) {
                 calls.news(guild_id, news);
             }
@@ -136,17 +142,22 @@ pub(crate) async fn listen(mut events: Events, calls: Calls, shutdown: Cancellat
 impl Desk {
     /// Carries a request out, and says how that went.
     async fn carry_out(&self, request: Request) {
+        let span = self.span(&request);
         let mut request = Some(request);
         let outcome = match self.outcome(&mut request).await {
             Ok(outcome) => outcome,
             Err(failure) => Outcome::Refused(Box::new(failure)),
         };
-        self.metrics.request(match &outcome {
+        let told = match &outcome {
             Outcome::Done(_) => "done",
             Outcome::Elsewhere => "forwarded",
             Outcome::Lost(_) => "unanswered",
             Outcome::Refused(failure) => failure.code().as_str_name(),
-        });
+        };
+        self.metrics.request(told);
+        if let Some(span) = &span {
+            span.text("gateway.outcome", told);
+        }
         let answered = match (outcome, request) {
             (Outcome::Done(answer), Some(request)) => {
                 request.reply(&answer.type_name, answer.body).await
@@ -158,6 +169,19 @@ impl Desk {
         if let Err(error) = answered {
             tracing::debug!(%error, "an answer did not get through; the request comes again");
         }
+    }
+
+    /// A step of the caller's trace, or of a new one.
+    fn span(&self, request: &Request) -> Option<Span> {
+        let call = &request.call;
+        let parent = call.traceparent.as_deref();
+        let span = self.traces.follow(parent, SystemTime::now(), || {
+            let method = call.method.rsplit('/').next().unwrap_or_default();
+            format!("{SERVICE} {method}")
+        })?;
+        let key = "messaging.rabbitmq.destination.routing_key";
+        span.text(key, &call.routing_key);
+        Some(span)
     }
 
     /// Checks a request, and has it carried out, here or elsewhere.

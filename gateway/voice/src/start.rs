@@ -12,9 +12,11 @@ use crate::{
     Config, Error,
     call::Shared,
     calls::Calls,
-    config::{Application, Settings},
+    config::{Application, Empty, Settings},
+    crowd::{self, Crowd},
     driver::Common,
     heard, herald,
+    load::{self, Load},
     metrics::Metrics,
     owner::Owner,
     service::{AT_ONCE, Desk, Door, SERVICE, listen, node_key},
@@ -28,6 +30,7 @@ struct House {
     sources: Arc<Sources>,
     songbird: Common,
     store: Store,
+    load: Load,
     room: Arc<Semaphore>,
     metrics: Metrics,
     context: Context,
@@ -48,19 +51,22 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
         store,
         broker,
     } = config;
+    let metrics = Metrics::new(&context.metrics);
     let house = House {
         node: format!("{:012x}", fastrand::u64(..1 << 48)),
         settings,
         broker: Broker::start(broker, &context),
         sources: Arc::new(Sources::new(sound).map_err(|error| Error::Sources(error.into()))?),
-        songbird: Common::new(),
+        songbird: Common::new(metrics.clone()),
         store: Store::open(&store)?,
+        load: Load::new(settings.cpu),
         room: Arc::new(Semaphore::new(settings.calls as usize)),
-        metrics: Metrics::new(&context.metrics),
+        metrics,
         context,
         end: CancellationToken::new(),
     };
     tracing::info!(node = house.node, calls = settings.calls, "starting");
+    house.watch();
     let doors: Vec<_> = applications.iter().map(|it| house.open(*it)).collect();
     let House {
         room, broker, end, ..
@@ -75,6 +81,14 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
 }
 
 impl House {
+    /// Begins to look how busy the process is.
+    fn watch(&self) {
+        let (songbird, metrics) = (self.songbird.clone(), self.metrics.clone());
+        let shutdown = self.context.shutdown.clone();
+        let watching = load::watch(self.load.clone(), songbird, metrics, shutdown);
+        self.context.tasks.spawn("load", watching);
+    }
+
     /// Begins to serve an application; what is returned ends with the last answer.
     fn open(&self, application: Application) -> impl Future<Output = ()> + use<> {
         let Application { id, user_id } = application;
@@ -95,6 +109,8 @@ impl House {
             herald,
             sources: Arc::clone(&self.sources),
             songbird: self.songbird.clone(),
+            crowd: Crowd::new(user_id),
+            load: self.load.clone(),
             metrics: metrics.clone(),
         });
         let calls = Calls::new(
@@ -103,7 +119,11 @@ impl House {
             self.context.tasks.clone(),
             shutdown.clone(),
         );
-        let events = self.broker.events(SERVICE, id, &heard::NAMES);
+        let mut names = heard::NAMES.to_vec();
+        if self.settings.empty != Empty::Stay {
+            names.push(crowd::GUILD);
+        }
+        let events = self.broker.events(SERVICE, id, &names);
         let listening = listen(events, calls.clone(), shutdown.clone());
         self.context.tasks.spawn("events of the gateway", listening);
         let check = self
@@ -118,6 +138,7 @@ impl House {
             application_id: id,
             calls,
             metrics,
+            traces: self.context.traces.clone(),
         };
         let door = Door {
             requests: self.broker.requests_of(&[SERVICE], id, AT_ONCE),

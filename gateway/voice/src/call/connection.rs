@@ -80,6 +80,7 @@ impl Call {
                 self.locate().await;
                 self.hear(heard);
             }
+            News::Crowd => self.attend(),
             News::Lost => self.lose(),
             News::Member(user_id, channel_id) => self.on_member(user_id, channel_id),
         }
@@ -107,6 +108,8 @@ impl Call {
             Note::Closed(_) if self.connecting.is_some() => {}
             Note::Closed(code) => self.hear(Heard::Closed(code)),
             Note::Speaking(user_id, how) => {
+                let crowd = &self.shared.crowd;
+                crowd.meet(self.guild_id, user_id, self.channel_id());
                 let event = Speaking {
                     guild_id: self.guild_id,
                     channel_id: self.channel_id(),
@@ -197,6 +200,9 @@ impl Call {
             .metrics
             .connected(reason.as_str_name(), took.as_secs_f64());
         self.player.mute(self.self_mute);
+        if let Some(playing) = &self.playing {
+            playing.reconnected();
+        }
         if reason == VoiceConnectReason::Move {
             self.members.clear();
         }
@@ -213,6 +219,7 @@ impl Call {
             node: self.shared.node.clone(),
         };
         self.tell(Data::VoiceConnected(Box::new(event)));
+        self.attend();
         self.joined();
     }
 

@@ -118,6 +118,7 @@ impl Call {
         };
         (self.self_mute, self.self_deaf) = (saved.self_mute, saved.self_deaf);
         (self.paused, self.volume) = (call.paused, call.volume);
+        self.company.is_resting = saved.is_resting;
         self.queue
             .set_loop(VoiceLoop::try_from(call.r#loop).unwrap_or_default());
         let tracks = saved.tracks.iter().cloned();
@@ -171,6 +172,7 @@ impl Call {
         let info = self.handshake.as_ref().and_then(Handshake::info);
         let mut saved = Saved::new(self.shown(), self.queue.tracks(), info);
         (saved.self_mute, saved.self_deaf) = (self.self_mute, self.self_deaf);
+        saved.is_resting = self.company.is_resting;
         saved.encode_to_vec()
     }
 

@@ -127,6 +127,7 @@ impl Call {
             return Err(nothing_plays());
         }
         self.paused = true;
+        self.company.is_resting = false;
         if let Some(playing) = &self.playing {
             playing.pause();
         }
@@ -141,6 +142,7 @@ impl Call {
         }
         self.locate().await;
         self.paused = false;
+        self.company.is_resting = false;
         if let Some(playing) = &self.playing {
             playing.resume();
         }
