@@ -11,7 +11,7 @@ work=$root/target/fuzz
 sanitizer=${FUZZ_SANITIZER:-none}
 seconds=${1:-60}
 targets=("${@:2}")
-if [ ${#targets[@]} = 0 ]; then targets=(frame parse render routing signature); fi
+if [ ${#targets[@]} = 0 ]; then targets=(frame opus parse render routing signature); fi
 
 need_cargo_fuzz() {
   cargo_fuzz=$(command -v cargo-fuzz || echo "$tools/cargo-fuzz/bin/cargo-fuzz")

@@ -113,6 +113,70 @@ pub fn signature(rng: &mut Rng, input: &[u8]) -> Vec<u8> {
     input
 }
 
+/// A packet of Opus.
+pub fn opus(rng: &mut Rng, input: &[u8]) -> Vec<u8> {
+    if rng.bool() || input.len() > LARGE {
+        return opus_packet(rng);
+    }
+    let mut input = input.to_vec();
+    let at = rng.usize(..=input.len());
+    match (rng.u8(..4), input.get_mut(at)) {
+        (0, Some(byte)) => *byte ^= 1 << rng.u8(..8),
+        (1, Some(byte)) => *byte = [0, 1, 251, 252, 255][rng.usize(..5)],
+        (2, Some(_)) => input.truncate(at),
+        _ => input.insert(at, rng.u8(..)),
+    }
+    input
+}
+
+/// One that says what it is, and may have a little too much or too little of it.
+fn opus_packet(rng: &mut Rng) -> Vec<u8> {
+    let code = rng.u8(..4);
+    let mut packet = vec![rng.u8(..32) << 3 | code];
+    let lengths = |rng: &mut Rng, count: u8, packet: &mut Vec<u8>| -> usize {
+        let lengths: Vec<usize> = (0..count).map(|_| some(rng, 8, 300)).collect();
+        for length in lengths.iter().skip(1) {
+            let rest = length.saturating_sub(252);
+            let first = if *length < 252 {
+                *length
+            } else {
+                252 + rest % 4
+            };
+            packet.push(u8::try_from(first).unwrap_or(u8::MAX));
+            packet.extend((*length >= 252).then(|| u8::try_from(rest / 4).unwrap_or(u8::MAX)));
+        }
+        lengths.iter().sum()
+    };
+    let size = match code {
+        0 => some(rng, 10, 1400),
+        1 => 2 * rng.usize(..100),
+        2 => lengths(rng, 2, &mut packet),
+        _ => {
+            let (count, is_padded, is_listed) = (rng.u8(1..9), rng.bool(), rng.bool());
+            packet.push(count | u8::from(is_padded) << 6 | u8::from(is_listed) << 7);
+            let padding = if is_padded { rng.usize(..600) } else { 0 };
+            if is_padded {
+                packet.extend(vec![255; padding / 254]);
+                packet.push(u8::try_from(padding % 254).unwrap_or_default());
+            }
+            padding
+                + match is_listed {
+                    true => lengths(rng, count, &mut packet),
+                    false => usize::from(count) * rng.usize(..50),
+                }
+        }
+    };
+    let size = size + usize::from(rng.u8(..8) == 0);
+    packet.extend((0..size).map(|_| rng.u8(..)));
+    packet
+}
+
+/// A number below one of two.
+fn some(rng: &mut Rng, few: usize, many: usize) -> usize {
+    let most = if rng.bool() { few } else { many };
+    rng.usize(..most)
+}
+
 fn interaction_json(rng: &mut Rng) -> String {
     let mut out = String::new();
     let all = &Catalogue::shared().messages;

@@ -1,6 +1,7 @@
 //! What is fuzzed.
 
 mod frame;
+mod opus;
 mod parse;
 mod render;
 mod routing;
@@ -48,6 +49,13 @@ pub const FRAME: Target = Target {
     mutate: mutate::frame,
 };
 
+/// Packets of Opus.
+pub const OPUS: Target = Target {
+    name: "opus",
+    run: opus::run,
+    mutate: mutate::opus,
+};
+
 /// From protobuf to JSON.
 pub const RENDER: Target = Target {
     name: "render",
@@ -70,7 +78,7 @@ pub const SIGNATURE: Target = Target {
 };
 
 /// All of them.
-pub const ALL: [Target; 5] = [FRAME, PARSE, RENDER, ROUTING, SIGNATURE];
+pub const ALL: [Target; 6] = [FRAME, OPUS, PARSE, RENDER, ROUTING, SIGNATURE];
 
 /// Whether an object has a member twice that the message has a field for.
 fn repeats_known(message: &MessageDescriptor, object: &Value<'_>) -> bool {

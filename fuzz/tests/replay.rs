@@ -18,6 +18,11 @@ fn frame() {
 }
 
 #[test]
+fn opus() {
+    replay(&targets::OPUS);
+}
+
+#[test]
 fn parse() {
     replay(&targets::PARSE);
 }

@@ -1,0 +1,4 @@
+//! The target `opus`.
+#![no_main]
+
+libfuzzer::target!(fuzz::targets::OPUS);
