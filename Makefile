@@ -1,6 +1,6 @@
 # Every target is one script or one cargo command; the scripts are in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: bench chaos check contract demo docs fmt fuzz help images lint test
+.PHONY: bench chaos check contract demo docs fmt fuzz help images lint soak test
 
 demo: ## Simulated Discord -> gateway-ws -> RabbitMQ -> a worker in Python, live
 	@scripts/demo.sh
@@ -10,6 +10,9 @@ test: ## All tests, with private RabbitMQ and Redis servers; BROKER=4: with Rabb
 
 chaos: ## Takes things away from a fleet under load, for CHAOS_SECONDS (60) each, and counts every event
 	@scripts/chaos.sh
+
+soak: ## Calls that play for long and lose their nodes, heard by the simulated Discord: SOAK_SECONDS (60) of a tone
+	@scripts/soak.sh
 
 check: ## What CI runs: formats, lints, licences, contract, tests, a short demo
 	@scripts/check.sh
@@ -29,7 +32,7 @@ contract: ## Take what was added to proto/ into proto/baseline.binpb; breaking c
 docs: ## The reference of the contract, in docs/reference, and of the Rust code, in target/doc
 	@scripts/docs.sh
 
-fuzz: ## Fuzz the transcoder, routing keys and signatures; FUZZ_SECONDS (60) for each target
+fuzz: ## Fuzz the transcoder, routing keys, signatures and sound; FUZZ_SECONDS (60) for each target
 	@scripts/fuzz.sh $${FUZZ_SECONDS:-60}
 
 fmt: ## Format the Rust and the Python code

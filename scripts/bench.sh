@@ -28,3 +28,6 @@ rm -rf "$CONTRACT_FOLDER"
 "$tools/worker/bin/python" "$worker/generate.py" "$CONTRACT_FOLDER"
 cargo bench --locked --package bench --bench http -- \
   "$AMQP_URL" "$root/target/release/gateway-http" "$tools/worker/bin/python"
+cargo build --locked --release --package gateway-voice
+cargo bench --locked --package bench --bench voice -- \
+  "$AMQP_URL" "$root/target/release/gateway-ws" "$root/target/release/gateway-voice"

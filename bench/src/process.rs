@@ -38,6 +38,19 @@ impl Process {
         resident(self.0.id())
     }
 
+    /// Asks it to end.
+    pub fn terminate(&self) -> Result<()> {
+        let id = self.0.id().to_string();
+        let status = Command::new("kill").args(["-TERM", &id]).status()?;
+        ensure!(status.success(), "the process cannot be asked to end");
+        Ok(())
+    }
+
+    /// Kills it.
+    pub fn kill(&mut self) -> Result<()> {
+        Ok(self.0.kill()?)
+    }
+
     /// Ends it. It must not have ended by itself.
     pub fn stop(mut self) -> Result<()> {
         ensure!(

@@ -14,6 +14,7 @@ struct Line {
     what: &'static str,
     value: f64,
     limit: String,
+    is_kept: bool,
 }
 
 impl Summary {
@@ -25,21 +26,31 @@ impl Summary {
 
     /// A number that must not exceed a limit on an idle machine.
     pub fn at_most(&mut self, what: &'static str, value: f64, limit: f64) {
-        self.line(what, value, format!("<= {limit}"));
+        self.line(what, value, format!("<= {limit}"), value <= limit);
     }
 
     /// A number that must reach a limit on an idle machine.
     pub fn at_least(&mut self, what: &'static str, value: f64, limit: f64) {
-        self.line(what, value, format!(">= {limit}"));
+        self.line(what, value, format!(">= {limit}"), value >= limit);
     }
 
     /// A number without a limit.
     pub fn add(&mut self, what: &'static str, value: f64) {
-        self.line(what, value, String::new());
+        self.line(what, value, String::new(), true);
     }
 
-    fn line(&mut self, what: &'static str, value: f64, limit: String) {
-        self.lines.push(Line { what, value, limit });
+    /// Whether all limits are kept.
+    pub fn is_kept(&self) -> bool {
+        self.lines.iter().all(|line| line.is_kept)
+    }
+
+    fn line(&mut self, what: &'static str, value: f64, limit: String, is_kept: bool) {
+        self.lines.push(Line {
+            what,
+            value,
+            limit,
+            is_kept,
+        });
     }
 }
 
@@ -50,9 +61,16 @@ impl fmt::Display for Summary {
             "{:<44} {:>10} {:>10}",
             self.title, "measured", "is to be"
         )?;
-        for Line { what, value, limit } in &self.lines {
+        for Line {
+            what,
+            value,
+            limit,
+            is_kept,
+        } in &self.lines
+        {
             let value = format!("{value:.2}");
-            write!(f, "\n{what:<44} {value:>10} {limit:>10}")?;
+            let mark = if *is_kept { "" } else { "  !" };
+            write!(f, "\n{what:<44} {value:>10} {limit:>10}{mark}")?;
         }
         Ok(())
     }

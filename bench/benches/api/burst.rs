@@ -3,13 +3,11 @@
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Result;
+use bench::store::Store;
 use sim::{Config, Limit, RestConfig, Sim, Window};
 use tokio::{task::JoinSet, time::Instant};
 
-use crate::{
-    replica::{Replica, call, message},
-    store::Store,
-};
+use crate::replica::{Replica, call, message};
 
 /// Messages, and to how many channels: 5 a second go to each, and 50 a second altogether, so 40 s are the least.
 const MESSAGES: usize = 2_000;

@@ -14,18 +14,16 @@ mod latency;
 mod process;
 mod reference;
 mod replica;
-mod store;
 mod upstream;
 
 use std::{env, path::Path};
 
 use anyhow::Result;
-use bench::summary::Summary;
+use bench::{store::Store, summary::Summary};
 use tokio::runtime::Builder;
 
 use self::{
     process::{Process, Way},
-    store::Store,
     upstream::Upstream,
 };
 

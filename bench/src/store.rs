@@ -1,4 +1,4 @@
-//! A Redis of the benchmark's own.
+//! A Redis of a benchmark's own.
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -16,14 +16,15 @@ use tokio::{
 const START: Duration = Duration::from_secs(10);
 
 /// A running server, which keeps nothing; it is killed when this is dropped.
-pub(crate) struct Store {
+#[derive(Debug)]
+pub struct Store {
     child: Child,
     address: SocketAddr,
 }
 
 impl Store {
     /// Starts it, and waits until it takes connections.
-    pub(crate) async fn start() -> Result<Self> {
+    pub async fn start() -> Result<Self> {
         // It is free again, and nobody else looks for one just now.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = Command::new("redis-server");
@@ -40,7 +41,8 @@ impl Store {
         Ok(store)
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
+    /// Where it is.
+    pub fn address(&self) -> SocketAddr {
         self.address
     }
 }
