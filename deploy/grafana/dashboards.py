@@ -448,7 +448,11 @@ VOICE = [
                 (rate("gateway_voice_frames_late_total"), "late"),
                 (rate("gateway_voice_frames_lost_total"), "silence, as none had come"),
             ),
-            panel("How late the latest of a second is", "s", *quantiles("gateway_voice_jitter_seconds")),
+            panel(
+                "How late the latest of a second is",
+                "s",
+                *quantiles("gateway_voice_jitter_seconds"),
+            ),
             panel("A thread's tick of 20 ms", "s", *quantiles("gateway_voice_mixer_seconds")),
             panel(
                 "Tracks that ended",
