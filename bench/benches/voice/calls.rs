@@ -109,7 +109,7 @@ async fn turn(stage: &Stage<'_>, node: &Node) -> Result<Turn> {
     };
     let packets = after.0 - before.0;
     println!(
-        "{packets} packets were heard, {} of them late",
+        "{packets} packets were heard, {} of them late; {sent} were sent, {late} of them late",
         after.1 - before.1
     );
     Ok(Turn {

@@ -17,7 +17,7 @@ mod worker;
 
 use std::{env, path::PathBuf, process::ExitCode, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use bench::summary::Summary;
 use tokio::runtime::Builder;
 
@@ -83,7 +83,10 @@ async fn measure(place: &Place, parts: &[String]) -> Result<(Summary, bool)> {
             "killed" => nodes::killed(place, &mut summary).await,
             _ => nodes::stopped(place, &mut summary).await,
         };
-        measured.with_context(|| format!("the part {part}"))?;
+        if let Err(error) = measured {
+            println!("the part {part} FAILED: {error:#}");
+            summary.at_most("parts that failed", 1.0, 0.0);
+        }
     }
     Ok((summary, wanted.iter().any(|part| SOAK.contains(part))))
 }

@@ -25,6 +25,10 @@ use crate::{
 const START: Duration = Duration::from_secs(60);
 /// How long a call may take until it is heard.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Calls that are begun at once.
+const AT_ONCE: usize = 16;
+/// Shards of `gateway-ws`, each of which may say a hundred times a minute where the bot is.
+const SHARDS: u32 = 8;
 /// How long the file is that calls play, in seconds.
 pub(crate) const LENGTH: u32 = 150;
 /// The file whose sound is passed on, and the one whose sound is encoded.
@@ -58,6 +62,8 @@ impl<'p> Stage<'p> {
         let certificate = folder.path().join("voice.pem");
         let config = Config {
             guilds,
+            shards: SHARDS,
+            max_concurrency: SHARDS,
             max_guilds_per_shard: guilds.max(2500),
             voice_certificate: Some(certificate.clone()),
             ..Config::default()
@@ -120,14 +126,16 @@ impl<'p> Stage<'p> {
         self.worker.send("Join", &request).await
     }
 
-    /// Begins calls of so many guilds.
+    /// Begins calls of so many guilds, a few at a time: `gateway-ws` keeps Discord's limits.
     pub(crate) async fn join_all(&mut self, count: usize) -> Result<()> {
-        let mut asked = Vec::new();
-        for guild_id in self.guilds[..count].to_vec() {
-            asked.push(self.join(guild_id).await?);
-        }
-        for asked in asked {
-            let VoiceJoinResponse { .. } = self.worker.answer(asked).await?;
+        for guilds in self.guilds[..count].to_vec().chunks(AT_ONCE) {
+            let mut asked = Vec::new();
+            for guild_id in guilds {
+                asked.push(self.join(*guild_id).await?);
+            }
+            for asked in asked {
+                let VoiceJoinResponse { .. } = self.worker.answer(asked).await?;
+            }
         }
         Ok(())
     }

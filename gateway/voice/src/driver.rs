@@ -97,7 +97,12 @@ pub(crate) struct Common {
 impl Common {
     /// What the calls of a process share: a thread that frees memory, and those that mix.
     pub(crate) fn new(metrics: Metrics) -> Self {
-        let scheduler = Scheduler::new(SchedulerConfig::default());
+        let mut scheduling = SchedulerConfig::default();
+        // When songbird moves a call to another thread since a tick took too long, it does so between the making of packets
+        // and their sending, and another call of the thread sends what nobody can decrypt. With 16 calls of one
+        // thread a tick takes that long only when all do.
+        scheduling.move_expensive_tasks = false;
+        let scheduler = Scheduler::new(scheduling);
         let retry = Retry {
             strategy: Strategy::Every(RETRY.into()),
             retry_limit: NonZeroU8::new(1),
