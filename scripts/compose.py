@@ -2,12 +2,14 @@
 
 usage: docker-compose --profile '*' config --format json | python compose.py
 
-It also takes each of these lines away, and sees whether it would have noticed.
+It also takes each of these lines away, one after the other, and sees whether it would have noticed.
 """
 
 import copy
 import json
+import re
 import sys
+from collections.abc import Iterator
 
 # What only ends, and so has nobody who asks for its health.
 ONCE = {"setup"}
@@ -35,6 +37,34 @@ MEMBERS = {
     "store": {"gateway-api", "gateway-voice", "gateway-webhook", "gateway-ws", "valkey"},
 }
 
+GATEWAYS = {name for name in MEMBERS["broker"] if name.startswith("gateway-")}
+# What they may take to end, SHUTDOWN_GRACE, and 5 s more.
+GRACE = 25
+OURS = "discord-gateway/"
+# What each service has of these it has for a reason.
+LINES = {
+    "cap_drop",
+    "cpus",
+    "depends_on",
+    "healthcheck",
+    "logging",
+    "mem_limit",
+    "network_mode",
+    "networks",
+    "pids_limit",
+    "read_only",
+    "restart",
+    "security_opt",
+    "user",
+}
+PINNED = re.compile(r":[^:@]+@sha256:[0-9a-f]{64}$")
+
+
+def seconds(duration: str) -> int:
+    """What Docker's compose writes as 1m30s."""
+    minutes, rest = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", duration).groups()
+    return int(minutes or 0) * 60 + int(rest or 0)
+
 
 def hardening(name: str, service: dict) -> list[str]:
     """What a service lacks of what each must have."""
@@ -53,7 +83,10 @@ def hardening(name: str, service: dict) -> list[str]:
         <= service.get("logging", {}).get("options", {}).keys(),
         "restart": service.get("restart") == ("no" if name in ONCE else "unless-stopped"),
         "healthcheck": name in ONCE | NO_PROBE or "test" in service.get("healthcheck", {}),
-        "a tag": ":" in service["image"] and not service["image"].endswith(":latest"),
+        "an image of ours, or one digest": service["image"].startswith(OURS)
+        or PINNED.search(service["image"]) is not None,
+        "time to end": name not in GATEWAYS
+        or seconds(service.get("stop_grace_period", "")) >= GRACE,
     }
     return [what for what, holds in wanted.items() if not holds]
 
@@ -62,6 +95,11 @@ def surroundings(name: str, service: dict, internal: set[str]) -> list[str]:
     """What is wrong with the networks, ports, files and secrets of a service."""
     wrong = []
     networks = set(service.get("networks") or {})
+    if (
+        bool(networks) == ("network_mode" in service)
+        or service.get("network_mode", "none") != "none"
+    ):
+        wrong.append("it is on a network that this file does not name")
     if name in INSIDE and networks - internal:
         wrong.append(f"it is on {networks - internal}, from which there is a way out")
     for network, members in MEMBERS.items():
@@ -112,22 +150,54 @@ def once_needs_nobody(name: str, service: dict) -> bool:
     return bool(service.get("depends_on")) or name in ONCE | NO_PROBE | {"prometheus"}
 
 
-def unnoticed(composition: dict) -> list[str]:
-    """What could be left out of a service without anybody's noticing."""
-    blind = []
+def weakened(composition: dict) -> Iterator[tuple[str, dict]]:
+    """What could be changed for the worse, line by line, and the composition that it would be."""
+
+    def without(what: str, *path: str | int) -> tuple[str, dict]:
+        weak = copy.deepcopy(composition)
+        inner = weak
+        for key in path[:-1]:
+            inner = inner[key]
+        del inner[path[-1]]
+        return what, weak
+
     for name, service in composition["services"].items():
-        hardened = {"cap_drop", "cpus", "depends_on", "healthcheck", "logging", "mem_limit"}
-        hardened |= {"pids_limit", "read_only", "restart", "security_opt", "user"}
-        for line in sorted(hardened & service.keys()):
-            without = copy.deepcopy(composition)
-            del without["services"][name][line]
-            if not judge(without):
-                blind.append(f"{name} without {line}")
-    for network in composition["networks"]:
-        without = copy.deepcopy(composition)
-        if without["networks"][network].pop("internal", False) and not judge(without):
-            blind.append(f"{network} without internal")
-    return blind
+        at = ("services", name)
+        lines = LINES | {"stop_grace_period"} if name in GATEWAYS else LINES
+        for line in sorted(lines & service.keys()):
+            yield without(f"{name} without {line}", *at, line)
+        for option in service["logging"]["options"]:
+            yield without(f"{name} without {option}", *at, "logging", "options", option)
+        for each, mount in enumerate(service.get("volumes", ())):
+            if mount.get("read_only"):
+                what = f"{name} may write {mount['source']}"
+                yield without(what, *at, "volumes", each, "read_only")
+        for each, port in enumerate(service.get("ports", ())):
+            yield without(f"{name} opens {port['target']}", *at, "ports", each, "host_ip")
+        for other in service.get("depends_on", ()):
+            weak = copy.deepcopy(composition)
+            weak["services"][name]["depends_on"][other]["condition"] = "service_started"
+            yield f"{name} does not wait for {other}", weak
+        if not service["image"].startswith(OURS):
+            weak = copy.deepcopy(composition)
+            weak["services"][name]["image"] = service["image"].split("@")[0]
+            yield f"{name} without a digest", weak
+        for network, members in (
+            *MEMBERS.items(),
+            ("internet", composition["services"].keys() - INSIDE),
+        ):
+            if name not in members and "networks" in service:
+                weak = copy.deepcopy(composition)
+                weak["services"][name]["networks"][network] = None
+                yield f"{name} on {network}", weak
+    for network, how in composition["networks"].items():
+        if how.get("internal"):
+            yield without(f"{network} without internal", "networks", network, "internal")
+
+
+def unnoticed(composition: dict) -> list[str]:
+    """What could be changed for the worse without anybody's noticing."""
+    return [what for what, weak in weakened(composition) if not judge(weak)]
 
 
 def main() -> int:
