@@ -1,9 +1,11 @@
 """Looks whether alerts, dashboards and docs/operations.md speak of what there is.
 
-usage: monitoring.py PROMTOOL
+usage: monitoring.py PROMTOOL [URL]
 
 The metrics are those in the tables of the services' READMEs, which tests compare with the code; log lines are taken
-from the code itself. Prometheus' own promtool reads each expression, and runs the tests of the alerts.
+from the code itself. Prometheus' own promtool reads each expression, and runs the tests of the alerts. With the URL of a
+Prometheus that scrapes the services, each expression is evaluated there, too, and panels without a series are named: those
+about what goes wrong are empty until it does.
 """
 
 import json
@@ -11,6 +13,9 @@ import re
 import subprocess
 import sys
 import tempfile
+import urllib.error
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 import yaml
@@ -195,7 +200,34 @@ def check_operations(operations, of_services):
             wrong(f"docs/operations.md has no section for its link #{link}")
 
 
-def main(promtool):
+def evaluated(url, expression):
+    """The series that a Prometheus has for an expression now; none if it does not like it."""
+    plain = expression.replace("$__rate_interval", "5m").replace("$application", ".*")
+    query = urllib.parse.urlencode({"query": plain})
+    try:
+        with urllib.request.urlopen(f"{url}/api/v1/query?{query}") as answer:
+            return json.load(answer)["data"]["result"]
+    except urllib.error.HTTPError as error:
+        wrong(f"{url} does not evaluate {plain}: {error.read().decode()}")
+        return []
+
+
+def check_live(url):
+    asked, empty = 0, 0
+    for file in sorted((GRAFANA / "dashboards").glob("*.json")):
+        for panel in json.loads(file.read_text())["panels"]:
+            for target in panel.get("targets", ()):
+                asked += 1
+                if not evaluated(url, target["expr"]):
+                    empty += 1
+                    print(f"{file.stem}, {panel['title']}: no series for {target['expr']}")
+    for group in yaml.safe_load((PROMETHEUS / "alerts.yml").read_text())["groups"]:
+        for rule in group["rules"]:
+            evaluated(url, rule["expr"])
+    print(f"{asked} expressions on dashboards, {empty} without a series")
+
+
+def main(promtool, url=None):
     of_services = services()
     operations = OPERATIONS.read_text()
     known = {**PROCESS, **OTHERS, **records()}
@@ -205,10 +237,12 @@ def main(promtool):
     check_alerts(promtool, known, operations)
     check_dashboards(promtool, known, of_services)
     check_operations(operations, of_services)
+    if url:
+        check_live(url)
     for mistake in mistakes:
         print(mistake, file=sys.stderr)
     return len(mistakes) > 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))
