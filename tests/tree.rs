@@ -52,6 +52,22 @@ fn errors_are_typed() {
     });
 }
 
+/// What images are made of is named. All else stays where it is, such as a bot's token in a file.
+#[test]
+fn a_build_of_an_image_sees_nothing_else() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let other = root.join(".containerignore");
+    assert!(!other.exists(), "Docker reads .dockerignore alone");
+    let text = fs::read_to_string(root.join(".dockerignore")).expect("it is there");
+    let mut rules = text.lines().filter(|line| !line.starts_with('#'));
+    assert_eq!(rules.next(), Some("*"), "nothing is seen but what follows");
+    for rule in rules {
+        let seen = rule.strip_prefix('!').expect("each names what is seen");
+        assert!(seen == "target/images" || root.join(seen).exists(), "{seen} is not there");
+        assert!(!["discord-token", ".env", ".git"].contains(&seen), "{seen} is seen");
+    }
+}
+
 /// Fails with the names of all files that `wrong` holds for.
 fn refuse(rule: &str, wrong: impl Fn(&Path, &str) -> bool) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
