@@ -1,11 +1,14 @@
-//! A service that shows its certificate to RabbitMQ and Redis, which ask for one; and what is said when one does not fit.
+//! A service that shows its certificate to RabbitMQ and Redis, which ask for one; what is said when one does not fit; and a worker
+//! that does the same.
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
+use discord_gateway_client::{CallError, Consumer, Options, Requests, Tls};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
 };
@@ -17,6 +20,10 @@ use tests::{
     server::free_ports,
     service::{Service, services},
 };
+use tokio::time::timeout;
+use wire::gateway::v1::{VoiceStatusRequest, VoiceStatusResponse};
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Somebody who signs certificates, and those that he has signed, as files.
 struct Authority {
@@ -210,4 +217,37 @@ async fn a_certificate_opens_rabbitmq_and_redis_and_a_strangers_does_not() -> Re
     refused_by_rabbitmq(&mut stage, &files).await?;
     show(&mut stage, "AMQP", &files.roots, Some(&files.own));
     refused_by_redis(&mut stage, &files).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_in_rust_logs_in_by_its_certificate() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let authority = Authority::new(folder.path(), "ours")?;
+    for name in ["localhost", "worker-music"] {
+        authority.sign(name)?;
+    }
+    let deployment = Deployment::secrets()?;
+    let [port, _] = free_ports()?;
+    let _rabbit = rabbit(&authority, &deployment, port)?;
+    let url = format!("amqps://localhost:{port}/%2f?auth_mechanism=external");
+    let tls = Tls {
+        roots: Some(authority.file("ca.pem").into()),
+        identity: Some((
+            authority.file("worker-music.pem").into(),
+            authority.file("worker-music.key").into(),
+        )),
+    };
+
+    let mut consumer = Consumer::new(Options::new(&url, "worker-music").tls(tls.clone()))?;
+    let connected = timeout(PATIENCE, consumer.connect()).await;
+    connected.context("the events")?;
+
+    let requests = Requests::start_tls(&url, PREFIX, &tls)?;
+    let asked = VoiceStatusRequest { guild_id: 2 };
+    let call = requests.to(1).target("2").timeout(PATIENCE);
+    let answer: Result<VoiceStatusResponse, CallError> = call.call(&asked).await;
+    // RabbitMQ has looked for somebody who takes it.
+    ensure!(matches!(answer, Err(CallError::NoService(_))), "{answer:?}");
+    requests.close().await;
+    Ok(())
 }

@@ -6,7 +6,7 @@
 use std::{error::Error, time::Duration};
 
 use discord_gateway_client::{
-    Consumer, Envelope, EventHandler, HandlerResult, Options, wire::gateway::v1::Event,
+    Consumer, Envelope, EventHandler, HandlerResult, Options, Tls, wire::gateway::v1::Event,
 };
 use serenity::{
     builder::{CreateInteractionResponse, CreateInteractionResponseMessage},
@@ -28,7 +28,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_env_filter("info,lapin=off")
         .init();
     let url = setting("AMQP_URL").unwrap_or("amqp://guest:guest@127.0.0.1:5672/%2f".to_owned());
+    let tls = Tls {
+        roots: setting("AMQP_TLS_CA").map(Into::into),
+        identity: setting("AMQP_TLS_CERT")
+            .zip(setting("AMQP_TLS_KEY"))
+            .map(|(certificate, key)| (certificate.into(), key.into())),
+    };
     let options = Options::new(url, "ping")
+        .tls(tls)
         .prefix(setting("AMQP_PREFIX").unwrap_or("discord".to_owned()))
         .bind("*.READY.#")
         .bind("*.MESSAGE_CREATE.#")

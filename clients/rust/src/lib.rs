@@ -12,6 +12,7 @@ mod receipt;
 mod requests;
 mod seen;
 
+pub use rabbitmq::Tls;
 pub use serenity;
 pub use wire;
 

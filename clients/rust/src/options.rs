@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rabbitmq::{Place, SHORT_STRING};
+use rabbitmq::{Place, SHORT_STRING, Tls};
 use secrecy::SecretString;
 use wire::routing;
 
@@ -21,6 +21,7 @@ use crate::Error;
 #[derive(Clone, Debug)]
 pub struct Options {
     url: SecretString,
+    tls: Tls,
     pub(crate) prefix: String,
     pub(crate) queue: String,
     pub(crate) bindings: Vec<String>,
@@ -41,6 +42,7 @@ impl Options {
     pub fn new(url: impl Into<String>, queue: impl Into<String>) -> Self {
         Self {
             url: url.into().into(),
+            tls: Tls::default(),
             prefix: "discord".to_owned(),
             queue: queue.into(),
             bindings: Vec::new(),
@@ -52,6 +54,14 @@ impl Options {
             lanes: 16,
             grace: Duration::from_secs(30),
         }
+    }
+
+    /// Whom to trust, and what to show to RabbitMQ, where the URL begins with `amqps`; by default this machine's roots, and
+    /// nothing.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// What the names of exchanges begin with; `discord` by default, as in the gateway.
@@ -127,7 +137,7 @@ impl Options {
 
     /// Checks the options; returns where the broker is.
     pub(crate) fn check(&self) -> Result<Place, Error> {
-        let place = Place::parse(&self.url).map_err(Error::Url)?;
+        let place = place(&self.url, &self.tls)?;
         let exchange = routing::exchange(&self.prefix, routing::DEAD_LETTER);
         let mut names = [&self.queue, &exchange].into_iter().chain(&self.bindings);
         let mistake = if self.queue.is_empty() {
@@ -145,6 +155,21 @@ impl Options {
         };
         Err(Error::Option(mistake))
     }
+}
+
+/// Where the broker is, if the URL and the certificates can be used. It reads the files.
+pub(crate) fn place(url: &SecretString, tls: &Tls) -> Result<Place, Error> {
+    let place = Place::parse(url).map_err(Error::Url)?;
+    if *tls == Tls::default() {
+        return Ok(place);
+    }
+    if !place.is_encrypted() {
+        let mistake = "certificates need one that begins with amqps://";
+        return Err(Error::Url(mistake.to_owned()));
+    }
+    tls.config()
+        .map_err(|error| Error::Option(error.to_string()))?;
+    Ok(place.with_tls(tls.clone()))
 }
 
 #[cfg(test)]
@@ -169,6 +194,19 @@ mod tests {
         ] {
             assert!(bad.check().is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn certificates_that_cannot_be_used_are_refused() {
+        let tls = Tls {
+            roots: Some("/nowhere/ca.pem".into()),
+            identity: None,
+        };
+        let encrypted = Options::new("amqps://user:hunter2@host", "queue").tls(tls.clone());
+        let error = encrypted.check().unwrap_err().to_string();
+        assert!(error.contains("/nowhere/ca.pem"), "{error}");
+        let plain = Options::new(URL, "queue").tls(tls).check();
+        assert!(matches!(plain, Err(Error::Url(_))), "{plain:?}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod method;
 use std::{marker::PhantomData, time::Duration};
 
 use prost::{Message, Name};
-use rabbitmq::Place;
+use rabbitmq::Tls;
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -17,7 +17,7 @@ use self::{
     link::{Link, Reply},
     method::Method,
 };
-use crate::{CallError, Error};
+use crate::{CallError, Error, options::place};
 
 /// How long a call waits if it does not say.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -68,8 +68,18 @@ impl Requests {
     /// # Panics
     /// Outside of a Tokio runtime.
     pub fn start(url: impl Into<String>, prefix: &str) -> Result<Self, Error> {
-        let place = Place::parse(&url.into().into()).map_err(Error::Url)?;
-        let link = Link::new(place, prefix)?;
+        Self::start_tls(url, prefix, &Tls::default())
+    }
+
+    /// The same, where the URL begins with `amqps`: with these whom to trust, and this to show to RabbitMQ.
+    ///
+    /// # Errors
+    /// The URL, the prefix or a file cannot be used.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
+    pub fn start_tls(url: impl Into<String>, prefix: &str, tls: &Tls) -> Result<Self, Error> {
+        let link = Link::new(place(&url.into().into(), tls)?, prefix)?;
         let (asks, receiver) = mpsc::channel(WAITING);
         let mut task = JoinSet::new();
         task.spawn(link.run(receiver));
