@@ -20,7 +20,7 @@ check: ## What CI runs: formats, lints, licences, contract, tests, a short demo
 bench: ## The benchmarks, with the peers' numbers beside ours
 	@scripts/bench.sh
 
-images: ## Build the image of each service on each base, and let events, requests and interactions pass through it
+images: ## Build the image of each service on each base, and let events, requests, interactions and a call pass through it
 	@scripts/images.sh
 
 lint: ## The part of `check` that needs no server

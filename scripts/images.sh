@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds the image of each service on each base, says how large they are, and tries them: read-only, without capabilities and new
-# privileges, as nobody, with little memory and few processes, events, requests, interactions and webhooks have to pass.
+# privileges, as nobody, with little memory and few processes, events, requests, interactions, webhooks and a call have to pass. Meanwhile
+# it says how soon each was ready and how much memory it needs. What is too large, in an image or in memory, fails.
 #
-#   SERVICES       which (api http webhook ws)
+#   SERVICES       which (api http voice webhook ws)
 #   BINARIES       prebuilt (the default): compiled here by scripts/binary.sh, once for both bases. build: in the Containerfile's
 #                  build stage, as `docker build` does it, which takes ten minutes on two cores. given: what scripts/binary.sh has put
 #                  into target/images/SERVICE before
@@ -14,11 +15,9 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 cd "$root"
 
-read -ra services <<<"${SERVICES:-api http webhook ws}"
+read -ra services <<<"${SERVICES:-api http voice webhook ws}"
 binaries=${BINARIES:-prebuilt}
 stage=${binaries/given/prebuilt}
-# The most that an image may have to be fetched, compressed.
-limit=$((15 * 1024 * 1024))
 # Of nobody: it stands in RFC 8032.
 public_key=d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a
 work=$root/target/images
@@ -58,9 +57,18 @@ standins() {
   bases=(--build-arg DISTROLESS_IMAGE=localhost/standin/distroless --build-arg ALPINE_IMAGE=localhost/standin/alpine)
 }
 
+# limit SERVICE: the most that its image may have to be fetched, compressed.
+limit() {
+  case $1 in
+    voice) echo 25000000 ;;
+    *) echo 15000000 ;;
+  esac
+}
+
 # image SERVICE BASE: builds it, and says how large it is.
 image() {
-  local name=discord-gateway/$1:$2 archive=$work/$1-$2.tar size
+  local name=discord-gateway/$1:$2 archive=$work/$1-$2.tar size limit
+  limit=$(limit "$1")
   "${builder[@]}" bud --isolation chroot --quiet --format docker --pull=never --timestamp 0 --file Containerfile --target "$2" \
     --build-arg SERVICE="$1" --build-arg BINARIES="$stage" "${bases[@]}" \
     --build-arg REVISION="$(git rev-parse HEAD)" --tag "$name" . >/dev/null
@@ -68,8 +76,8 @@ image() {
   "${builder[@]}" push --quiet "$name" "docker-archive:$archive" >/dev/null
   size=$(gzip -9 <"$archive" | wc -c)
   rm -f "$archive"
-  say "$name: $(((size + 1023) / 1024)) kB compressed, in $("${runner[@]}" image inspect --format '{{len .RootFS.Layers}}' "$name") layers"
-  [ "$size" -le "$limit" ] || die "$name has more than $((limit / 1024)) kB"
+  say "$name: $((size / 1000)) kB compressed, in $("${runner[@]}" image inspect --format '{{len .RootFS.Layers}}' "$name") layers"
+  [ "$size" -le "$limit" ] || die "$name has more than $((limit / 1000)) kB"
 }
 
 # shape SERVICE BASE: what every image is to be like.
@@ -111,7 +119,7 @@ alive() {
   "${runner[@]}" stop --time 5 "$container" >/dev/null
 }
 
-# programs BASE: a folder of programs that are containers, for those who expect programs.
+# programs BASE: a folder of programs that are containers, for those who expect programs. What else is in it they may read.
 programs() {
   local folder=$work/programs-$1 service
   rm -rf "$folder"
@@ -121,7 +129,7 @@ programs() {
       echo '#!/bin/sh'
       echo 'export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root'
       printf 'exec'
-      printf ' %q' "${runner[@]}" run --rm --interactive --env-host "${hardened[@]}" "discord-gateway/$service:$1"
+      printf ' %q' "${runner[@]}" run --rm --interactive --env-host --volume "$folder:$folder:ro" "${hardened[@]}" "discord-gateway/$service:$1"
       # shellcheck disable=SC2016
       echo ' "$@"'
     } >"$folder/gateway-$service"
@@ -157,9 +165,9 @@ for service in "${services[@]}"; do
     alive "$service" "$base"
   done
 done
-if [ "${#services[@]}" -ge 4 ]; then
+if [ "${#services[@]}" = 5 ]; then
   for base in distroless alpine; do
-    say "events, requests, interactions and webhooks through the images on $base"
+    say "events, requests, interactions, webhooks and a call through the images on $base"
     cargo run --quiet --locked --package tests --bin images -- "$(programs "$base")"
   done
 fi

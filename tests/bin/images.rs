@@ -1,6 +1,9 @@
-//! Lets events, requests, interactions and webhooks pass through the services whose programs are in a folder: `images FOLDER`.
+//! Lets events, requests, interactions, webhooks and a call pass through the services whose programs are in a folder: `images FOLDER`. It
+//! tells how they started, and fails when one needs more memory than it may. What they have to read is written to the folder, too.
 
 use std::{path::Path, process::ExitCode};
+
+use tests::passing::{self, Start};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -8,11 +11,31 @@ async fn main() -> ExitCode {
         eprintln!("usage: images FOLDER");
         return ExitCode::from(64);
     };
-    match tests::passing::pass(Path::new(&folder)).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let folder = Path::new(&folder);
+    match passing::pass(folder, folder).await {
+        Ok(starts) => told(&starts),
         Err(error) => {
             eprintln!("{error:?}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints a line for each service; whether all need as little memory as they may.
+fn told(starts: &[Start]) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for start in starts {
+        let limit = match start.service {
+            "gateway-voice" => 30_000_000,
+            _ => 20_000_000,
+        };
+        let (after, resident) = (start.ready_after.as_millis(), start.resident / 1000);
+        let service = start.service;
+        println!("{service}: ready after {after} ms, with {resident} kB of memory");
+        if start.resident > limit {
+            eprintln!("{service} may have {} kB", limit / 1000);
+            code = ExitCode::FAILURE;
+        }
+    }
+    code
 }

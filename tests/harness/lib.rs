@@ -13,6 +13,7 @@ pub mod rabbitmq;
 pub mod redis;
 pub mod server;
 pub mod service;
+pub mod sound;
 pub mod tally;
 
 /// Lets this process use TLS, which a client needs also where it speaks plain HTTP.

@@ -1,6 +1,9 @@
-//! The services do all their work with the rights of their users, and workers with theirs: events, requests, interactions, webhooks.
+//! The services do all their work with the rights of their users, and workers with theirs: events, requests, interactions, webhooks, a call.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::StreamExt as _;
@@ -13,11 +16,14 @@ use lapin::{
 use prost::Message as _;
 use prost_reflect::DynamicMessage;
 use serde_json::{Value, json};
-use sim::{Dispatch, InteractionKind, WebhookEvent};
+use sim::{Config, Dispatch, InteractionKind, WebhookEvent};
+use sim_voice::State;
 use tokio::{task::spawn_blocking, time};
 use wire::{
     discord::v1::{InteractionCallbackDataParams, InteractionCallbackParams},
-    gateway::v1::{Event, InteractionResponse, UpdateVoiceStateRequest},
+    gateway::v1::{
+        Event, InteractionResponse, UpdateVoiceStateRequest, VoiceJoinRequest, VoicePlayRequest,
+    },
 };
 
 use crate::{
@@ -25,6 +31,7 @@ use crate::{
     interactions::stage::{HOOK, Stage, content, ready},
     redis::Redis,
     service::Service,
+    sound::tone,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -131,22 +138,71 @@ impl Worker {
     }
 }
 
+/// What a service took to be ready.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    /// Its name.
+    pub service: &'static str,
+    /// How long it took, with RabbitMQ, Redis and Discord there.
+    pub ready_after: Duration,
+    /// How much memory it then had resident, in bytes.
+    pub resident: u64,
+}
+
+impl Start {
+    /// What a service says of itself that has just become ready.
+    async fn of(name: &'static str, service: &Service) -> Result<Self> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64();
+        let text = reqwest::get(format!("{}/metrics", service.admin().await?)).await?;
+        let text = text.text().await?;
+        let says = |metric: &str| -> Result<f64> {
+            let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+            let line = lines.find(|(name, _)| *name == metric);
+            Ok(line.context("a metric of the process")?.1.parse()?)
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is a number of bytes"
+        )]
+        let resident = says("process_resident_memory_bytes")? as u64;
+        let since = (now - says("process_start_time_seconds")?).max(0.0);
+        Ok(Self {
+            service: name,
+            ready_after: Duration::from_secs_f64(since),
+            resident,
+        })
+    }
+}
+
 /// All services, each with its own users of RabbitMQ and Redis.
 struct Services {
     stage: Stage,
     http: String,
     webhooks: String,
     running: Vec<Service>,
+    starts: Vec<Start>,
 }
 
-async fn start(programs: &Path, deployment: &Deployment, redis: &Redis) -> Result<Services> {
-    let mut stage = Stage::with(programs, "amqp://nobody@127.0.0.1:1", PREFIX).await?;
+async fn start(
+    programs: &Path,
+    shared: &Path,
+    deployment: &Deployment,
+    redis: &Redis,
+) -> Result<Services> {
+    let trusted = shared.join("voice.pem");
+    let discord = Config {
+        voice_certificate: Some(trusted.clone()),
+        ..Config::default()
+    };
+    let mut stage = Stage::on(discord, programs, "amqp://nobody@127.0.0.1:1", PREFIX).await?;
     stage.set("INTERACTION_REPLIES", "true");
     stage.set(
         "DISCORD_INTENTS",
         "GUILDS,GUILD_MESSAGES,GUILD_VOICE_STATES",
     );
-    let run = async |name: &str, more: &[(&str, &str)]| {
+    let mut starts = Vec::new();
+    let mut run = async |name: &'static str, more: &[(&str, &str)]| {
         let url = deployment.url(name)?;
         let state = deployment.secret(name, "password");
         let state = format!("redis://{name}:{}@127.0.0.1:{}/0", state?, redis.port());
@@ -157,17 +213,21 @@ async fn start(programs: &Path, deployment: &Deployment, redis: &Redis) -> Resul
         own.extend_from_slice(more);
         let service = stage.order(name, &own, &[])?;
         ready(&service).await?;
+        starts.push(Start::of(name, &service).await?);
         Ok::<_, anyhow::Error>(service)
     };
+    let trusted = trusted.to_string_lossy();
     let listening = [("HTTP_ADDRESS", "127.0.0.1:0")];
     let api = run("gateway-api", &[]).await?;
     let http = run("gateway-http", &listening).await?;
     let webhook = run("gateway-webhook", &listening).await?;
     let ws = run("gateway-ws", &[]).await?;
+    let voice = run("gateway-voice", &[("SSL_CERT_FILE", &trusted)]).await?;
     Ok(Services {
         http: format!("{}/interactions", http.http().await?),
         webhooks: format!("{}/events", webhook.http().await?),
-        running: vec![api, http, webhook, ws],
+        running: vec![api, http, webhook, ws, voice],
+        starts,
         stage,
     })
 }
@@ -256,23 +316,61 @@ async fn events(services: &Services, audit: &mut Worker) -> Result<()> {
     Ok(())
 }
 
-/// Starts the services in this folder, each as its own user, and lets pass through them what they are for.
+/// A call, in which is heard what a worker plays.
+async fn call(services: &Services, music: &mut Worker, audit: &mut Worker) -> Result<()> {
+    let (sim, id) = (&services.stage.sim, services.stage.application_id);
+    let guild_id = sim.guild_ids()[0];
+    let mut ask = async |method: &str, body: Vec<u8>| {
+        let key = format!("voice.{method}.{id}.{guild_id}");
+        let method = format!("gateway.v1.Voice/{method}");
+        music.ask(&key, &method, body).await
+    };
+    let hears = async |what: &str, wanted: &dyn Fn(&State) -> bool| {
+        let heard = sim.voice().wait_for(what, PATIENCE, wanted).await;
+        heard.with_context(|| format!("{:#?}", sim.voice().state()))
+    };
+    let join = VoiceJoinRequest {
+        guild_id,
+        channel_id: guild_id + 900,
+        ..VoiceJoinRequest::default()
+    };
+    ask("Join", join.encode_to_vec()).await?;
+    audit.event("VOICE_CONNECTED").await?;
+    let encrypted = |state: &State| state.calls.iter().any(|call| call.transitions > 0);
+    hears("a call that is encrypted end to end", &encrypted).await?;
+    let play = VoicePlayRequest {
+        guild_id,
+        track: Some(tone("a", 440.0, 10_000)),
+    };
+    ask("Play", play.encode_to_vec()).await?;
+    audit.event("TRACK_START").await?;
+    let sounds = |state: &State| {
+        let mut tones = state.clients.iter().map(|client| client.heard.frequency_hz);
+        tones.any(|hertz| hertz.is_some_and(|hertz| (hertz - 440.0).abs() < 2.0))
+    };
+    hears("the tone", &sounds).await?;
+    Ok(())
+}
+
+/// Starts the services in this folder, each as its own user, and lets pass through them what they are for. What they have to read
+/// is written to `shared`.
 ///
 /// # Errors
 ///
 /// Something does not pass, a service does not end well, or one of Discord's rules is broken.
-pub async fn pass(programs: &Path) -> Result<()> {
+pub async fn pass(programs: &Path, shared: &Path) -> Result<Vec<Start>> {
     let deployment = Deployment::start()?;
     let redis = Redis::with_users(&deployment.users())?;
     let mut audit = Worker::start(&deployment, "worker-audit", &["#"]).await?;
     let plays = ["*.INTERACTION_CREATE.*.*.command.play.#"];
     let mut music = Worker::start(&deployment, "worker-music", &plays).await?;
     let mut moderation = Worker::start(&deployment, "worker-moderation", &[]).await?;
-    let services = start(programs, &deployment, &redis).await?;
+    let services = start(programs, shared, &deployment, &redis).await?;
 
     events(&services, &mut audit).await?;
     requests(&services, &mut music, &mut moderation).await?;
     interactions(&services, &mut music).await?;
+    call(&services, &mut music, &mut audit).await?;
 
     for worker in [audit, music, moderation] {
         worker.connection.close(200, "done".into()).await?;
@@ -285,5 +383,8 @@ pub async fn pass(programs: &Path) -> Result<()> {
             ensure!(!ended.log.contains(secret), "{}", ended.log);
         }
     }
-    stage.rules_kept()
+    let broken = stage.sim.voice().state().violations;
+    ensure!(broken.is_empty(), "{broken:#?}");
+    stage.rules_kept()?;
+    Ok(services.starts)
 }

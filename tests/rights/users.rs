@@ -12,7 +12,9 @@ use tests::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn services_and_workers_do_their_work_with_the_rights_that_they_have() -> Result<()> {
-    passing::pass(services()?).await
+    let shared = tempfile::tempdir()?;
+    passing::pass(services()?, shared.path()).await?;
+    Ok(())
 }
 
 /// What a Redis of the deployment answers to a command of a user.

@@ -49,14 +49,19 @@ impl Stage {
 
     /// A stage with the services in this folder, and the RabbitMQ at this URL.
     pub async fn with(programs: &Path, amqp: &str, prefix: &str) -> Result<Self> {
+        Self::on(Config::default(), programs, amqp, prefix).await
+    }
+
+    /// The same, with a Discord that is like this but for its guilds and webhooks.
+    pub async fn on(discord: Config, programs: &Path, amqp: &str, prefix: &str) -> Result<Self> {
         crate::crypto();
         let config = Config {
             guilds: 3,
             rest: RestConfig {
                 webhooks: vec![HOOK],
-                ..RestConfig::default()
+                ..discord.rest
             },
-            ..Config::default()
+            ..discord
         };
         let sim = Sim::start(config).await?;
         let mut stage = Self {
