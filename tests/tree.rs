@@ -63,8 +63,14 @@ fn a_build_of_an_image_sees_nothing_else() {
     assert_eq!(rules.next(), Some("*"), "nothing is seen but what follows");
     for rule in rules {
         let seen = rule.strip_prefix('!').expect("each names what is seen");
-        assert!(seen == "target/images" || root.join(seen).exists(), "{seen} is not there");
-        assert!(!["discord-token", ".env", ".git"].contains(&seen), "{seen} is seen");
+        assert!(
+            seen == "target/images" || root.join(seen).exists(),
+            "{seen} is not there"
+        );
+        assert!(
+            !["discord-token", ".env", ".git"].contains(&seen),
+            "{seen} is seen"
+        );
     }
 }
 

@@ -213,6 +213,7 @@ async fn start(
         own.extend_from_slice(more);
         let service = stage.order(name, &own, &[])?;
         ready(&service).await?;
+        starts.retain(|it: &Start| it.service != name);
         starts.push(Start::of(name, &service).await?);
         Ok::<_, anyhow::Error>(service)
     };
@@ -221,6 +222,10 @@ async fn start(
     let api = run("gateway-api", &[]).await?;
     let http = run("gateway-http", &listening).await?;
     let webhook = run("gateway-webhook", &listening).await?;
+    // A Redis that knows nothing yet is not believed at once. The next start is like all others.
+    let first = run("gateway-ws", &[]).await?;
+    let ended = spawn_blocking(move || first.terminate()).await??;
+    ensure!(ended.status.success(), "{}", ended.log);
     let ws = run("gateway-ws", &[]).await?;
     let voice = run("gateway-voice", &[("SSL_CERT_FILE", &trusted)]).await?;
     Ok(Services {

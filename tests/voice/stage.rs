@@ -12,11 +12,11 @@ use lapin::{
 use prost::{Message, Name};
 use sim::{Config, Sim};
 use sim_voice::{ClientState, Settings, State};
+pub(super) use tests::sound::tone;
 use tests::{
     rabbitmq::Rabbit,
     service::{Service, gateway_voice},
 };
-pub(super) use tests::sound::tone;
 use tokio::time::{self, Instant};
 use wire::gateway::v1::{
     Code, Error, Event, Source, VoiceCall, VoiceEnqueueRequest, VoiceEnqueueResponse,
