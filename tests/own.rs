@@ -10,10 +10,11 @@ use std::{
 
 use prost::Message as _;
 use wire::gateway::v1::{
-    ClientConnect, ClientDisconnect, Event, EventBatch, Reshard, ReshardPhase, SessionStart, Shard,
-    ShardReason, ShardState, ShardStatus, Source, Speaking, TrackEnd, TrackEndReason, TrackError,
-    TrackPosition, TrackStart, VoiceConnectReason, VoiceConnected, VoiceDisconnectReason,
-    VoiceDisconnected, VoiceTrack, event::Data, voice_track,
+    ClientConnect, ClientDisconnect, Event, EventBatch, RecordingEnd, RecordingEndReason, Reshard,
+    ReshardPhase, SessionStart, Shard, ShardReason, ShardState, ShardStatus, Source, Speaking,
+    TrackEnd, TrackEndReason, TrackError, TrackPosition, TrackStart, VoiceConnectReason,
+    VoiceConnected, VoiceDisconnectReason, VoiceDisconnected, VoiceRecordedFile,
+    VoiceStopRecordResponse, VoiceTrack, event::Data, voice_track,
 };
 
 const APPLICATION: u64 = 1_073_898_690_969_604_099;
@@ -84,6 +85,7 @@ const NODE: &str = "8c1f2a90d3e4";
 fn of_calls() -> Vec<Event> {
     let all = of_connections().into_iter();
     let all = all.chain(of_tracks()).chain(of_members());
+    let all = all.chain([of_recordings()]);
     let event = |(name, user_id, data): OfCall| Event {
         id: format!("{NODE}:17"),
         application_id: APPLICATION,
@@ -202,6 +204,35 @@ fn of_members() -> [OfCall; 3] {
         ("CLIENT_DISCONNECT", Data::ClientDisconnect(Box::new(left))),
     ]
     .map(|(name, data)| (name, Some(USER), data))
+}
+
+fn of_recordings() -> OfCall {
+    let duration = prost_types::Duration {
+        seconds: 61,
+        nanos: 20_000_000,
+    };
+    let name = "5f1c9d2e8b7a40c3a6e1f0d4b2c89e77";
+    let file = VoiceRecordedFile {
+        user_id: USER,
+        file: format!("{name}/{USER}.ogg"),
+        duration: Some(duration),
+    };
+    let result = VoiceStopRecordResponse {
+        recording_id: name.to_owned(),
+        files: vec![file],
+        dropped: 2,
+        frames: 1_500,
+        user_ids: vec![USER],
+        detail: String::new(),
+    };
+    let end = RecordingEnd {
+        guild_id: GUILD,
+        channel_id: CHANNEL,
+        recording_id: name.to_owned(),
+        reason: RecordingEndReason::Limit.into(),
+        result: Some(result),
+    };
+    ("RECORDING_END", None, Data::RecordingEnd(Box::new(end)))
 }
 
 #[test]

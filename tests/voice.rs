@@ -3,7 +3,12 @@
 mod bad_input;
 mod company;
 mod connection;
+mod ears;
+mod files;
+mod members;
 mod nodes;
 mod play;
 mod quality;
+mod receive;
+mod recordings;
 mod stage;

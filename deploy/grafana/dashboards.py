@@ -471,6 +471,12 @@ VOICE = [
                 (rate("gateway_voice_events_dropped_total"), "dropped"),
                 (rate("gateway_voice_unheard_total"), "news of Discord without room"),
             ),
+            panel("Recordings", "short", ("gateway_voice_recordings", "{{instance}}")),
+            panel(
+                "Frames of speakers",
+                "ops",
+                (rate("gateway_voice_received_frames_total", "outcome"), "{{outcome}}"),
+            ),
         ],
     ),
     broker("gateway-voice"),

@@ -13,7 +13,15 @@ try:
     from gateway.v1.event_pb2 import Event, EventBatch, Source
     from gateway.v1.interactions_pb2 import InteractionResponse
     from gateway.v1.status_pb2 import ReshardPhase, SessionStart, ShardReason, ShardState
-    from gateway.v1.voice_pb2 import VoiceJoinRequest, VoiceLeaveRequest, VoicePlayRequest
+    from gateway.v1.voice_pb2 import (
+        VoiceAudio,
+        VoiceJoinRequest,
+        VoiceLeaveRequest,
+        VoicePlayRequest,
+        VoiceRecordRequest,
+        VoiceStopRecordRequest,
+        VoiceStopRequest,
+    )
 except ImportError as error:
     sys.exit(f"{error}\nMake the classes of the contract first, with: python generate.py")
 
@@ -28,7 +36,11 @@ __all__ = [
     "ShardReason",
     "ShardState",
     "Source",
+    "VoiceAudio",
     "VoiceJoinRequest",
     "VoiceLeaveRequest",
     "VoicePlayRequest",
+    "VoiceRecordRequest",
+    "VoiceStopRecordRequest",
+    "VoiceStopRequest",
 ]

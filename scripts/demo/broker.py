@@ -6,7 +6,7 @@ import pika
 from pika.exceptions import AMQPError
 from processes import FOLDER, ROOT, Failure, say
 
-EXCHANGES = ("events", "requests", "replies", "dead-letter")
+EXCHANGES = ("events", "requests", "replies", "dead-letter", "voice-audio")
 
 
 class PrivateBroker:

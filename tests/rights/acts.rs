@@ -48,6 +48,7 @@ use Act::{
 };
 
 const EVENTS: &str = "discord.events";
+const AUDIO: &str = "discord.voice-audio";
 const REPLIES: &str = "discord.replies";
 const REQUESTS: &str = "discord.requests";
 const DIRECT_REPLY: &str = "amq.rabbitmq.reply-to";
@@ -105,6 +106,12 @@ const ALLOWED: &[(&str, Act)] = &[
     ("gateway-voice", Publish(EVENTS, "42.TRACK_START.7.8")),
     ("gateway-voice", Publish(REQUESTS, "voice-guild.Play.42.7")),
     ("gateway-voice", Publish(REQUESTS, "ws.UpdateVoiceState.42")),
+    (
+        "gateway-voice",
+        Publish(REQUESTS, "rest.UpdateSelfVoiceState.42"),
+    ),
+    ("gateway-voice", Publish(EVENTS, "42.RECORDING_END.7.8")),
+    ("gateway-voice", Publish(AUDIO, "42.7.9")),
     ("gateway-webhook", DeclareQueue(WEBHOOK)),
     ("operator", Purge(AUDIT)),
 ];
@@ -186,7 +193,15 @@ const FORBIDDEN: &[(&str, Act)] = &[
     ("gateway-voice", Publish(EVENTS, "42.MESSAGE_CREATE.7.8")),
     ("gateway-voice", Publish(REQUESTS, "api.Call.42")),
     ("gateway-voice", Publish(REQUESTS, "ws.Send.42")),
+    (
+        "gateway-voice",
+        Publish(REQUESTS, "rest.UpdateVoiceState.42"),
+    ),
+    ("gateway-voice", Bind(HEARD, AUDIO, "#")),
     ("gateway-voice", Get(WS)),
+    ("gateway-ws", Publish(AUDIO, "42.7.9")),
+    (MUSIC, Publish(AUDIO, "42.7.9")),
+    (MUSIC, Bind(MUSIC, AUDIO, "#")),
     ("gateway-ws", Get(API)),
     ("gateway-ws", DeclareQueue(API)),
     ("gateway-ws", Bind(WS, REQUESTS, "api.*.42.#")),

@@ -65,9 +65,8 @@ async fn mistakes(stage: &mut Stage) -> Result<()> {
         guild_id,
         ..VoiceRecordRequest::default()
     };
-    stage
-        .refused("Record", &record, Code::Unimplemented)
-        .await?;
+    let said = stage.refused("Record", &record, Code::InvalidArgument);
+    ensure!(said.await?.contains("target"), "it is named");
     Ok(())
 }
 

@@ -245,6 +245,11 @@ impl Stage {
         }
     }
 
+    /// Whether an event with this name came before the last one that was waited for.
+    pub(super) fn has_heard(&self, name: &str) -> bool {
+        self.ears.heard.iter().any(|event| event.name == name)
+    }
+
     /// The data of the next event with this name.
     pub(super) async fn told(&mut self, name: &str) -> Result<Data> {
         let event = self.event(name).await?;
@@ -284,6 +289,7 @@ impl Ears {
             "SPEAKING",
             "CLIENT_CONNECT",
             "CLIENT_DISCONNECT",
+            "RECORDING_END",
         ] {
             let exchange = format!("{prefix}.events");
             let key = format!("*.{name}.#");

@@ -7,10 +7,13 @@
 mod company;
 mod connection;
 mod keeping;
+mod members;
 mod orders;
+mod record;
+mod stage;
 mod tracks;
 
-use std::{collections::BTreeSet, fmt, future, num::NonZeroU64, sync::Arc, time::Duration};
+use std::{fmt, future, num::NonZeroU64, sync::Arc, time::Duration};
 
 use boot::CancellationToken;
 use broker::{Bindings, Client};
@@ -25,10 +28,9 @@ use tokio::{
 use wire::gateway::v1::{Error as Failure, VoiceCall, VoiceConnection, event::Data};
 
 pub(crate) use self::keeping::{Held, TakenOver};
-use self::{company::Company, tracks::Opening};
+use self::{company::Company, members::Members, record::Tape, tracks::Opening};
 use crate::{
-    config::Settings,
-    crowd::Crowd,
+    config::{Recordings, Settings},
     driver::{Common, Note, Player, Playing},
     failure::{ending, no_call},
     handshake::{Handshake, Heard},
@@ -36,7 +38,9 @@ use crate::{
     load::Load,
     metrics::{Counted, Metrics},
     order::{Answer, Job, Order, Reply},
+    present::{Present, Someone},
     queue::Queue,
+    recorder::{Recorder, Way},
     track::proto,
 };
 
@@ -46,8 +50,6 @@ pub(crate) const ORDERS: usize = 64;
 const NEWS: usize = 256;
 /// How often a call looks how far its track is.
 const LOOK: Duration = Duration::from_secs(1);
-/// Of how many members of a channel a call knows.
-const MEMBERS: usize = 10_000;
 
 /// What the calls of an application have in common.
 #[derive(Debug)]
@@ -72,10 +74,14 @@ pub(crate) struct Shared {
     pub(crate) sources: Arc<Sources>,
     /// What all songbirds share.
     pub(crate) songbird: Common,
-    /// Who is in which channel.
-    pub(crate) crowd: Crowd,
     /// How busy this process is.
     pub(crate) load: Load,
+    /// Where files of recordings go.
+    pub(crate) recordings: Arc<Recordings>,
+    /// The way of what speakers say to workers.
+    pub(crate) way: Way,
+    /// Who is in which channel.
+    pub(crate) present: Present,
     /// What is counted.
     pub(crate) metrics: Metrics,
 }
@@ -83,16 +89,29 @@ pub(crate) struct Shared {
 /// What the gateway says about a guild that has a call.
 #[derive(Debug)]
 pub(crate) enum News {
-    /// About the bot, and whether it is mute and deaf, by whomever.
-    Own(Heard, bool, bool),
+    /// About the bot.
+    Own(Own),
     /// Where the voice server is.
     Server(Heard),
-    /// Somebody is in this channel now, or in none.
-    Member(u64, Option<u64>),
-    /// Somebody has come or gone, or it is known now who is there.
-    Crowd,
+    /// Where somebody else is.
+    Member(Someone),
+    /// Where all others are who are in a channel.
+    Members(Vec<Someone>),
     /// Nothing: another node holds the call by now, as the store says.
     Lost,
+}
+
+/// The bot's own voice state.
+#[derive(Debug)]
+pub(crate) struct Own {
+    /// Where it is.
+    pub(crate) heard: Heard,
+    /// Whether it is mute, by whomever.
+    pub(crate) mute: bool,
+    /// Whether it is deaf, by whomever.
+    pub(crate) deaf: bool,
+    /// Whether it is in the audience of a stage channel.
+    pub(crate) suppressed: bool,
 }
 
 /// The way to a call; cheap to clone.
@@ -147,8 +166,15 @@ pub(crate) struct Call {
     self_deaf: bool,
     mute: bool,
     deaf: bool,
-    members: BTreeSet<u64>,
+    /// Whether it is to be a speaker in stage channels.
+    speak: bool,
+    /// Whether it is none.
+    suppressed: bool,
+    /// The wish to be one, on its way.
+    speaking: Option<BoxFuture<'static, Result<(), String>>>,
+    members: Members,
     company: Company,
+    tape: Tape,
     held: Arc<Held>,
     /// Whether there is something to be saved.
     is_changed: bool,
@@ -177,6 +203,8 @@ enum Done {
     Sought(Result<Duration, Option<sound::Error>>, Reply),
     /// There is room for more, or why there is not.
     Streamed(Result<Duration, sound::Error>, Reply),
+    /// It is being recorded, or why not.
+    Recording(Result<Box<Recorder>, recording::Error>, Reply),
 }
 
 impl Call {
@@ -218,8 +246,12 @@ impl Call {
             self_deaf: false,
             mute: false,
             deaf: false,
-            members: BTreeSet::new(),
+            speak: false,
+            suppressed: false,
+            speaking: None,
+            members: Members::default(),
             company: Company::default(),
+            tape: Tape::default(),
             held,
             is_changed: false,
             saving: None,
@@ -244,16 +276,19 @@ impl Call {
         while !self.is_over {
             self.keep();
             let due = self.handshake.as_ref().and_then(Handshake::due);
-            let is_free = self.joining.is_none() && self.work.is_none() && !self.is_played_for();
+            let is_free = self.is_free();
             let plays = self.playing.is_some() && !self.paused;
             let look = plays.then(|| self.looked + LOOK);
             let lonely = self.lonely_until();
+            let recording = self.tape.recorder.as_ref().map(Recorder::due);
             select! {
                 biased;
                 () = shutdown.cancelled() => self.stop_node().await,
                 done = waited(&mut self.connecting) => self.on_connecting(done),
                 saved = waited(&mut self.saving) => self.on_saved(saved),
                 asked = waited(&mut self.asking) => self.on_asked(asked),
+                spoken = waited(&mut self.speaking) => self.on_spoken(spoken),
+                recorded = waited(&mut self.tape.ending) => self.on_recorded(recorded),
                 Some(note) = self.notes.recv() => self.on_note(note),
                 Some(news) = self.news.recv() => self.on_news(news).await,
                 opened = opened(&mut self.opening) => self.on_opened(opened).await,
@@ -261,12 +296,17 @@ impl Call {
                 Some(done) = self.streaming.next() => self.on_done(done),
                 Some(job) = self.jobs.recv(), if is_free => self.on_job(job).await,
                 () = until(due) => self.on_due(),
+                () = until(recording) => self.on_recording_due(),
                 () = until(look) => self.look().await,
                 () = until(lonely) => self.leave_empty().await,
             }
         }
         self.part().await;
         self.release().await;
+        if let Some(ending) = self.tape.ending.take() {
+            let recorded = ending.await;
+            self.on_recorded(recorded);
+        }
         self.jobs.close();
         forget();
         while let Some(job) = self.jobs.recv().await {
@@ -280,6 +320,14 @@ impl Call {
         if let Some((reply, result)) = self.leaving.take() {
             answer(reply, result);
         }
+    }
+
+    /// Whether no worker waits for what he has ordered: else the next order waits, too.
+    fn is_free(&self) -> bool {
+        self.joining.is_none()
+            && self.work.is_none()
+            && self.tape.ending.is_none()
+            && !self.is_played_for()
     }
 
     /// Whether a worker waits until a source is opened.
@@ -353,9 +401,11 @@ impl Call {
             r#loop: self.queue.looping().into(),
             mute: self.mute || self.self_mute,
             deaf: self.deaf || self.self_deaf,
-            recording: false,
+            recording: self.tape.recorder.is_some(),
             node: self.shared.node.clone(),
             latency: None,
+            recording_id: self.tape.id(),
+            suppressed: self.suppressed,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What an operator can set.
 
+mod recordings;
 #[cfg(test)]
 mod tests;
 
@@ -7,6 +8,8 @@ use std::{num::NonZeroU64, time::Duration};
 
 use boot::{Key, Parse, Reader, Size, config::Invalid};
 use discord::config::{Id, LIST, OWN_ID, read_those_with};
+
+pub(crate) use self::recordings::Recordings;
 
 const USER_ID: Key = Key::new(
     "DISCORD_USER_ID",
@@ -88,7 +91,14 @@ const OWN: &[Key] = &[
 
 /// All keys of this service, in the order of the documentation; `boot` adds those of every
 /// service.
-pub const KEYS: &[&[Key]] = &[EACH, OWN, sound::KEYS, store::KEYS, broker::KEYS];
+pub const KEYS: &[&[Key]] = &[
+    EACH,
+    OWN,
+    recordings::KEYS,
+    sound::KEYS,
+    store::KEYS,
+    broker::KEYS,
+];
 
 /// The configuration of `gateway-voice`.
 #[derive(Clone, Debug)]
@@ -97,6 +107,8 @@ pub struct Config {
     pub(crate) applications: Vec<Application>,
     /// What holds for calls.
     pub(crate) settings: Settings,
+    /// Where recordings go.
+    pub(crate) recordings: Recordings,
     /// Where sound may come from.
     pub(crate) sound: sound::Config,
     /// Where calls outlive their node.
@@ -171,12 +183,14 @@ impl Config {
         let missing = "is required: no application has an id";
         let applications = read_those_with(reader, &OWN_ID, missing, Application::read);
         let settings = Settings::read(reader);
+        let recordings = Recordings::read(reader);
         let sound = sound::Config::read(reader);
         let store = store::Config::read(reader, None);
         let broker = broker::Config::read_amqp(reader, "over stdio there is no gateway-ws");
         Some(Self {
             applications: applications?,
             settings: settings?,
+            recordings: recordings?,
             sound: sound?,
             store: store?,
             broker: broker?,

@@ -5,6 +5,7 @@
 use std::{fmt, num::NonZeroU8, num::NonZeroU64, time::Duration};
 
 use async_trait::async_trait;
+use recording::Ears;
 use songbird::{
     Config, ConnectionInfo, CoreEvent, Event, EventContext, EventHandler, TrackEvent,
     driver::{
@@ -36,8 +37,10 @@ const ASKING: Duration = Duration::from_millis(200);
 pub(crate) enum Note {
     /// The connection has ended: with this code, if Discord has closed it.
     Closed(Option<u16>),
-    /// Somebody begins to send sound.
-    Speaking(u64, Speaking),
+    /// Somebody is about to send sound, for the first time or in another way.
+    Manner(u64, Manner),
+    /// Somebody speaks, or does so no more.
+    Speaks(u64, bool),
     /// Somebody has left.
     Left(u64),
     /// What was played, by its number, has ended.
@@ -45,14 +48,32 @@ pub(crate) enum Note {
 }
 
 /// How somebody sends sound.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Speaking {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
     /// By a microphone.
     pub(crate) microphone: bool,
     /// As the sound of what they share.
     pub(crate) soundshare: bool,
     /// So that the others become quieter.
     pub(crate) priority: bool,
+}
+
+impl Manner {
+    /// Not at all.
+    pub(crate) const SILENT: Self = Self {
+        microphone: false,
+        soundshare: false,
+        priority: false,
+    };
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self {
+            microphone: true,
+            ..Self::SILENT
+        }
+    }
 }
 
 /// How a track ended.
@@ -68,6 +89,7 @@ pub(crate) struct End {
 pub(crate) struct Player {
     driver: Driver,
     metrics: Metrics,
+    ears: Ears,
     guild_id: NonZeroU64,
     user_id: NonZeroU64,
     notes: mpsc::Sender<Note>,
@@ -110,7 +132,8 @@ impl Common {
         let config = Config::default()
             .scheduler(scheduler.clone())
             .disposer(DisposalThread::run())
-            .decode_mode(DecodeMode::Pass)
+            // It cannot be changed while there is a connection. To a bot that is deaf Discord sends nothing.
+            .decode_mode(DecodeMode::Decrypt)
             .driver_retry(retry)
             .driver_timeout(Some(CONNECTING));
         Self {
@@ -153,9 +176,13 @@ impl Player {
         ] {
             driver.add_global_event(event.into(), Ear(notes.clone()));
         }
+        let speaks = notes.clone();
+        let ears = Ears::telling(move |user, is| speaks.try_send(Note::Speaks(user, is)).is_ok());
+        ears.listen(&mut driver);
         let player = Self {
             driver,
             metrics: common.metrics.clone(),
+            ears,
             guild_id,
             user_id,
             notes,
@@ -170,6 +197,7 @@ impl Player {
         &mut self,
         info: &Info,
     ) -> impl Future<Output = Result<(), Option<u16>>> + Send + use<> {
+        self.ears.renew();
         let connecting = NonZeroU64::new(info.channel_id).map(|channel_id| {
             self.driver.connect(ConnectionInfo {
                 channel_id: ChannelId(channel_id),
@@ -190,6 +218,11 @@ impl Player {
                 }
             })
         }
+    }
+
+    /// What is heard in the call.
+    pub(crate) fn ears(&self) -> &Ears {
+        &self.ears
     }
 
     /// Ends the connection.
@@ -348,12 +381,16 @@ impl EventHandler for Ear {
                 }
             }
             EventContext::SpeakingStateUpdate(it) => {
-                let speaking = Speaking {
+                let manner = Manner {
                     microphone: it.speaking.microphone(),
                     soundshare: it.speaking.soundshare(),
                     priority: it.speaking.priority(),
                 };
-                Note::Speaking(it.user_id?.0, speaking)
+                let user_id = it.user_id?.0;
+                if manner == Manner::SILENT {
+                    return None;
+                }
+                Note::Manner(user_id, manner)
             }
             EventContext::ClientDisconnect(it) => Note::Left(it.user_id.0),
             _ => return None,

@@ -1,18 +1,25 @@
 //! What the gateway says about voice: events of `gateway-ws`, for the calls that are here.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, de::DeserializeOwned};
 use wire::{
-    discord::v1::{VoiceServerUpdate, VoiceState},
+    discord::v1::{self, VoiceServerUpdate, VoiceState},
     gateway::v1::{Event, event::Data},
 };
 
-use crate::{call::News, handshake::Heard};
+use crate::{
+    call::{News, Own},
+    handshake::Heard,
+    present::Someone,
+};
 
 /// The events that are listened to.
 pub(crate) const NAMES: [&str; 2] = [STATE, SERVER];
 
-/// Where somebody is.
-pub(crate) const STATE: &str = "VOICE_STATE_UPDATE";
+/// The event that says who is in which channel; it is listened to where that has to be known.
+pub(crate) const GUILD: &str = "GUILD_CREATE";
+const STATE: &str = "VOICE_STATE_UPDATE";
 const SERVER: &str = "VOICE_SERVER_UPDATE";
 
 /// What an event says to the call of its guild; `user_id` is the bot's.
@@ -22,6 +29,8 @@ pub(crate) fn read(event: Event, user_id: u64) -> Option<(u64, News)> {
         name, data, json, ..
     } = event;
     let news = match (name.as_str(), data) {
+        (GUILD, Some(Data::GuildCreate(guild))) => Some(Guild::from(*guild).news(user_id)),
+        (GUILD, None) => Some(parse::<Guild>(&json)?.news(user_id)),
         (STATE, Some(Data::VoiceStateUpdate(state))) => State::from(*state).news(user_id),
         (STATE, None) => parse::<State>(&json)?.news(user_id),
         (SERVER, Some(Data::VoiceServerUpdate(server))) => Server::from(*server).news(),
@@ -42,6 +51,29 @@ struct State {
     self_mute: bool,
     deaf: bool,
     self_deaf: bool,
+    suppress: bool,
+    member: Option<Member>,
+}
+
+/// A guild's members, not all of them, and the states of those who are in a channel.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Guild {
+    members: Vec<Member>,
+    voice_states: Vec<State>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Member {
+    user: Option<User>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct User {
+    id: Option<Snowflake>,
+    bot: bool,
 }
 
 /// A guild's voice server.
@@ -55,7 +87,7 @@ struct Server {
 /// An id as Discord writes it.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(try_from = "&str")]
-pub(crate) struct Snowflake(pub(crate) u64);
+struct Snowflake(u64);
 
 impl TryFrom<&str> for Snowflake {
     type Error = std::num::ParseIntError;
@@ -75,7 +107,28 @@ impl From<VoiceState> for State {
             self_mute: state.self_mute.unwrap_or_default(),
             deaf: state.deaf.unwrap_or_default(),
             self_deaf: state.self_deaf.unwrap_or_default(),
+            suppress: state.suppress.unwrap_or_default(),
+            member: state.member.map(Member::from),
         }
+    }
+}
+
+impl From<v1::Guild> for Guild {
+    fn from(guild: v1::Guild) -> Self {
+        Self {
+            members: guild.members.into_iter().map(Member::from).collect(),
+            voice_states: guild.voice_states.into_iter().map(State::from).collect(),
+        }
+    }
+}
+
+impl From<v1::Member> for Member {
+    fn from(member: v1::Member) -> Self {
+        let user = member.user.map(|user| User {
+            id: user.id.map(Snowflake),
+            bot: user.bot.unwrap_or_default(),
+        });
+        Self { user }
     }
 }
 
@@ -90,16 +143,49 @@ impl From<VoiceServerUpdate> for Server {
 
 impl State {
     fn news(self, user_id: u64) -> Option<News> {
-        let who = self.user_id?.0;
-        let channel_id = self.channel_id.map(|id| id.0);
-        if who != user_id {
-            return Some(News::Member(who, channel_id));
+        let someone = self.someone()?;
+        if someone.user_id != user_id {
+            return Some(News::Member(someone));
         }
         let heard = Heard::State {
-            channel_id,
+            channel_id: someone.channel_id,
             session_id: self.session_id,
         };
-        Some(News::Own(heard, self.mute, self.deaf))
+        Some(News::Own(Own {
+            heard,
+            mute: self.mute,
+            deaf: self.deaf,
+            suppressed: self.suppress,
+        }))
+    }
+
+    fn someone(&self) -> Option<Someone> {
+        Some(Someone {
+            user_id: self.user_id?.0,
+            channel_id: self.channel_id.map(|id| id.0),
+            is_bot: self.member.as_ref().and_then(Member::bot).is_some(),
+        })
+    }
+}
+
+impl Guild {
+    fn news(&self, user_id: u64) -> News {
+        let bots: BTreeSet<u64> = self.members.iter().filter_map(Member::bot).collect();
+        let there = self.voice_states.iter().filter_map(State::someone);
+        let others = there.filter(|it| it.user_id != user_id);
+        let others = others.map(|it| Someone {
+            is_bot: it.is_bot || bots.contains(&it.user_id),
+            ..it
+        });
+        News::Members(others.collect())
+    }
+}
+
+impl Member {
+    /// Its id, if it is a bot.
+    fn bot(&self) -> Option<u64> {
+        let user = self.user.as_ref().filter(|user| user.bot)?;
+        Some(user.id?.0)
     }
 }
 
@@ -112,8 +198,7 @@ impl Server {
     }
 }
 
-/// The data of an event that travels as JSON.
-pub(crate) fn parse<T: DeserializeOwned>(json: &str) -> Option<T> {
+fn parse<T: DeserializeOwned>(json: &str) -> Option<T> {
     serde_json::from_str(json).ok()
 }
 
@@ -141,6 +226,7 @@ mod tests {
             user_id: Some(user_id),
             session_id: Some("session".to_owned()),
             mute: Some(true),
+            suppress: Some(true),
             ..VoiceState::default()
         }))
     }
@@ -151,12 +237,18 @@ mod tests {
             (Some(state(BOT, Some(5))), ""),
             (
                 None,
-                r#"{"user_id":"1","channel_id":"5","session_id":"session","mute":true,"guild_id":"10"}"#,
+                r#"{"user_id":"1","channel_id":"5","session_id":"session","mute":true,"suppress":true,"guild_id":"10"}"#,
             ),
         ] {
             let (guild_id, news) = read(event(STATE, typed, json), BOT).unwrap();
             assert_eq!(guild_id, GUILD);
-            let News::Own(heard, true, false) = news else {
+            let News::Own(Own {
+                heard,
+                mute: true,
+                deaf: false,
+                suppressed: true,
+            }) = news
+            else {
                 panic!("{news:?}")
             };
             let Heard::State {
@@ -169,7 +261,64 @@ mod tests {
             assert_eq!(session_id, "session");
         }
         let (_, news) = read(event(STATE, Some(state(2, None)), ""), BOT).unwrap();
-        assert!(matches!(news, News::Member(2, None)), "{news:?}");
+        let News::Member(someone) = news else {
+            panic!("{news:?}")
+        };
+        let expected = Someone {
+            user_id: 2,
+            channel_id: None,
+            is_bot: false,
+        };
+        assert_eq!(someone, expected);
+    }
+
+    #[test]
+    fn a_guild_says_where_the_others_are_and_who_of_them_is_a_bot() {
+        let json = r#"{"members":[{"user":{"id":"6","bot":true}},{"user":{"id":"5"}}],
+            "voice_states":[{"user_id":"1","channel_id":"20"},{"user_id":"6","channel_id":"20"},
+            {"user_id":"5","channel_id":"21"},
+            {"user_id":"7","channel_id":"20","member":{"user":{"id":"7","bot":true}}}]}"#;
+        let member = |id, bot| v1::Member {
+            user: Some(Box::new(v1::User {
+                id: Some(id),
+                bot,
+                ..v1::User::default()
+            })),
+            ..v1::Member::default()
+        };
+        let state = |user_id, channel_id, member| VoiceState {
+            user_id: Some(user_id),
+            channel_id: Some(channel_id),
+            member,
+            ..VoiceState::default()
+        };
+        let guild = v1::Guild {
+            members: vec![member(6, Some(true)), member(5, None)],
+            voice_states: vec![
+                state(BOT, 20, None),
+                state(6, 20, None),
+                state(5, 21, None),
+                state(7, 20, Some(member(7, Some(true)))),
+            ],
+            ..v1::Guild::default()
+        };
+        let typed = Some(Data::GuildCreate(Box::new(guild)));
+        for (typed, json) in [(None, json), (typed, "")] {
+            let (_, news) = read(event(super::GUILD, typed, json), BOT).unwrap();
+            let News::Members(others) = news else {
+                panic!("{news:?}")
+            };
+            let others = others.iter();
+            let others: Vec<_> = others
+                .map(|it| (it.user_id, it.channel_id, it.is_bot))
+                .collect();
+            let expected = [
+                (6, Some(20), true),
+                (5, Some(21), false),
+                (7, Some(20), true),
+            ];
+            assert_eq!(others, expected);
+        }
     }
 
     #[test]

@@ -160,6 +160,7 @@ fn name(data: &Data) -> &'static str {
         Data::Speaking(_) => "SPEAKING",
         Data::ClientConnect(_) => "CLIENT_CONNECT",
         Data::ClientDisconnect(_) => "CLIENT_DISCONNECT",
+        Data::RecordingEnd(_) => "RECORDING_END",
         _ => "",
     }
 }

@@ -3,7 +3,6 @@
 mod call;
 mod calls;
 mod config;
-mod crowd;
 mod driver;
 mod error;
 mod failure;
@@ -14,7 +13,9 @@ mod load;
 mod metrics;
 mod order;
 mod owner;
+mod present;
 mod queue;
+mod recorder;
 mod saved;
 mod service;
 mod start;

@@ -25,6 +25,8 @@ pub(crate) struct Metrics {
     jitter: Histogram,
     mixer: Histogram,
     unheard: Counter,
+    recordings: Gauge,
+    received: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
 impl Metrics {
@@ -81,6 +83,11 @@ impl Metrics {
                 "voice_unheard",
                 "Voice states and servers that a call had no room for",
             ),
+            recordings: metrics.gauge("voice_recordings", "Calls that are being recorded"),
+            received: metrics.counters(
+                "voice_received_frames",
+                "Frames of speakers that recordings got, by what became of them",
+            ),
         }
     }
 
@@ -88,6 +95,20 @@ impl Metrics {
     pub(crate) fn call(&self) -> Counted {
         self.calls.inc();
         Counted(self.calls.clone())
+    }
+
+    /// One more call is being recorded, until this is dropped.
+    pub(crate) fn recording(&self) -> Counted {
+        self.recordings.inc();
+        Counted(self.recordings.clone())
+    }
+
+    /// So many frames were received and delivered, and so many were not.
+    pub(crate) fn received(&self, delivered: u64, dropped: u64) {
+        for (outcome, count) in [("delivered", delivered), ("dropped", dropped)] {
+            let label = [("outcome", outcome)];
+            self.received.get_or_create(&label).inc_by(count);
+        }
     }
 
     /// A request came to this.
@@ -144,7 +165,7 @@ impl Metrics {
     }
 }
 
-/// A call that is counted.
+/// A call or a recording that is counted.
 #[derive(Debug)]
 pub(crate) struct Counted(Gauge);
 

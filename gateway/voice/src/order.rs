@@ -8,13 +8,15 @@ use prost::{Message, Name};
 use tokio::{sync::oneshot, time::Instant};
 use wire::gateway::v1::{
     Code, Error as Failure, VoiceEnqueueRequest, VoiceJoinRequest, VoiceLeaveRequest, VoiceLoop,
-    VoiceMoveRequest, VoicePauseRequest, VoicePlayRequest, VoiceQueueRequest, VoiceResumeRequest,
-    VoiceSeekRequest, VoiceSetLoopRequest, VoiceSetVolumeRequest, VoiceSkipRequest,
-    VoiceStatusRequest, VoiceStopRequest, VoiceStreamRequest, VoiceUpdateSelfRequest,
+    VoiceMoveRequest, VoicePauseRequest, VoicePlayRequest, VoiceQueueRequest, VoiceRecordRequest,
+    VoiceResumeRequest, VoiceSeekRequest, VoiceSetLoopRequest, VoiceSetVolumeRequest,
+    VoiceSkipRequest, VoiceStatusRequest, VoiceStopRecordRequest, VoiceStopRequest,
+    VoiceStreamRequest, VoiceUpdateSelfRequest,
 };
 
 use crate::{
     failure::{failure, invalid},
+    recorder::Wanted,
     track::{Track, check_volume, positive},
 };
 
@@ -58,6 +60,10 @@ pub(crate) enum Order {
     SetLoop(VoiceLoop),
     /// Mute or deafen itself.
     UpdateSelf(Option<bool>, Option<bool>),
+    /// Receive what speakers say.
+    Record(Wanted),
+    /// Receive it no more.
+    StopRecord,
     /// Tell so many tracks behind so many.
     Queue(usize, usize),
     /// Tell how it is.
@@ -116,9 +122,13 @@ impl Order {
             "Play" | "Enqueue" | "Stream" => Self::sound(name, request, most)?,
             "Pause" | "Resume" | "Seek" | "Stop" | "Skip" => Self::course(name, request)?,
             "SetVolume" | "SetLoop" | "Queue" | "Status" => Self::state(name, request)?,
-            "Record" | "StopRecord" => {
-                let text = format!("this version of gateway-voice cannot do {name} yet");
-                return Err(failure(Code::Unimplemented, text));
+            "Record" => {
+                let wanted: VoiceRecordRequest = request.decode()?;
+                (wanted.guild_id, Self::Record(Wanted::read(&wanted)?))
+            }
+            "StopRecord" => {
+                let wanted: VoiceStopRecordRequest = request.decode()?;
+                (wanted.guild_id, Self::StopRecord)
             }
             _ => return Err(unknown()),
         };
@@ -138,11 +148,6 @@ impl Order {
             "Join" => {
                 let wanted: VoiceJoinRequest = request.decode()?;
                 channel(wanted.channel_id)?;
-                if wanted.speak {
-                    let text = "speak: this version of gateway-voice cannot make the bot a speaker; a worker can, with \
-                                rest.UpdateSelfVoiceState";
-                    return Err(failure(Code::Unimplemented, text));
-                }
                 (wanted.guild_id, Self::Join(wanted))
             }
             "Move" => {

@@ -38,6 +38,9 @@ pub(crate) struct Saved {
     /// Whether its track is held since nobody listens.
     #[prost(bool, tag = "10")]
     pub(crate) is_resting: bool,
+    /// Whether it wants to be a speaker in stage channels.
+    #[prost(bool, tag = "8")]
+    pub(crate) speak: bool,
 }
 
 impl Saved {
@@ -69,6 +72,7 @@ impl Saved {
             self_mute: false,
             self_deaf: false,
             is_resting: false,
+            speak: false,
         }
     }
 

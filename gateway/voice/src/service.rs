@@ -129,10 +129,13 @@ pub(crate) async fn listen(mut events: Events, calls: Calls, shutdown: Cancellat
             heard = events.next() => heard,
         };
         for event in heard {
-            if let Some(guild_id) = calls.shared().crowd.hear(&event) {
-                calls.news(guild_id, News::Crowd);
-            }
             if let Some((guild_id, news)) = heard::read(event, user_id) {
+                let present = &calls.shared().present;
+                match &news {
+                    News::Member(someone) => present.put(guild_id, *someone),
+                    News::Members(all) => present.learn(guild_id, all),
+                    _ => {}
+                }
                 calls.news(guild_id, news);
             }
         }

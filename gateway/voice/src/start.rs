@@ -1,9 +1,9 @@
 //! From the configuration to applications whose calls are steered.
 
-use std::{future::Future, sync::Arc};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use boot::{CancellationToken, Context};
-use broker::Broker;
+use broker::{Broker, Exchange, Live};
 use sound::Sources;
 use store::Store;
 use tokio::sync::Semaphore;
@@ -12,21 +12,27 @@ use crate::{
     Config, Error,
     call::Shared,
     calls::Calls,
-    config::{Application, Empty, Settings},
-    crowd::{self, Crowd},
+    config::{Application, Empty, Recordings, Settings},
     driver::Common,
     heard, herald,
     load::{self, Load},
     metrics::Metrics,
     owner::Owner,
+    present::Present,
+    recorder::Way,
     service::{AT_ONCE, Desk, Door, SERVICE, listen, node_key},
 };
+
+/// How long what speakers say waits for workers in RabbitMQ: whoever has not read it by then needs it no more.
+const HEARABLE: Duration = Duration::from_secs(60);
 
 /// What the applications of a process have in common.
 struct House {
     node: String,
     settings: Settings,
     broker: Broker,
+    live: Live,
+    recordings: Arc<Recordings>,
     sources: Arc<Sources>,
     songbird: Common,
     store: Store,
@@ -47,15 +53,19 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     let Config {
         applications,
         settings,
+        recordings,
         sound,
         store,
         broker,
     } = config;
     let metrics = Metrics::new(&context.metrics);
+    let broker = Broker::start(broker, &context);
     let house = House {
         node: format!("{:012x}", fastrand::u64(..1 << 48)),
         settings,
-        broker: Broker::start(broker, &context),
+        live: broker.live(Exchange::VoiceAudio, HEARABLE),
+        broker,
+        recordings: Arc::new(recordings),
         sources: Arc::new(Sources::new(sound).map_err(|error| Error::Sources(error.into()))?),
         songbird: Common::new(metrics.clone()),
         store: Store::open(&store)?,
@@ -69,9 +79,13 @@ pub async fn run(config: Config, context: Context) -> Result<(), Error> {
     house.watch();
     let doors: Vec<_> = applications.iter().map(|it| house.open(*it)).collect();
     let House {
-        room, broker, end, ..
+        room,
+        broker,
+        live,
+        end,
+        ..
     } = house;
-    drop(broker);
+    drop((broker, live));
     futures_util::future::join_all(doors).await;
     // All room is there again when all calls have ended. Nobody closes it.
     let ended = room.acquire_many(settings.calls).await;
@@ -109,8 +123,13 @@ impl House {
             herald,
             sources: Arc::clone(&self.sources),
             songbird: self.songbird.clone(),
-            crowd: Crowd::new(user_id),
             load: self.load.clone(),
+            recordings: Arc::clone(&self.recordings),
+            way: Way {
+                live: self.live.clone(),
+                application_id: id,
+            },
+            present: Present::default(),
             metrics: metrics.clone(),
         });
         let calls = Calls::new(
@@ -121,7 +140,7 @@ impl House {
         );
         let mut names = heard::NAMES.to_vec();
         if self.settings.empty != Empty::Stay {
-            names.push(crowd::GUILD);
+            names.push(heard::GUILD);
         }
         let events = self.broker.events(SERVICE, id, &names);
         let listening = listen(events, calls.clone(), shutdown.clone());

@@ -16,6 +16,7 @@ mod link;
 mod pipe;
 mod questioner;
 mod session;
+mod shots;
 mod topology;
 
 use std::{mem::Discriminant, sync::Arc, time::Duration};
@@ -37,6 +38,7 @@ pub(crate) use self::{
     delivery::Delivery,
     frames::Word,
     questioner::{Questioner, Whose},
+    shots::Shots,
 };
 
 /// The shortest and the longest wait before another attempt to connect.

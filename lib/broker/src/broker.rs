@@ -1,14 +1,16 @@
 //! The handle that a service holds.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use boot::{CancellationToken, Context, Health, Tasks, metrics::Counter};
 use tokio::sync::mpsc;
 
 use crate::{
-    Answers, Bindings, Client, Config, Events, Kind, Lane, Owned, Questions, Requests,
-    amqp::{self, Caller, Consumer, Links, Questioner, Whose},
+    Answers, Bindings, Client, Config, Events, Exchange, Kind, Lane, Live, Owned, Questions,
+    Requests,
+    amqp::{self, Caller, Consumer, Links, Questioner, Shots, Whose},
     client::ASKS,
+    live,
     metrics::{Metrics, SpoolMetrics},
     questions::{ANSWERS, ORDERS},
     queue::{Queue, User},
@@ -35,6 +37,7 @@ pub struct Broker {
     queue: Arc<Queue>,
     prefix: String,
     persistent: bool,
+    window: usize,
     health: Health,
     tasks: Tasks,
     shutdown: CancellationToken,
@@ -63,7 +66,8 @@ impl Broker {
         if let Some(spool) = config.spool.clone() {
             spool::start(spool, &queue, SpoolMetrics::new(&context.metrics), context);
         }
-        let (prefix, persistent) = (config.prefix.clone(), config.persistent);
+        let (prefix, persistent, window) =
+            (config.prefix.clone(), config.persistent, config.window);
         let transport = match config.kind {
             Kind::Amqp => Transport::Amqp(amqp::start(config, &queue, metrics, context)),
             Kind::Stdio => Transport::Stdio(stdio::start(config, &queue, metrics, context)),
@@ -72,6 +76,7 @@ impl Broker {
             queue,
             prefix,
             persistent,
+            window,
             health: context.health.clone(),
             tasks: context.tasks.clone(),
             shutdown: context.shutdown.clone(),
@@ -190,6 +195,25 @@ impl Broker {
         let caller = Caller::new(links.clone(), asked, name);
         self.tasks.spawn("client", caller.run(end));
         Client::new(Some(asks))
+    }
+
+    /// A way to publish to this exchange what is worth something at once or never; in a queue it lives for so long. As much
+    /// may be under way as in all lanes together. Over stdio nobody takes it.
+    #[must_use]
+    pub fn live(&self, exchange: Exchange, lifetime: Duration) -> Live {
+        let Transport::Amqp(links) = &self.transport else {
+            return Live::new(None, 0);
+        };
+        let (orders, ordered) = mpsc::channel(live::ORDERS);
+        let shots = Shots {
+            links: links.clone(),
+            exchange,
+            lifetime,
+            orders: ordered,
+            sent: 0,
+        };
+        self.tasks.spawn("live", shots.run());
+        Live::new(Some(orders), self.window)
     }
 
     /// A way to publish events that want an answer, and the answers: for this replica alone of the service `service`. Both

@@ -27,10 +27,12 @@ pub enum Exchange {
     Replies,
     /// Requests of workers to the services.
     Requests,
+    /// What speakers say, for workers. Only who publishes it declares it.
+    VoiceAudio,
 }
 
 impl Exchange {
-    /// All exchanges that a service declares.
+    /// The exchanges that every service declares.
     pub const ALL: [Self; 4] = [
         Self::DeadLetter,
         Self::Events,
@@ -50,6 +52,7 @@ impl Exchange {
             Self::Events => routing::EVENTS,
             Self::Replies => routing::REPLIES,
             Self::Requests => routing::REQUESTS,
+            Self::VoiceAudio => routing::VOICE_AUDIO,
         }
     }
 }

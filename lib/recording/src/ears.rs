@@ -22,8 +22,9 @@ use crate::{
     Error,
     audio::Format,
     files,
-    order::Packet,
+    order::{Packet, SILENCE},
     recording::Recording,
+    speaking::Speaking,
     speech::{Sink, Speech},
 };
 
@@ -42,6 +43,9 @@ pub(crate) struct State {
     /// Whose the streams are.
     pub(crate) users: HashMap<u32, u64>,
     pub(crate) speech: Option<Speech>,
+    speaking: Speaking,
+    /// Whether songbird listens.
+    is_ticking: bool,
 }
 
 /// Which call is recorded.
@@ -54,6 +58,16 @@ pub struct Call {
 }
 
 impl Ears {
+    /// Ears that tell each time that a user begins to speak, and that he speaks no more. What is returned says whether there
+    /// was room for it; if not, it is told again a little later.
+    pub fn telling(tell: impl Fn(u64, bool) -> bool + Send + Sync + 'static) -> Self {
+        let state = State {
+            speaking: Speaking::telling(Box::new(tell)),
+            ..State::default()
+        };
+        Self(Arc::new(Mutex::new(state)))
+    }
+
     /// Listens to a call. songbird has to decrypt what it hears (`DecodeMode::Decrypt`).
     pub fn listen(&self, driver: &mut Driver) {
         for event in [
@@ -103,10 +117,27 @@ impl Ears {
         users: HashSet<u64>,
     ) -> Result<Recording, Error> {
         let recording = Recording::new(self.clone());
-        let (writer, sender) = files::begin(directory, recording.id()).await?;
+        let tally = recording.tally();
+        let (writer, sender) = files::begin(directory, recording.id(), tally).await?;
         let recording = recording.with(writer);
         self.begin(&recording, users, Sink::Files(sender));
         Ok(recording)
+    }
+
+    /// The call gets another connection: whose the streams are is told anew.
+    pub fn renew(&self) {
+        let State { users, speech, .. } = &mut *self.state();
+        if let Some(speech) = speech {
+            speech.end(users);
+        }
+        users.clear();
+    }
+
+    /// Whether songbird has listened since this was asked last. While there is a connection it does, every 20 ms, unless a
+    /// packet has ended the task that does.
+    #[must_use]
+    pub fn have_listened(&self) -> bool {
+        std::mem::take(&mut self.state().is_ticking)
     }
 
     /// The call goes on in another channel.
@@ -121,11 +152,12 @@ impl Ears {
     }
 
     fn begin(&self, recording: &Recording, users: HashSet<u64>, sink: Sink) {
-        let id = recording.id().to_owned();
-        let speech = Speech::new(id, Instant::now(), users, sink);
+        let (id, tally) = (recording.id().to_owned(), recording.tally());
+        let speech = Speech::new(id, Instant::now(), users, sink, tally);
         let State {
             users,
             speech: before,
+            ..
         } = &mut *self.state();
         if let Some(mut before) = before.replace(speech) {
             before.end(users);
@@ -140,15 +172,25 @@ impl Ears {
         let Some(sound) = sound.filter(|sound| !sound.is_empty()) else {
             return;
         };
-        let ssrc = rtp.get_ssrc();
-        let State { users, speech } = &mut *self.state();
+        let (ssrc, now) = (rtp.get_ssrc(), Instant::now());
+        let State {
+            users,
+            speech,
+            speaking,
+            ..
+        } = &mut *self.state();
+        if let Some(user) = users.get(&ssrc)
+            && sound != SILENCE
+        {
+            speaking.heard(now, *user);
+        }
         if let Some(speech) = speech {
             let packet = Packet {
                 sequence: rtp.get_sequence().into(),
                 timestamp: rtp.get_timestamp().into(),
                 data: Bytes::copy_from_slice(sound),
             };
-            speech.packet(Instant::now(), ssrc, users.get(&ssrc).copied(), packet);
+            speech.packet(now, ssrc, users.get(&ssrc).copied(), packet);
         }
     }
 }
@@ -168,18 +210,34 @@ impl EventHandler for Ears {
         match context {
             EventContext::RtpPacket(data) => self.hear(data),
             EventContext::VoiceTick(_) => {
-                let State { users, speech } = &mut *self.state();
+                let now = Instant::now();
+                let State {
+                    users,
+                    speech,
+                    speaking,
+                    is_ticking,
+                } = &mut *self.state();
+                *is_ticking = true;
+                speaking.tick(now);
                 if let Some(speech) = speech {
-                    speech.tick(Instant::now(), users);
+                    speech.tick(now, users);
                 }
             }
             EventContext::SpeakingStateUpdate(speaking) => {
                 if let Some(user) = speaking.user_id {
-                    self.state().is_of(speaking.ssrc, user.0);
+                    let mut state = self.state();
+                    state.is_of(speaking.ssrc, user.0);
+                    if !speaking.speaking.is_empty() {
+                        state.speaking.heard(Instant::now(), user.0);
+                    }
                 }
             }
             EventContext::ClientDisconnect(gone) => {
-                self.state().users.retain(|_, user| *user != gone.user_id.0);
+                let State {
+                    users, speaking, ..
+                } = &mut *self.state();
+                users.retain(|_, user| *user != gone.user_id.0);
+                speaking.left(gone.user_id.0);
             }
             _ => {}
         }

@@ -21,4 +21,7 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// More speakers than files.
+    #[error("more than {0} speakers were heard: those who spoke first have files")]
+    Files(usize),
 }

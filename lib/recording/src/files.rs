@@ -4,6 +4,7 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,18 +14,18 @@ use tokio::{
 };
 use wire::gateway::v1::VoiceRecordedFile;
 
-use crate::{Error, file::File, speech::Said};
+use crate::{Error, Tally, file::File, speech::Said};
 
 /// Frames of a speaker, five at a time, that wait for the disk.
 const WAITING: usize = 1024;
+/// Files of one recording: each is open until its end, and a process may have so many open.
+const FILES: usize = 100;
 
 /// What was written.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
     pub(crate) files: Vec<VoiceRecordedFile>,
     pub(crate) failure: Option<Error>,
-    /// Frames that were not.
-    pub(crate) dropped: u64,
 }
 
 /// A speaker's file; none when it cannot be written any further.
@@ -35,12 +36,14 @@ struct Files {
     folder: PathBuf,
     open: HashMap<u64, Slot>,
     written: Written,
+    tally: Arc<Tally>,
 }
 
 /// Makes the directory, and begins to write what comes until nothing more can come.
 pub(crate) async fn begin(
     directory: &Path,
     recording: &str,
+    tally: Arc<Tally>,
 ) -> Result<(JoinHandle<Written>, Sender<Said>), Error> {
     let folder = directory.join(recording);
     let files = Files {
@@ -48,6 +51,7 @@ pub(crate) async fn begin(
         folder: folder.clone(),
         open: HashMap::new(),
         written: Written::default(),
+        tally,
     };
     let made = tokio::fs::create_dir_all(&folder).await;
     made.map_err(|source| {
@@ -84,26 +88,33 @@ impl Files {
 
     fn write(&mut self, said: &Said) {
         let path = self.folder.join(name(said.user));
+        let count = said.frames.len() as u64;
+        let is_full = self.open.len() >= FILES;
         let slot = match self.open.entry(said.user) {
             Entry::Occupied(slot) => slot.into_mut(),
+            Entry::Vacant(_) if is_full => {
+                self.tally.settle(count, false);
+                self.written.failure.get_or_insert(Error::Files(FILES));
+                return;
+            }
             Entry::Vacant(slot) => match File::create(&path) {
                 Ok(file) => slot.insert(Some(file)),
                 Err(error) => {
                     slot.insert(None);
-                    self.written.dropped += said.frames.len() as u64;
+                    self.tally.settle(count, false);
                     return self.fail(said.user, error);
                 }
             },
         };
         let Some(file) = slot else {
-            self.written.dropped += said.frames.len() as u64;
+            self.tally.settle(count, false);
             return;
         };
         let wrote = said.frames.iter().try_for_each(|frame| file.add(frame));
+        self.tally.settle(count, wrote.is_ok());
         if let Err(error) = wrote {
             // What was written stands: each page is complete.
             *slot = None;
-            self.written.dropped += said.frames.len() as u64;
             self.fail(said.user, error);
         }
     }

@@ -1,9 +1,11 @@
 //! A recording that goes on, and what is left of it.
 
+use std::sync::Arc;
+
 use tokio::task::JoinHandle;
 use wire::gateway::v1::VoiceRecordedFile;
 
-use crate::{Ears, Error, ears::State, files::Written};
+use crate::{Ears, Error, Tally, ears::State, files::Written};
 
 /// A recording. It ends when it is stopped or dropped.
 #[derive(Debug)]
@@ -11,6 +13,7 @@ use crate::{Ears, Error, ears::State, files::Written};
 pub struct Recording {
     id: String,
     ears: Ears,
+    tally: Arc<Tally>,
     /// Who writes files.
     writer: Option<JoinHandle<Written>>,
 }
@@ -20,8 +23,8 @@ pub struct Recording {
 pub struct Stopped {
     /// The files that were written, one a speaker.
     pub files: Vec<VoiceRecordedFile>,
-    /// Frames that were heard and not delivered.
-    pub dropped: u64,
+    /// Who was heard.
+    pub users: Vec<u64>,
     /// Why files are missing or shorter than they should be.
     pub failure: Option<Error>,
 }
@@ -29,8 +32,12 @@ pub struct Stopped {
 impl Recording {
     pub(crate) fn new(ears: Ears) -> Self {
         let id = format!("{:032x}", fastrand::u128(..));
-        let writer = None;
-        Self { id, ears, writer }
+        Self {
+            id,
+            ears,
+            tally: Arc::default(),
+            writer: None,
+        }
     }
 
     pub(crate) fn with(mut self, writer: JoinHandle<Written>) -> Self {
@@ -44,18 +51,16 @@ impl Recording {
         &self.id
     }
 
-    /// Frames that were heard and not delivered so far.
+    /// What is counted of it. When it has been stopped, nothing more is.
     #[must_use]
-    pub fn dropped(&self) -> u64 {
-        let state = self.ears.state();
-        let speech = state.speech.as_ref().filter(|it| it.recording == self.id);
-        speech.map_or(0, |speech| speech.dropped)
+    pub fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
     }
 
     /// Ends it, and waits until files are complete.
     pub async fn stop(mut self) -> Stopped {
         let mut stopped = Stopped {
-            dropped: self.end(),
+            users: self.end(),
             ..Stopped::default()
         };
         if let Some(writer) = self.writer.take()
@@ -63,19 +68,18 @@ impl Recording {
         {
             stopped.files = written.files;
             stopped.failure = written.failure;
-            stopped.dropped += written.dropped;
         }
         stopped
     }
 
-    /// Becomes deaf; how many frames were not delivered.
-    fn end(&self) -> u64 {
-        let State { users, speech } = &mut *self.ears.state();
+    /// Becomes deaf; who was heard.
+    fn end(&self) -> Vec<u64> {
+        let State { users, speech, .. } = &mut *self.ears.state();
         let Some(mut ended) = speech.take_if(|speech| speech.recording == self.id) else {
-            return 0;
+            return Vec::new();
         };
         ended.end(users);
-        ended.dropped
+        ended.heard.into_iter().collect()
     }
 }
 

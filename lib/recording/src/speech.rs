@@ -1,7 +1,8 @@
 //! What is said in a call while it is recorded, and where it goes.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -9,6 +10,7 @@ use tokio::{sync::mpsc::Sender, time::Instant};
 use wire::gateway::v1::{VoiceAudio, VoiceStreamFormat};
 
 use crate::{
+    Tally,
     audio::{Audio, Format},
     order::{Frame, Order, Packet, SILENCE},
 };
@@ -21,6 +23,8 @@ const BATCH: usize = 5;
 const NAMELESS: usize = 50;
 /// After so long without a packet a stream is forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(60);
+/// Users who are remembered to have been heard.
+const HEARD: usize = 10_000;
 
 /// A call that is recorded.
 #[derive(Debug)]
@@ -31,7 +35,9 @@ pub(crate) struct Speech {
     users: HashSet<u64>,
     voices: HashMap<u32, Voice>,
     sink: Sink,
-    pub(crate) dropped: u64,
+    tally: Arc<Tally>,
+    /// Who was heard.
+    pub(crate) heard: BTreeSet<u64>,
 }
 
 /// Where frames go. What does not fit is dropped.
@@ -64,14 +70,21 @@ struct Voice {
 }
 
 impl Speech {
-    pub(crate) fn new(recording: String, began: Instant, users: HashSet<u64>, sink: Sink) -> Self {
+    pub(crate) fn new(
+        recording: String,
+        began: Instant,
+        users: HashSet<u64>,
+        sink: Sink,
+        tally: Arc<Tally>,
+    ) -> Self {
         Self {
             recording,
             began,
             users,
             voices: HashMap::new(),
             sink,
-            dropped: 0,
+            tally,
+            heard: BTreeSet::new(),
         }
     }
 
@@ -88,7 +101,7 @@ impl Speech {
             return;
         }
         if !self.voices.contains_key(&ssrc) && self.voices.len() >= STREAMS {
-            self.dropped += 1;
+            self.lose(1);
             return;
         }
         let (began, format) = (self.began, self.format());
@@ -120,7 +133,7 @@ impl Speech {
             .retain(|_, voice| now.saturating_duration_since(voice.heard) < FORGOTTEN);
     }
 
-    /// Lets go of everything, at the end.
+    /// Lets go of everything, at the end or when streams get other numbers.
     pub(crate) fn end(&mut self, users: &HashMap<u32, u64>) {
         let streams: Vec<u32> = self.voices.keys().copied().collect();
         for ssrc in streams {
@@ -131,8 +144,14 @@ impl Speech {
             self.pass_on(ssrc, users.get(&ssrc).copied(), true);
         }
         let nameless = self.voices.values().map(|voice| voice.waiting.len() as u64);
-        self.dropped += nameless.sum::<u64>();
+        self.lose(nameless.sum());
         self.voices.clear();
+    }
+
+    /// So many frames were heard, and go nowhere.
+    fn lose(&self, frames: u64) {
+        self.tally.hear(frames);
+        self.tally.settle(frames, false);
     }
 
     fn wants(&self, user: u64) -> bool {
@@ -154,7 +173,7 @@ impl Speech {
         let Some(user) = user else {
             let surplus = voice.waiting.len().saturating_sub(NAMELESS);
             voice.waiting.drain(..surplus);
-            self.dropped += surplus as u64;
+            self.lose(surplus as u64);
             return;
         };
         let pauses = voice
@@ -168,48 +187,61 @@ impl Speech {
         let count = frames.len() as u64;
         // Frames that came before it was known whose they are.
         let is_wanted = self.users.is_empty() || self.users.contains(&user);
-        if is_wanted
-            && !self
-                .sink
-                .pass(&self.recording, user, frames, voice.audio.as_mut())
-        {
-            self.dropped += count;
+        if !is_wanted {
+            return;
         }
+        self.tally.hear(count);
+        if self.heard.len() < HEARD {
+            self.heard.insert(user);
+        }
+        let audio = voice.audio.as_mut();
+        let lost = self.sink.pass(&self.recording, user, frames, audio);
+        self.tally.settle(lost, false);
     }
 }
 
 impl Sink {
-    /// Whether there is room.
+    /// Passes frames on; how many are lost, as there is no room for them, or they are no sound.
     fn pass(
         &self,
         recording: &str,
         user: u64,
         frames: Vec<Frame>,
         audio: Option<&mut Audio>,
-    ) -> bool {
-        match (self, audio) {
-            (Self::Files(sender), _) => sender.try_send(Said { user, frames }).is_ok(),
-            (Self::Audio { .. }, None) => false,
-            (
-                Self::Audio {
-                    sender,
-                    guild_id,
-                    channel_id,
-                    format,
-                },
-                Some(audio),
-            ) => {
-                let made = frames.iter().flat_map(|frame| audio.frames(frame));
+    ) -> u64 {
+        let count = frames.len() as u64;
+        let (sender, mut message) = match self {
+            Self::Files(sender) => {
+                let passed = sender.try_send(Said { user, frames });
+                return if passed.is_ok() { 0 } else { count };
+            }
+            Self::Audio {
+                sender,
+                guild_id,
+                channel_id,
+                format,
+            } => {
                 let message = VoiceAudio {
                     guild_id: *guild_id,
                     channel_id: *channel_id,
                     user_id: user,
                     recording_id: recording.to_owned(),
                     format: VoiceStreamFormat::from(*format).into(),
-                    frames: made.collect(),
+                    frames: Vec::new(),
                 };
-                message.frames.is_empty() || sender.try_send(message).is_ok()
+                (sender, message)
             }
+        };
+        let Some(audio) = audio else { return count };
+        let mut broken = 0;
+        for frame in &frames {
+            let made = audio.frames(frame);
+            broken += u64::from(made.is_empty());
+            message.frames.extend(made);
+        }
+        match message.frames.is_empty() || sender.try_send(message).is_ok() {
+            true => broken,
+            false => count,
         }
     }
 }
@@ -233,7 +265,8 @@ mod tests {
             format: Format::Opus,
         };
         let users = users.iter().copied().collect();
-        let speech = Speech::new("id".to_owned(), Instant::now(), users, sink);
+        let tally = Arc::default();
+        let speech = Speech::new("id".to_owned(), Instant::now(), users, sink, tally);
         (speech, receiver)
     }
 
@@ -288,14 +321,14 @@ mod tests {
         assert!(audio.try_recv().is_err());
         say(&mut speech, Some(7), 1..6);
         assert_eq!(audio.try_recv().unwrap().user_id, 7);
-        assert_eq!(speech.dropped, 0);
+        assert_eq!(speech.tally.dropped(), 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn frames_wait_until_it_is_known_whose_they_are() {
         let (mut speech, mut audio) = speech(&[], 10);
         say(&mut speech, None, 1..61);
-        assert_eq!(speech.dropped, 10);
+        assert_eq!(speech.tally.dropped(), 10);
         say(&mut speech, Some(USER), 61..62);
         let first = audio.try_recv().unwrap();
         assert_eq!(first.frames.len(), 51);
@@ -306,12 +339,12 @@ mod tests {
     async fn what_does_not_fit_is_counted() {
         let (mut speech, mut audio) = speech(&[], 1);
         say(&mut speech, Some(USER), 1..21);
-        assert_eq!(speech.dropped, 15);
+        assert_eq!(speech.tally.dropped(), 15);
         assert_eq!(sequences(&audio.try_recv().unwrap()), [1, 2, 3, 4, 5]);
         say(&mut speech, Some(USER), 21..23);
         speech.end(&HashMap::from([(SSRC, USER)]));
         assert_eq!(sequences(&audio.try_recv().unwrap()), [21, 22]);
-        assert_eq!(speech.dropped, 15);
+        assert_eq!(speech.tally.dropped(), 15);
     }
 
     #[tokio::test(start_paused = true)]
@@ -320,7 +353,7 @@ mod tests {
         for ssrc in 0..1010 {
             speech.packet(Instant::now(), ssrc, Some(USER), packet(1));
         }
-        assert_eq!((speech.voices.len(), speech.dropped), (1000, 10));
+        assert_eq!((speech.voices.len(), speech.tally.dropped()), (1000, 10));
         speech.tick(Instant::now() + FORGOTTEN, &HashMap::new());
         assert_eq!(speech.voices.len(), 0);
     }

@@ -191,7 +191,10 @@ fn frames_of_a_speaker_become_messages_in_order() {
             assert!((1..=6).contains(&lost), "{lost}");
             let pitch = pitch(&samples);
             assert!((pitch - 1000.0).abs() < 15.0, "{pitch}");
-            assert_eq!(recording.stop().await.dropped, 0);
+            let tally = recording.tally();
+            assert_eq!(recording.stop().await.users, [OTHER]);
+            assert_eq!(tally.dropped(), 0);
+            assert!(tally.frames() >= frames.len() as u64);
             assert!(
                 timeout(PATIENCE, async { while audio.recv().await.is_some() {} })
                     .await
@@ -237,10 +240,11 @@ fn a_speaker_becomes_a_file_that_has_the_time_of_the_call() {
         tokio::time::sleep(Duration::from_secs(3)).await;
         stage.say_something(90).await;
         let id = recording.id().to_owned();
+        let tally = recording.tally();
         let stopped = recording.stop().await;
         let passed = began.elapsed();
         assert!(stopped.failure.is_none(), "{:?}", stopped.failure);
-        assert_eq!((stopped.files.len(), stopped.dropped), (1, 0));
+        assert_eq!((stopped.files.len(), tally.dropped()), (1, 0));
         let written = &stopped.files[0];
         assert_eq!(written.user_id, OTHER);
         assert_eq!(written.file, format!("{id}/{OTHER}.ogg"));

@@ -83,12 +83,16 @@ impl Client {
         let Some((cipher, address)) = &mut self.path else {
             return;
         };
-        let header = rtp::write(packet.sequence, packet.timestamp, packet.ssrc);
+        let number = self.packets + 1;
+        let nth = |every: u64| every > 0 && number.is_multiple_of(every);
+        let mut header = rtp::write(packet.sequence, packet.timestamp, packet.ssrc);
+        if nth(faults.pad_every) {
+            header[0] |= rtp::PADDING;
+        }
         let Some(sealed) = cipher.seal(&header, packet.payload) else {
             return;
         };
-        self.packets += 1;
-        let nth = |every: u64| every > 0 && self.packets.is_multiple_of(every);
+        self.packets = number;
         if nth(faults.lose_every) {
             self.dropped += 1;
             return;

@@ -64,6 +64,8 @@ pub struct Faults {
     pub lose_every: u64,
     /// Every n-th packet to clients is sent after the one that follows it; 0: none.
     pub swap_every: u64,
+    /// Every n-th packet to clients says that it ends with padding, which it does not; 0: none.
+    pub pad_every: u64,
     /// Commits and welcomes of DAVE reach clients with a broken byte.
     pub break_commits: Times,
 }

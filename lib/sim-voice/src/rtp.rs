@@ -2,6 +2,8 @@
 
 /// Bytes of a header without sources or extension.
 pub(crate) const LENGTH: usize = 12;
+/// The flag of a packet whose last byte says how many bytes there are too many.
+pub(crate) const PADDING: u8 = 0x20;
 /// Samples of a frame of 20 ms at 48 kHz.
 pub(crate) const FRAME: u32 = 960;
 /// The frame that stands for silence.

@@ -44,6 +44,8 @@ pub struct Faults {
     pub lose_every: u64,
     /// Joining a voice channel is answered by nothing, as when the channel is full.
     pub voice_full: Times,
+    /// Whoever joins a voice channel is in its audience, as in a stage channel.
+    pub voice_audience: bool,
     /// VOICE_SERVER_UPDATE comes before VOICE_STATE_UPDATE.
     pub voice_server_first: bool,
     /// Discord's REST routes answer with this status.

@@ -56,6 +56,8 @@ struct Place {
     self_mute: bool,
     self_deaf: bool,
     mute: bool,
+    /// Whether it is in the audience.
+    suppress: bool,
     /// Which of the voice server's names it was told.
     endpoint: usize,
 }
@@ -113,6 +115,9 @@ impl Voice {
         };
         place.self_mute = voice.self_mute;
         place.self_deaf = voice.self_deaf;
+        if !stays {
+            place.suppress = world.faults.borrow().voice_audience;
+        }
         let mut told = vec![state(&config, guild.id, Some(channel_id), &place)];
         if !stays {
             self.allow(&config, guild, &place);
@@ -229,6 +234,7 @@ impl Place {
             self_mute: false,
             self_deaf: false,
             mute: false,
+            suppress: false,
             endpoint: 0,
         }
     }
@@ -255,7 +261,7 @@ fn token() -> String {
 
 fn state(config: &Config, guild_id: u64, channel_id: Option<u64>, place: &Place) -> Told {
     let d = json!({
-        "user_id": config.user_id.to_string(), "suppress": false,
+        "user_id": config.user_id.to_string(), "suppress": place.suppress,
         "session_id": place.session_id, "self_video": false,
         "self_mute": place.self_mute, "self_deaf": place.self_deaf,
         "request_to_speak_timestamp": null, "mute": place.mute, "deaf": false,

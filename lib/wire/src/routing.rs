@@ -8,7 +8,7 @@ use crate::discord::v1::{
 };
 
 /// Exchanges by the part of their name that follows the operator's prefix.
-pub const EXCHANGES: [&str; 4] = [EVENTS, REQUESTS, REPLIES, DEAD_LETTER];
+pub const EXCHANGES: [&str; 5] = [EVENTS, REQUESTS, REPLIES, DEAD_LETTER, VOICE_AUDIO];
 
 /// Exchange of the events: a topic exchange.
 pub const EVENTS: &str = "events";
@@ -22,6 +22,9 @@ pub const REPLIES: &str = "replies";
 /// Exchange of messages that were refused: a topic exchange.
 pub const DEAD_LETTER: &str = "dead-letter";
 
+/// Exchange of what speakers say: a topic exchange.
+pub const VOICE_AUDIO: &str = "voice-audio";
+
 /// Content type of every body.
 pub const CONTENT_TYPE: &str = "application/x-protobuf";
 
@@ -30,6 +33,9 @@ pub const TYPE_EVENT: &str = "gateway.v1.Event";
 
 /// Type of a message whose body is several events, with one routing key, in their order.
 pub const TYPE_EVENT_BATCH: &str = "gateway.v1.EventBatch";
+
+/// Type of a message with what a speaker says.
+pub const TYPE_VOICE_AUDIO: &str = "gateway.v1.VoiceAudio";
 
 /// Type of a reply that says why a request failed.
 pub const TYPE_ERROR: &str = "gateway.v1.Error";
@@ -73,6 +79,11 @@ pub fn event_key(
         }
     }
     cut(out);
+}
+
+/// The routing key of what a speaker says: `<application_id>.<guild_id>.<user_id>`.
+pub fn voice_audio_key(application_id: u64, guild_id: u64, user_id: u64) -> String {
+    format!("{application_id}.{guild_id}.{user_id}")
 }
 
 /// What an interaction adds to the routing key: what was used, and its name.

@@ -197,6 +197,7 @@ fn own_events_keep_apart_from_discords() {
     let of_calls = [
         "CLIENT_CONNECT",
         "CLIENT_DISCONNECT",
+        "RECORDING_END",
         "SPEAKING",
         "TRACK_END",
         "TRACK_ERROR",

@@ -22,7 +22,10 @@ impl Call {
         if policy == Empty::Stay || !self.is_connected() {
             return;
         }
-        let is_empty = self.shared.crowd.is_empty(self.guild_id, self.channel_id());
+        let is_empty = self
+            .shared
+            .present
+            .is_empty(self.guild_id, self.channel_id());
         if !is_empty {
             self.company.alone = None;
             self.go_on();

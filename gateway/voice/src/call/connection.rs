@@ -5,12 +5,12 @@ use std::time::Duration;
 use prost::Message as _;
 use tokio::time::Instant;
 use wire::gateway::v1::{
-    ClientConnect, ClientDisconnect, Code, Error as Failure, Speaking, UpdateVoiceStateRequest,
-    VoiceConnectReason, VoiceConnected, VoiceDisconnectReason, VoiceDisconnected,
-    VoiceJoinResponse, VoiceMoveResponse, event::Data,
+    Code, Error as Failure, RecordingEndReason, UpdateVoiceStateRequest, VoiceConnectReason,
+    VoiceConnected, VoiceDisconnectReason, VoiceDisconnected, VoiceJoinResponse, VoiceMoveResponse,
+    event::Data,
 };
 
-use super::{Call, Joining, MEMBERS, News, answer};
+use super::{Call, Joining, News, Own, answer};
 use crate::{
     driver::Note,
     failure::failure,
@@ -71,8 +71,14 @@ impl Call {
     /// The gateway says something about the guild.
     pub(super) async fn on_news(&mut self, news: News) {
         match news {
-            News::Own(heard, mute, deaf) => {
-                (self.mute, self.deaf) = (mute, deaf);
+            News::Own(own) => {
+                let Own {
+                    heard,
+                    mute,
+                    deaf,
+                    suppressed,
+                } = own;
+                (self.mute, self.deaf, self.suppressed) = (mute, deaf, suppressed);
                 self.locate().await;
                 self.hear(heard);
             }
@@ -80,24 +86,9 @@ impl Call {
                 self.locate().await;
                 self.hear(heard);
             }
-            News::Crowd => self.attend(),
             News::Lost => self.lose(),
-            News::Member(user_id, channel_id) => self.on_member(user_id, channel_id),
-        }
-    }
-
-    /// Somebody is in a channel, or in none any more.
-    fn on_member(&mut self, user_id: u64, channel_id: Option<u64>) {
-        if channel_id != Some(self.channel_id()) || !self.is_connected() {
-            return;
-        }
-        if self.members.len() < MEMBERS && self.members.insert(user_id) {
-            let event = ClientConnect {
-                guild_id: self.guild_id,
-                channel_id: self.channel_id(),
-                user_id,
-            };
-            self.tell_of(Some(user_id), Data::ClientConnect(Box::new(event)));
+            News::Member(someone) => self.on_member(someone.user_id, someone.channel_id),
+            News::Members(_) => self.on_members(),
         }
     }
 
@@ -107,28 +98,9 @@ impl Call {
             // What is being made says by itself what became of it: this was the one before.
             Note::Closed(_) if self.connecting.is_some() => {}
             Note::Closed(code) => self.hear(Heard::Closed(code)),
-            Note::Speaking(user_id, how) => {
-                let crowd = &self.shared.crowd;
-                crowd.meet(self.guild_id, user_id, self.channel_id());
-                let event = Speaking {
-                    guild_id: self.guild_id,
-                    channel_id: self.channel_id(),
-                    user_id,
-                    microphone: how.microphone,
-                    soundshare: how.soundshare,
-                    priority: how.priority,
-                };
-                self.tell_of(Some(user_id), Data::Speaking(Box::new(event)));
-            }
-            Note::Left(user_id) => {
-                self.members.remove(&user_id);
-                let event = ClientDisconnect {
-                    guild_id: self.guild_id,
-                    channel_id: self.channel_id(),
-                    user_id,
-                };
-                self.tell_of(Some(user_id), Data::ClientDisconnect(Box::new(event)));
-            }
+            Note::Manner(user_id, manner) => self.on_manner(user_id, manner),
+            Note::Speaks(user_id, speaks) => self.on_speaks(user_id, speaks),
+            Note::Left(user_id) => self.on_left(user_id),
             Note::Ended(number, end) => self.on_ended(number, &end),
         }
     }
@@ -141,7 +113,7 @@ impl Call {
         }
     }
 
-    fn hear(&mut self, heard: Heard) {
+    pub(super) fn hear(&mut self, heard: Heard) {
         if let Some(handshake) = &mut self.handshake {
             let step = handshake.on(heard, Instant::now());
             self.step(step);
@@ -160,7 +132,7 @@ impl Call {
             Step::Stayed => self.stayed(),
             Step::Lost(loss) => {
                 self.since = Instant::now();
-                self.connecting = None;
+                (self.connecting, self.speaking) = (None, None);
                 self.player.leave();
                 self.told_lost(&loss, true);
                 if !loss.ask.is_empty() {
@@ -200,11 +172,9 @@ impl Call {
             .metrics
             .connected(reason.as_str_name(), took.as_secs_f64());
         self.player.mute(self.self_mute);
+        self.player.ears().moved(self.channel_id());
         if let Some(playing) = &self.playing {
             playing.reconnected();
-        }
-        if reason == VoiceConnectReason::Move {
-            self.members.clear();
         }
         tracing::info!(
             guild = self.guild_id,
@@ -219,18 +189,19 @@ impl Call {
             node: self.shared.node.clone(),
         };
         self.tell(Data::VoiceConnected(Box::new(event)));
+        self.meet(reason == VoiceConnectReason::Move);
         self.attend();
-        self.joined();
+        self.speak_up();
     }
 
-    /// Whoever waits for the connection is told that it stands.
-    pub(super) fn joined(&mut self) {
+    /// Whoever waits for the connection is told that it stands, and why the bot is no speaker, if it was to be one.
+    pub(super) fn joined(&mut self, detail: String) {
         let Some((reply, joining)) = self.joining.take() else {
             return;
         };
         let call = Some(self.shown());
         let response = match joining {
-            Joining::Join => Answer::new(&VoiceJoinResponse { call }),
+            Joining::Join => Answer::new(&VoiceJoinResponse { call, detail }),
             Joining::Move => Answer::new(&VoiceMoveResponse { call }),
         };
         answer(reply, Ok(response));
@@ -284,7 +255,8 @@ impl Call {
     /// The call is over: its queue is dropped, and the channel left unless the bot is in none.
     pub(super) fn over(&mut self, loss: &Loss, leave: bool) {
         self.drop_tracks();
-        self.connecting = None;
+        self.end_recording(RecordingEndReason::CallEnded, None);
+        (self.connecting, self.speaking) = (None, None);
         self.player.leave();
         self.told_lost(loss, false);
         if leave {

@@ -11,7 +11,9 @@ use std::{
 use prost::Message as _;
 use store::{AcquiredCall, HeldCall, Written};
 use tokio::time::Instant;
-use wire::gateway::v1::{Code, Error as Failure, VoiceDisconnectReason, VoiceLoop};
+use wire::gateway::v1::{
+    Code, Error as Failure, RecordingEndReason, VoiceDisconnectReason, VoiceLoop,
+};
 
 use super::{Call, answer};
 use crate::{
@@ -117,6 +119,7 @@ impl Call {
             return;
         };
         (self.self_mute, self.self_deaf) = (saved.self_mute, saved.self_deaf);
+        self.speak = saved.speak;
         (self.paused, self.volume) = (call.paused, call.volume);
         self.company.is_resting = saved.is_resting;
         self.queue
@@ -138,6 +141,8 @@ impl Call {
             None => Handshake::join(call.channel_id, self.times(), now),
         };
         self.handshake = Some(handshake);
+        // Else its node has told it.
+        self.told_recording_lost(&call.recording_id);
         self.step(step);
     }
 
@@ -173,6 +178,7 @@ impl Call {
         let mut saved = Saved::new(self.shown(), self.queue.tracks(), info);
         (saved.self_mute, saved.self_deaf) = (self.self_mute, self.self_deaf);
         saved.is_resting = self.company.is_resting;
+        saved.speak = self.speak;
         saved.encode_to_vec()
     }
 
@@ -186,6 +192,7 @@ impl Call {
     /// The node is stopped: another one goes on with the call.
     pub(super) async fn hand_over(&mut self) {
         self.locate().await;
+        self.end_recording(RecordingEndReason::Node, None);
         self.handed = Some(self.saved());
         let why = "the node is being stopped, and another one goes on with the call";
         self.hand_on(VoiceDisconnectReason::Shutdown, why);
@@ -204,8 +211,9 @@ impl Call {
             ask: Vec::new(),
         };
         self.told_lost(&loss, true);
+        self.end_recording(RecordingEndReason::Node, None);
         (self.playing, self.opening) = (None, None);
-        (self.asking, self.connecting) = (None, None);
+        (self.asking, self.connecting, self.speaking) = (None, None, None);
         self.player.leave();
         self.is_over = true;
     }

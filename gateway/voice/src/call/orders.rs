@@ -6,10 +6,10 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use wire::gateway::v1::{
     Code, Error as Failure, TrackEndReason, VoiceDisconnectReason, VoiceEnqueueResponse,
-    VoiceJoinRequest, VoiceJoinResponse, VoiceLeaveResponse, VoicePauseResponse,
-    VoiceQueueResponse, VoiceResumeResponse, VoiceSeekResponse, VoiceSetLoopResponse,
-    VoiceSetVolumeResponse, VoiceSkipResponse, VoiceStatusResponse, VoiceStopResponse,
-    VoiceStreamRequest, VoiceStreamResponse, VoiceUpdateSelfResponse,
+    VoiceJoinRequest, VoiceLeaveResponse, VoicePauseResponse, VoiceQueueResponse,
+    VoiceResumeResponse, VoiceSeekResponse, VoiceSetLoopResponse, VoiceSetVolumeResponse,
+    VoiceSkipResponse, VoiceStatusResponse, VoiceStopResponse, VoiceStreamRequest,
+    VoiceStreamResponse, VoiceUpdateSelfResponse,
 };
 
 use super::{Call, Done, Joining, answer};
@@ -43,6 +43,8 @@ impl Call {
             Order::Seek(position) => return self.seek(position, reply),
             Order::Stream(wanted) => return self.streamed(wanted, reply),
             Order::Leave => return self.leave(reply).await,
+            Order::Record(wanted) => return self.record(wanted, reply),
+            Order::StopRecord => return self.stop_record(reply),
             Order::Enqueue(tracks, place) => self.enqueue(tracks, place),
             Order::Pause => self.pause().await,
             Order::Resume => self.resume().await,
@@ -67,6 +69,7 @@ impl Call {
     async fn join(&mut self, wanted: &VoiceJoinRequest, reply: Reply) {
         let changed = (self.self_mute, self.self_deaf) != (wanted.self_mute, wanted.self_deaf);
         (self.self_mute, self.self_deaf) = (wanted.self_mute, wanted.self_deaf);
+        self.speak = wanted.speak;
         if self.handshake.is_none() || self.channel_id() != wanted.channel_id {
             return self.go(wanted.channel_id, reply, Joining::Join);
         }
@@ -79,8 +82,8 @@ impl Call {
             self.update_self(Some(wanted.self_mute), Some(wanted.self_deaf));
         }
         self.locate().await;
-        let call = Some(self.shown());
-        answer(reply, Ok(Answer::new(&VoiceJoinResponse { call })));
+        self.joining = Some((reply, Joining::Join));
+        self.speak_up();
     }
 
     fn move_to(&mut self, channel_id: u64, reply: Reply) {
@@ -92,7 +95,7 @@ impl Call {
         }
         if self.channel_id() == channel_id {
             self.joining = Some((reply, Joining::Move));
-            return self.joined();
+            return self.joined(String::new());
         }
         self.go(channel_id, reply, Joining::Move);
     }
@@ -209,6 +212,7 @@ impl Call {
                 };
                 answer(reply, result);
             }
+            Done::Recording(begun, reply) => self.recorded(begun.map(|it| *it), reply),
         }
     }
 

@@ -49,6 +49,8 @@ fn mistakes_are_named() {
         ("VOICE_JOIN_TIMEOUT", "10", "VOICE_JOIN_TIMEOUT"),
         ("VOICE_RECONNECT_TIMEOUT", "0s", "VOICE_RECONNECT_TIMEOUT"),
         ("VOICE_POSITION_INTERVAL", "1d", "VOICE_POSITION_INTERVAL"),
+        ("VOICE_RECORDINGS", "/no/such/place", "VOICE_RECORDINGS"),
+        ("VOICE_RECORDING_LIMIT", "0s", "VOICE_RECORDING_LIMIT"),
         ("BROKER_TYPE", "stdio", "over stdio there is no gateway-ws"),
     ] {
         let mut variables = vec![("DISCORD_APPLICATION_ID", "7")];

@@ -93,6 +93,8 @@ const VOICE: &[Key] = &[
     key("VOICE_QUEUE"),
     key("VOICE_READ_AHEAD"),
     key("VOICE_RECONNECT_TIMEOUT"),
+    key("VOICE_RECORDINGS"),
+    key("VOICE_RECORDING_LIMIT"),
     key("VOICE_RESOLVER"),
     key("VOICE_RESOLVER_TIMEOUT"),
     key("VOICE_SOUNDS"),

@@ -19,6 +19,7 @@ use super::{
     pipe::Pipe,
     topology::{self, Names},
 };
+use crate::Exchange;
 
 /// What RabbitMQ's list of connections shows.
 const NAME: &str = "discord-gateway";
@@ -39,7 +40,7 @@ impl Session {
     pub(super) async fn open(place: &Place, names: &Names, persistent: bool) -> Result<Self, Down> {
         let connection = Connection::open(place, NAME).await?;
         let events = connection.events();
-        topology::declare(&connection.channels(), names).await?;
+        topology::declare(&connection.channels(), names, &Exchange::ALL).await?;
         let pipe = Pipe::open(place, names, persistent).await?;
         Ok(Self {
             connection,

@@ -26,6 +26,7 @@ pub(super) struct Names {
     events: ShortString,
     replies: ShortString,
     requests: ShortString,
+    voice_audio: ShortString,
 }
 
 impl Names {
@@ -36,6 +37,7 @@ impl Names {
             events: name(Exchange::Events),
             replies: name(Exchange::Replies),
             requests: name(Exchange::Requests),
+            voice_audio: name(Exchange::VoiceAudio),
         }
     }
 
@@ -46,30 +48,40 @@ impl Names {
             Exchange::Events => &self.events,
             Exchange::Replies => &self.replies,
             Exchange::Requests => &self.requests,
+            Exchange::VoiceAudio => &self.voice_audio,
         }
     }
 }
 
-/// Declares all exchanges.
+/// Declares exchanges.
 ///
 /// A user that may not configure anything can still use what the operator declared for him: then
 /// it is enough that the exchanges are there.
-pub(super) async fn declare(channels: &Channels, names: &Names) -> Result<(), Down> {
-    let forbidden = match declare_all(channels, names, false).await {
+pub(super) async fn declare(
+    channels: &Channels,
+    names: &Names,
+    exchanges: &[Exchange],
+) -> Result<(), Down> {
+    let forbidden = match declare_all(channels, names, exchanges, false).await {
         Err(Down::Forbidden(text)) => Down::Forbidden(text),
         result => return result,
     };
-    match declare_all(channels, names, true).await {
+    match declare_all(channels, names, exchanges, true).await {
         Err(Down::Topology(_)) => Err(forbidden),
         result => result,
     }
 }
 
-async fn declare_all(channels: &Channels, names: &Names, passive: bool) -> Result<(), Down> {
+async fn declare_all(
+    channels: &Channels,
+    names: &Names,
+    exchanges: &[Exchange],
+    passive: bool,
+) -> Result<(), Down> {
     let channel = channels.open().await?;
-    for exchange in Exchange::ALL {
-        let name = names.of(exchange).clone();
-        declare_one(&channel, exchange, name, passive).await?;
+    for exchange in exchanges {
+        let name = names.of(*exchange).clone();
+        declare_one(&channel, *exchange, name, passive).await?;
     }
     answer(
         "closing a channel",
@@ -87,7 +99,9 @@ async fn declare_one(
 ) -> Result<(), Down> {
     let kind = match exchange {
         Exchange::Replies => ExchangeKind::Direct,
-        Exchange::DeadLetter | Exchange::Events | Exchange::Requests => ExchangeKind::Topic,
+        Exchange::DeadLetter | Exchange::Events | Exchange::Requests | Exchange::VoiceAudio => {
+            ExchangeKind::Topic
+        }
     };
     let options = ExchangeDeclareOptions {
         durable: true,

@@ -941,7 +941,8 @@ pub struct VoiceJoinRequest {
     /// Whether the bot deafens itself. It must hear for Record.
     #[prost(bool, tag = "4")]
     pub self_deaf: bool,
-    /// In a stage channel: become a speaker if the bot may, else ask to be one.
+    /// In a stage channel: become a speaker if the bot may, else ask to be one. `gateway-api` does it with
+    /// Discord, also after each time that the connection was lost.
     #[prost(bool, tag = "5")]
     pub speak: bool,
 }
@@ -961,6 +962,9 @@ pub struct VoiceJoinResponse {
     /// The call.
     #[prost(message, optional, tag = "1")]
     pub call: ::core::option::Option<VoiceCall>,
+    /// Why the bot is no speaker although it was to become one, for a person. Empty: it is, or needs not be.
+    #[prost(string, tag = "2")]
+    pub detail: ::prost::alloc::string::String,
 }
 impl ::prost::Name for VoiceJoinResponse {
     const NAME: &'static str = "VoiceJoinResponse";
@@ -1623,6 +1627,12 @@ pub struct VoiceCall {
     /// How long a packet to Discord and back takes. Absent until it was measured.
     #[prost(message, optional, tag = "14")]
     pub latency: ::core::option::Option<::prost_types::Duration>,
+    /// Names the recording that goes on. Empty: there is none.
+    #[prost(string, tag = "15")]
+    pub recording_id: ::prost::alloc::string::String,
+    /// Whether the bot is in the audience of a stage channel, and cannot be heard.
+    #[prost(bool, tag = "16")]
+    pub suppressed: bool,
 }
 impl ::prost::Name for VoiceCall {
     const NAME: &'static str = "VoiceCall";
@@ -1640,16 +1650,16 @@ pub struct VoiceRecordRequest {
     /// The guild.
     #[prost(fixed64, tag = "1")]
     pub guild_id: u64,
-    /// Only these speakers. Empty: all.
+    /// Only these speakers, at most 1,000. Empty: all.
     #[prost(fixed64, repeated, tag = "2")]
     pub user_ids: ::prost::alloc::vec::Vec<u64>,
     /// Where it goes.
     #[prost(enumeration = "VoiceRecordTarget", tag = "3")]
     pub target: i32,
-    /// Format of the frames that go to the broker. Files are always Ogg with Opus.
+    /// Format of the frames that go to the broker, which has to be given. Files are always Ogg with Opus.
     #[prost(enumeration = "VoiceStreamFormat", tag = "4")]
     pub format: i32,
-    /// When it ends by itself. Absent: with StopRecord or the call.
+    /// When it ends by itself. Absent: with StopRecord or the call; files at the latest when the operator says so.
     #[prost(message, optional, tag = "5")]
     pub limit: ::core::option::Option<::prost_types::Duration>,
 }
@@ -1706,9 +1716,18 @@ pub struct VoiceStopRecordResponse {
     /// The files that were written, one a speaker; none when it went to the broker.
     #[prost(message, repeated, tag = "2")]
     pub files: ::prost::alloc::vec::Vec<VoiceRecordedFile>,
-    /// Frames that were received but could not be delivered.
+    /// Frames that were received but could not be delivered: to no queue, or into no file.
     #[prost(uint64, tag = "3")]
     pub dropped: u64,
+    /// Frames that were received, these included.
+    #[prost(uint64, tag = "4")]
+    pub frames: u64,
+    /// Who was heard.
+    #[prost(fixed64, repeated, tag = "5")]
+    pub user_ids: ::prost::alloc::vec::Vec<u64>,
+    /// Why files are missing or shorter than they should be, for a person. Empty: they are not.
+    #[prost(string, tag = "6")]
+    pub detail: ::prost::alloc::string::String,
 }
 impl ::prost::Name for VoiceStopRecordResponse {
     const NAME: &'static str = "VoiceStopRecordResponse";
@@ -1746,7 +1765,8 @@ impl ::prost::Name for VoiceRecordedFile {
 /// What one speaker said for a moment.
 ///
 /// Exchange `<prefix>.voice-audio`, routing key `<application_id>.<guild_id>.<user_id>`,
-/// `type = gateway.v1.VoiceAudio`.
+/// `type = gateway.v1.VoiceAudio`. It is published once: what no queue takes is lost, and counted. In a queue it
+/// lives for a minute.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VoiceAudio {
     /// The guild.
@@ -1973,8 +1993,9 @@ impl ::prost::Name for TrackPosition {
         "/gateway.v1.TrackPosition".into()
     }
 }
-/// Somebody in the channel of a call begins to send sound, or sends it in another way. Discord tells it when they
-/// first do, and not each time that they speak.
+/// Somebody in the channel of a call speaks, or does so in another way; with all three below false, they do no more. They
+/// do no more after half a second without sound; what is shorter is not told. While the bot is deaf it
+/// hears nobody: then it is told only when somebody speaks for the first time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Speaking {
     /// The guild.
@@ -2006,7 +2027,8 @@ impl ::prost::Name for Speaking {
         "/gateway.v1.Speaking".into()
     }
 }
-/// Somebody came into the channel of a call. Who was there before is not told.
+/// Somebody came into the channel of a call, or was there when the call came into it: whoever the node has
+/// heard of since it runs, the others when they first speak.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ClientConnect {
     /// The guild.
@@ -2050,6 +2072,36 @@ impl ::prost::Name for ClientDisconnect {
     }
     fn type_url() -> ::prost::alloc::string::String {
         "/gateway.v1.ClientDisconnect".into()
+    }
+}
+/// A recording has ended, in whatever way.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecordingEnd {
+    /// The guild.
+    #[prost(fixed64, tag = "1")]
+    pub guild_id: u64,
+    /// The channel.
+    #[prost(fixed64, tag = "2")]
+    pub channel_id: u64,
+    /// Names the recording.
+    #[prost(string, tag = "3")]
+    pub recording_id: ::prost::alloc::string::String,
+    /// Why it ended.
+    #[prost(enumeration = "RecordingEndReason", tag = "4")]
+    pub reason: i32,
+    /// What there is of it. Absent when its node is gone: files are there as far as it had written them, complete to
+    /// their last second.
+    #[prost(message, optional, tag = "5")]
+    pub result: ::core::option::Option<VoiceStopRecordResponse>,
+}
+impl ::prost::Name for RecordingEnd {
+    const NAME: &'static str = "RecordingEnd";
+    const PACKAGE: &'static str = "gateway.v1";
+    fn full_name() -> ::prost::alloc::string::String {
+        "gateway.v1.RecordingEnd".into()
+    }
+    fn type_url() -> ::prost::alloc::string::String {
+        "/gateway.v1.RecordingEnd".into()
     }
 }
 /// The sound's format in a stream: 48 kHz in frames of 20 ms.
@@ -2339,6 +2391,47 @@ impl TrackEndReason {
         }
     }
 }
+/// Why a recording has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RecordingEndReason {
+    /// Not known.
+    Unspecified = 0,
+    /// A worker ended it.
+    Stopped = 1,
+    /// It has lasted as long as it may.
+    Limit = 2,
+    /// The call has ended.
+    CallEnded = 3,
+    /// Another node goes on with the call: a worker may have it record again.
+    Node = 4,
+}
+impl RecordingEndReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RECORDING_END_REASON_UNSPECIFIED",
+            Self::Stopped => "RECORDING_END_REASON_STOPPED",
+            Self::Limit => "RECORDING_END_REASON_LIMIT",
+            Self::CallEnded => "RECORDING_END_REASON_CALL_ENDED",
+            Self::Node => "RECORDING_END_REASON_NODE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RECORDING_END_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "RECORDING_END_REASON_STOPPED" => Some(Self::Stopped),
+            "RECORDING_END_REASON_LIMIT" => Some(Self::Limit),
+            "RECORDING_END_REASON_CALL_ENDED" => Some(Self::CallEnded),
+            "RECORDING_END_REASON_NODE" => Some(Self::Node),
+            _ => None,
+        }
+    }
+}
 /// One event of Discord's, whichever way it came, or one of this system's own.
 ///
 /// Exchange `<prefix>.events`, routing key
@@ -2408,7 +2501,7 @@ pub struct Event {
     /// The connection.
     #[prost(
         oneof = "event::Data",
-        tags = "20, 21, 34, 35, 22, 36, 23, 37, 38, 39, 40, 41, 42, 32, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 24, 25, 26, 62, 31, 63, 64, 65, 66, 67, 28, 27, 29, 30, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 84, 85, 86, 87, 33, 88, 89, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 100, 101, 102, 103, 104, 105, 106, 107, 200, 201, 202, 203, 204, 205, 206, 207, 208, 209, 210"
+        tags = "20, 21, 34, 35, 22, 36, 23, 37, 38, 39, 40, 41, 42, 32, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 24, 25, 26, 62, 31, 63, 64, 65, 66, 67, 28, 27, 29, 30, 68, 69, 70, 71, 72, 73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 84, 85, 86, 87, 33, 88, 89, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 100, 101, 102, 103, 104, 105, 106, 107, 200, 201, 202, 203, 204, 205, 206, 207, 208, 209, 210, 211"
     )]
     pub data: ::core::option::Option<event::Data>,
 }
@@ -2949,15 +3042,18 @@ pub mod event {
         /// How far the track is.
         #[prost(message, tag = "207")]
         TrackPosition(::prost::alloc::boxed::Box<super::TrackPosition>),
-        /// Somebody in the channel of a call begins to send sound.
+        /// Somebody in the channel of a call begins to speak, or does no more.
         #[prost(message, tag = "208")]
         Speaking(::prost::alloc::boxed::Box<super::Speaking>),
-        /// Somebody came into the channel of a call.
+        /// Somebody came into the channel of a call, or is there.
         #[prost(message, tag = "209")]
         ClientConnect(::prost::alloc::boxed::Box<super::ClientConnect>),
         /// Somebody left the channel of a call.
         #[prost(message, tag = "210")]
         ClientDisconnect(::prost::alloc::boxed::Box<super::ClientDisconnect>),
+        /// A recording has ended.
+        #[prost(message, tag = "211")]
+        RecordingEnd(::prost::alloc::boxed::Box<super::RecordingEnd>),
     }
 }
 impl ::prost::Name for Event {

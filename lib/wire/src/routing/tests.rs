@@ -274,7 +274,9 @@ fn exchanges_have_the_operator_s_prefix() {
             "discord.events",
             "discord.requests",
             "discord.replies",
-            "discord.dead-letter"
+            "discord.dead-letter",
+            "discord.voice-audio"
         ]
     );
+    assert_eq!(voice_audio_key(1, 2, 3), "1.2.3");
 }
