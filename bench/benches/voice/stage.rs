@@ -156,8 +156,8 @@ impl<'p> Stage<'p> {
     /// Plays a file in the calls of so many guilds, and waits until all are heard.
     pub(crate) async fn play_all(&mut self, count: usize, file: &str) -> Result<()> {
         let mut asked = Vec::new();
-        for guild_id in self.guilds[..count].to_vec() {
-            asked.push(self.play(guild_id, file).await?);
+        for number in 0..count {
+            asked.push(self.play(self.guilds[number], file).await?);
         }
         for asked in asked {
             let VoicePlayResponse { .. } = self.worker.answer(asked).await?;
