@@ -142,6 +142,9 @@ need_containers
 need_rabbitmq
 need_redis
 mkdir -p "$work"
+# What the last time has left.
+"${builder[@]}" rm --all >/dev/null
+"${builder[@]}" rmi --prune >/dev/null
 bases=()
 if [ "${BASES:-}" = standin ]; then
   standins
