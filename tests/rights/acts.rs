@@ -198,6 +198,7 @@ const FORBIDDEN: &[(&str, Act)] = &[
         Publish(REQUESTS, "rest.UpdateVoiceState.42"),
     ),
     ("gateway-voice", Bind(HEARD, AUDIO, "#")),
+    ("gateway-voice", Bind(VOICE, REQUESTS, "ws.*.42.#")),
     ("gateway-voice", Get(WS)),
     ("gateway-ws", Publish(AUDIO, "42.7.9")),
     (MUSIC, Publish(AUDIO, "42.7.9")),
@@ -210,11 +211,14 @@ const FORBIDDEN: &[(&str, Act)] = &[
     ("gateway-ws", DeleteExchange(EVENTS)),
     ("gateway-api", Publish(EVENTS, "42.MESSAGE_CREATE.7.8")),
     ("gateway-api", Bind(API, EVENTS, "#")),
+    ("gateway-api", Bind(API, REQUESTS, "ws.*.42.#")),
+    ("gateway-api", Publish(REQUESTS, "ws.Send.42")),
     ("gateway-api", Get(AUDIT)),
     ("gateway-api", DeclareQueue(WS)),
     ("gateway-http", Publish(EVENTS, "42.MESSAGE_CREATE.7.8")),
     ("gateway-http", Publish(REQUESTS, "rest.CreateMessage.42")),
     ("gateway-http", Bind(HTTP, EVENTS, "#")),
+    ("gateway-http", DeclareQueue(API)),
     ("gateway-http", Get(API)),
     (
         "gateway-webhook",
@@ -225,6 +229,8 @@ const FORBIDDEN: &[(&str, Act)] = &[
         Publish(REQUESTS, "rest.CreateMessage.42"),
     ),
     ("gateway-webhook", Bind(WEBHOOK, EVENTS, "#")),
+    ("gateway-webhook", Bind(WEBHOOK, REQUESTS, "api.*.42.#")),
+    ("gateway-webhook", Publish(REQUESTS, "ws.Send.42")),
     ("gateway-webhook", Get(WS)),
 ];
 
