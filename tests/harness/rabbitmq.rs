@@ -16,6 +16,9 @@ use crate::server::{Den, answers, ended, free_ports, signal, wait_for};
 /// What an AMQP client says first.
 const HELLO: &[u8] = b"AMQP\x00\x00\x09\x01";
 
+/// What a node prints once it has started.
+const STARTED: &str = " completed with ";
+
 /// The question for all names that epmd knows.
 const NAMES: &[u8] = b"\x00\x01n";
 
@@ -156,7 +159,8 @@ impl Rabbit {
     pub fn restart(&mut self) -> Result<()> {
         ensure!(self.script.is_none(), "the node runs already");
         let pid_file = self.pid_file();
-        let output = File::create(self.den.path().join("output"))?;
+        let path = self.den.path().join("output");
+        let output = File::create(&path)?;
         let mut command = self.command("rabbitmq-server")?;
         let script = command.stderr(output.try_clone()?).stdout(output).spawn()?;
         let script = self.script.insert(script);
@@ -165,10 +169,11 @@ impl Rabbit {
             if let Some(status) = script.try_wait()? {
                 return Err(io::Error::other(format!("the node ended with {status}")));
             }
-            Ok((answers(amqp, HELLO) && pid_file.exists()).then_some(()))
+            // It answers some moments before: until it has started it may forget who asked a question, and drop the reply.
+            let has_started = fs::read_to_string(&path)?.contains(STARTED);
+            Ok((has_started && answers(amqp, HELLO) && pid_file.exists()).then_some(()))
         });
-        started
-            .with_context(|| fs::read_to_string(self.den.path().join("output")).unwrap_or_default())
+        started.with_context(|| fs::read_to_string(&path).unwrap_or_default())
     }
 
     /// Returns when what was declared so far outlives [`Rabbit::kill`]. RabbitMQ 3 says that a queue is bound
