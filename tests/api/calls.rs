@@ -7,11 +7,12 @@ use prost_reflect::DynamicMessage;
 use serde_json::{Value, json};
 use sim::RestConfig;
 use tests::{rabbitmq::Rabbit, redis::Redis};
+use tokio::time::{Duration, Instant, sleep};
 use wire::gateway::v1::{
     CallRequest, Code, File, Form, FormField, QueryParameter, call_request::Body,
 };
 
-use super::stage::{Reply, Stage, Worker};
+use super::stage::{PATIENCE, Reply, Stage, Worker};
 
 /// A typed request from its JSON.
 fn request(operation: &str, json: &Value) -> Result<Vec<u8>> {
@@ -195,9 +196,10 @@ async fn a_reply_that_nobody_is_there_to_take_is_counted() -> Result<()> {
     worker.send_with("api.Call", "lost", &body, gone).await?;
     let metrics = format!("{}/metrics", service.admin().await?);
     let is_counted = |text: &str| text.contains("gateway_broker_replies_unclaimed_total 1");
+    let deadline = Instant::now() + PATIENCE;
     while !is_counted(&reqwest::get(&metrics).await?.text().await?) {
-        ensure!(service.id() > 0);
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        ensure!(Instant::now() < deadline, "{}", service.log());
+        sleep(Duration::from_millis(10)).await;
     }
     ensure!(worker.call(&stage.get()).await?.status == 200);
     worker.close().await?;

@@ -10,12 +10,15 @@ use sim::{Interact, InteractionKind as Kind};
 use tests::{
     interactions::{
         Worker,
-        stage::{DEFER, Stage, content, is_sorry},
+        stage::{DEFER, PATIENCE, Stage, content, is_sorry},
     },
     rabbitmq::Rabbit,
     service::Service,
 };
-use tokio::{task::spawn_blocking, time};
+use tokio::{
+    task::spawn_blocking,
+    time::{self, Instant},
+};
 
 use super::answers::late_ones;
 
@@ -194,7 +197,9 @@ async fn a_worker_that_answers_discord_itself_is_left_alone() -> Result<()> {
     ensure!(content(&sent) == "my own", "{sent:?}");
     let url = format!("{}/metrics", apis[0].admin().await?);
     let line = r#"kind="command",answer="taken"} 1"#;
+    let deadline = Instant::now() + PATIENCE;
     while !reqwest::get(&url).await?.text().await?.contains(line) {
+        ensure!(Instant::now() < deadline, "{}", apis[0].log());
         time::sleep(Duration::from_millis(10)).await;
     }
     let sent = stage.follows(sent, |_| true).await?;

@@ -79,7 +79,7 @@ async fn settled(stage: &mut Stage) -> Result<()> {
         stage
             .sim()
             .order_voice(stage.guild, VoiceOrder::Mute(mute))?;
-        while stage.status().await?.mute != mute {}
+        stage.shows("a mute", |call| call.mute == mute).await?;
     }
     Ok(())
 }
@@ -94,7 +94,7 @@ async fn the_track_is_held_until_somebody_comes() -> Result<()> {
     ensure!(!stage.status().await?.paused, "somebody listens");
 
     goes(&stage, ANOTHER, Some(stage.channels[1]))?;
-    while !stage.status().await?.paused {}
+    stage.shows("a pause", |call| call.paused).await?;
     let silent = |state: &State| state.clients[0].heard.silent >= 5;
     stage.listened("silence", silent).await?;
 

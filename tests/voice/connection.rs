@@ -87,9 +87,9 @@ async fn a_moderator_moves_mutes_and_removes_the_bot() -> Result<()> {
     ensure!(status.track.is_some(), "{status:?}");
 
     stage.sim().order_voice(guild_id, VoiceOrder::Mute(true))?;
-    while !stage.status().await?.mute {}
+    stage.shows("a mute", |call| call.mute).await?;
     stage.sim().order_voice(guild_id, VoiceOrder::Mute(false))?;
-    while stage.status().await?.mute {}
+    stage.shows("no mute", |call| !call.mute).await?;
 
     stage.sim().order_voice(guild_id, VoiceOrder::Disconnect)?;
     let gone = loop {

@@ -208,6 +208,23 @@ impl Stage {
         }
     }
 
+    /// Waits until the call is like this.
+    pub(super) async fn shows(
+        &mut self,
+        what: &str,
+        wanted: impl Fn(&VoiceCall) -> bool,
+    ) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let call = self.status().await?;
+            if wanted(&call) {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "not in time: {what}: {call:?}");
+            time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Waits until the voice server has seen something.
     pub(super) async fn listened(
         &self,

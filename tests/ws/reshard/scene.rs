@@ -20,7 +20,7 @@ use wire::gateway::v1::{Event, ReshardPhase, Source, event::Data};
 use crate::{broker::service::Worker, ws::ledger::Page};
 
 /// How long a step of a change may take.
-pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How often we look.
 const LOOK: Duration = Duration::from_millis(20);
@@ -57,7 +57,8 @@ impl Setup {
             ("DISCORD_INTENTS", ALL_INTENTS),
             ("DISCORD_SHARD_COUNT", count),
             ("AMQP_PREFIX", name),
-            ("WS_LEASE_TTL", "2s"),
+            // Replicas that a busy machine holds up for seconds are not taken for dead.
+            ("WS_LEASE_TTL", "6s"),
             ("WS_RESHARD_INTERVAL", "1s"),
             ("ADMIN_ADDRESS", "127.0.0.1:0"),
             ("NO_COLOR", "1"),
