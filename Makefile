@@ -14,7 +14,7 @@ chaos: ## Takes things away from a fleet under load, for CHAOS_SECONDS (60) each
 soak: ## Calls that play for long and lose their nodes, heard by the simulated Discord: SOAK_SECONDS (60) of a tone
 	@scripts/soak.sh
 
-check: ## What CI runs: formats, lints, licences, contract, tests, a short demo
+check: ## What CI runs: formats, lints, licences, contract, tests, images, a short demo
 	@scripts/check.sh
 
 bench: ## The benchmarks, with the peers' numbers beside ours

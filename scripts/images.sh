@@ -7,9 +7,11 @@
 #   BINARIES       prebuilt (the default): compiled here by scripts/binary.sh, once for both bases. build: in the Containerfile's
 #                  build stage, as `docker build` does it, which takes ten minutes on two cores. given: what scripts/binary.sh has put
 #                  into target/images/SERVICE before
-#   PROFILE        cargo's profile for what is prebuilt (release)
+#   PROFILE        cargo's profile for what is prebuilt (release). With dev, which is built in a third of the time, size and memory
+#                  are said, but not judged
 #   BASES          real: the images that the Containerfile names. standin: the same, made here of what this machine has, for where
 #                  those cannot be had: a root without any program, and one with BusyBox. Without it, whichever works
+#   CONTAINERS     required (the default), or optional: where no container can be run it says why, and that is all
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -17,6 +19,7 @@ cd "$root"
 
 read -ra services <<<"${SERVICES:-api http voice webhook ws}"
 binaries=${BINARIES:-prebuilt}
+export PROFILE=${PROFILE:-release}
 stage=${binaries/given/prebuilt}
 # Of nobody: it stands in RFC 8032.
 public_key=d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a
@@ -31,6 +34,17 @@ hardened=(--runtime runc --no-healthcheck --network host --read-only --cap-drop 
 
 need_containers() {
   { have buildah && have podman && have runc && have busybox; } || install buildah busybox-static podman runc
+}
+
+# trial: runs a container that does nothing; of what there is for it everything is made.
+trial() {
+  need_containers
+  mkdir -p "$work"
+  # What the last time has left.
+  "${builder[@]}" rm --all >/dev/null
+  "${builder[@]}" rmi --prune >/dev/null
+  standins
+  "${runner[@]}" run --rm "${hardened[@]}" --entrypoint /bin/sh localhost/standin/alpine -c true
 }
 
 # certificates FOLDER: whom the bases trust.
@@ -54,7 +68,6 @@ standins() {
     printf 'FROM scratch\nADD %s.tar /\n' "$base" >"$folder/Containerfile.$base"
     "${builder[@]}" bud --isolation chroot --quiet --file "$folder/Containerfile.$base" --tag "standin/$base" "$folder" >/dev/null
   done
-  bases=(--build-arg DISTROLESS_IMAGE=localhost/standin/distroless --build-arg ALPINE_IMAGE=localhost/standin/alpine)
 }
 
 # limit SERVICE: the most that its image may have to be fetched, compressed.
@@ -67,17 +80,18 @@ limit() {
 
 # image SERVICE BASE: builds it, and says how large it is.
 image() {
-  local name=discord-gateway/$1:$2 archive=$work/$1-$2.tar size limit
+  local name=discord-gateway/$1:$2 archive=$work/$1-$2.tar level=-9 size limit
   limit=$(limit "$1")
+  [ "$PROFILE" != dev ] || level=-1
   "${builder[@]}" bud --isolation chroot --quiet --format docker --pull=never --timestamp 0 --file Containerfile --target "$2" \
     --build-arg SERVICE="$1" --build-arg BINARIES="$stage" "${bases[@]}" \
     --build-arg REVISION="$(git rev-parse HEAD)" --tag "$name" . >/dev/null
   rm -f "$archive"
   "${builder[@]}" push --quiet "$name" "docker-archive:$archive" >/dev/null
-  size=$(gzip -9 <"$archive" | wc -c)
+  size=$(gzip "$level" <"$archive" | wc -c)
   rm -f "$archive"
   say "$name: $((size / 1000)) kB compressed, in $("${runner[@]}" image inspect --format '{{len .RootFS.Layers}}' "$name") layers"
-  [ "$size" -le "$limit" ] || die "$name has more than $((limit / 1000)) kB"
+  [ "$PROFILE" = dev ] || [ "$size" -le "$limit" ] || die "$name has more than $((limit / 1000)) kB"
 }
 
 # shape SERVICE BASE: what every image is to be like.
@@ -138,20 +152,32 @@ programs() {
   echo "$folder"
 }
 
-need_containers
+mkdir -p "$root/target"
+# In a shell of its own, which ends at what fails first.
+set +e
+(
+  set -e
+  trial
+) >"$root/target/images.log" 2>&1
+can_run=$?
+set -e
+if [ $can_run != 0 ]; then
+  tail -n 20 "$root/target/images.log" >&2
+  [ "${CONTAINERS:-required}" = optional ] || die "no container can be run here"
+  say "THE IMAGES ARE NOT TRIED, as no container can be run here"
+  exit
+fi
 need_rabbitmq
 need_redis
-mkdir -p "$work"
-# What the last time has left.
-"${builder[@]}" rm --all >/dev/null
-"${builder[@]}" rmi --prune >/dev/null
-bases=()
-if [ "${BASES:-}" = standin ]; then
-  standins
-elif ! "${builder[@]}" pull --quiet "$(sed -n 's/^ARG ALPINE_IMAGE=//p' Containerfile)" >/dev/null 2>&1; then
-  [ "${BASES:-}" != real ] || die "the base images cannot be had"
-  say "the base images cannot be had: stand-ins are made"
-  standins
+bases=(--build-arg DISTROLESS_IMAGE=localhost/standin/distroless --build-arg ALPINE_IMAGE=localhost/standin/alpine)
+if [ "${BASES:-}" != standin ]; then
+  if "${builder[@]}" pull --quiet "$(sed -n 's/^ARG ALPINE_IMAGE=//p' Containerfile)" >/dev/null 2>&1; then
+    bases=()
+  elif [ "${BASES:-}" = real ]; then
+    die "the base images cannot be had"
+  else
+    say "the base images cannot be had: stand-ins are taken"
+  fi
 fi
 if [ "$binaries" = prebuilt ]; then
   need_rust
@@ -171,9 +197,11 @@ done
 if [ "${#services[@]}" = 5 ]; then
   need_rust
   build_for_tests
+  any_size=()
+  [ "$PROFILE" != dev ] || any_size=(--any-size)
   for base in distroless alpine; do
     say "events, requests, interactions, webhooks and a call through the images on $base"
-    target/debug/images "$(programs "$base")"
+    target/debug/images "$(programs "$base")" ${any_size[@]+"${any_size[@]}"}
   done
 fi
 say "all images are well"

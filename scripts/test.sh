@@ -8,6 +8,9 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 cd "$root"
 
+# Most of the time the tests wait for somebody.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-$((2 * $(getconf _NPROCESSORS_ONLN)))}
+
 need_rust
 case ${BROKER:-} in
   '')
