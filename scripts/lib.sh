@@ -125,10 +125,12 @@ need_promtool() {
   mkdir -p "$tools/prometheus"
   (
     cd "$tools/prometheus" || exit
-    # In a fresh container there are no lists of packages: installing gets them.
+    # Debian 13 has it in a package of its own. In a fresh container there are no lists of packages: installing gets them.
     apt-get download prometheus >/dev/null 2>&1 || { install apt && apt-get download prometheus >/dev/null; }
-    dpkg-deb -x prometheus_*.deb .
-    rm prometheus_*.deb
+    apt-get download promtool >/dev/null 2>&1 || true
+    local package
+    for package in *.deb; do dpkg-deb -x "$package" .; done
+    rm ./*.deb
   )
 }
 
