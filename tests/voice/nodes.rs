@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use sim_voice::State;
 use tests::{
     redis::Redis,
+    server::signal,
     service::{Ended, Service},
 };
 use wire::gateway::v1::{
@@ -118,6 +119,33 @@ async fn the_calls_of_a_node_that_dies_are_taken_over() -> Result<()> {
         from <= sent + 0.5 && from > sent - 4.0,
         "it goes on at {from} s after {sent} s"
     );
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_sleeps_longer_than_its_lease_lets_its_calls_go() -> Result<()> {
+    let mut stage = shared("voice-asleep").await?;
+    let (first, _second) = playing(&mut stage).await?;
+    let before = stage.status().await?.node;
+    signal("STOP", first.id())?;
+    goes_on(&mut stage, &before).await?;
+    signal("CONT", first.id())?;
+    // Discord may have ended its connection before the store tells it.
+    loop {
+        let Data::VoiceDisconnected(gone) = stage.told("VOICE_DISCONNECTED").await? else {
+            bail!("another event");
+        };
+        ensure!(gone.retries && gone.node == before, "{gone:?}");
+        if gone.reason() == VoiceDisconnectReason::LeaseLost {
+            break;
+        }
+    }
+    stage.hears(440.0).await?;
+    ensure!(stage.status().await?.node != before, "it is with another");
+    let state = stage.sim().voice().state();
+    let connected = state.clients.iter().filter(|client| client.connected);
+    ensure!(connected.count() == 1, "{state:#?}");
+    ensure!(state.identifies == 2, "{state:#?}");
     stage.rules_kept()
 }
 

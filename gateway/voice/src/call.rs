@@ -137,7 +137,7 @@ pub(crate) struct Call {
     /// When what is made now was begun.
     since: Instant,
     /// Opcode 4, on its way.
-    asking: Option<BoxFuture<'static, Result<(), Failure>>>,
+    asking: Option<BoxFuture<'static, Result<Written, Failure>>>,
     /// Why the last one did not get through.
     not_asked: Option<Failure>,
     /// A connection, on its way.

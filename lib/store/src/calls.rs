@@ -139,6 +139,23 @@ impl Calls {
         }
     }
 
+    /// Renews the lease of one call for the time `ttl`, as a heartbeat does for all: what only its holder may do is done after this.
+    ///
+    /// # Errors
+    /// When the store is away or holds something that is not ours.
+    pub async fn renew(
+        &self,
+        guild_id: u64,
+        token: u64,
+        node: &str,
+        ttl: Duration,
+    ) -> Result<Written, Error> {
+        match &self.kind {
+            CallsKind::Memory(_) => Ok(Written::Done),
+            CallsKind::Redis(redis) => redis.renew_call(self.id, guild_id, token, node, ttl).await,
+        }
+    }
+
     /// Saves what another node needs to go on with a call.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use prost::Message as _;
+use store::Written;
 use tokio::time::Instant;
 use wire::gateway::v1::{
     Code, Error as Failure, RecordingEndReason, UpdateVoiceStateRequest, VoiceConnectReason,
@@ -56,9 +57,13 @@ impl Call {
         }
     }
 
-    /// Opcode 4 is with Discord, or is not.
-    pub(super) fn on_asked(&mut self, asked: Result<(), Failure>) {
-        let Err(failure) = asked else { return };
+    /// Opcode 4 is with Discord, or is not, or the channel is another node's.
+    pub(super) fn on_asked(&mut self, asked: Result<Written, Failure>) {
+        let failure = match asked {
+            Ok(Written::Done) => return,
+            Ok(Written::Fenced) => return self.lose(),
+            Err(failure) => failure,
+        };
         tracing::debug!(
             guild = self.guild_id,
             reason = failure.message,
@@ -143,12 +148,17 @@ impl Call {
         }
     }
 
-    /// Has `gateway-ws` send opcode 4, for one channel after the other.
+    /// Has `gateway-ws` send opcode 4, for one channel after the other, if the call is this node's still: else it would take the
+    /// channel away from the node that has it.
     pub(super) fn ask(&mut self, channels: Vec<Option<u64>>) {
+        let ours = self.is_ours();
         let client = self.shared.client.clone();
         let key = format!("ws.UpdateVoiceState.{}", self.shared.application_id);
         let (guild_id, self_mute, self_deaf) = (self.guild_id, self.self_mute, self.self_deaf);
         self.asking = Some(Box::pin(async move {
+            if ours.await == Written::Fenced {
+                return Ok(Written::Fenced);
+            }
             for channel_id in channels {
                 let request = UpdateVoiceStateRequest {
                     guild_id,
@@ -160,7 +170,7 @@ impl Call {
                 let method = "gateway.v1.Ws/UpdateVoiceState";
                 client.call(method, &key, body, PRIORITY, ASKING).await?;
             }
-            Ok(())
+            Ok(Written::Done)
         }));
     }
 

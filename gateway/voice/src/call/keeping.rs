@@ -10,7 +10,7 @@ use std::{
 
 use prost::Message as _;
 use store::{AcquiredCall, HeldCall, Written};
-use tokio::time::Instant;
+use tokio::time::{self, Instant};
 use wire::gateway::v1::{
     Code, Error as Failure, RecordingEndReason, VoiceDisconnectReason, VoiceLoop,
 };
@@ -22,6 +22,11 @@ use crate::{
     saved::{Saved, millis},
     track::Track,
 };
+
+/// How often the store is asked whether a call is ours.
+const ATTEMPTS: u32 = 3;
+/// Between two times.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// What is told to the store of a call by whoever does it for all.
 #[derive(Debug, Default)]
@@ -109,6 +114,26 @@ impl Call {
                 let text = format!("nobody can tell whether another node has this call: {error}");
                 Err(failure(Code::Unavailable, text))
             }
+        }
+    }
+
+    /// Whether no other node has taken the call, as the store says. While that is away nobody can; a connection to it that did not
+    /// outlive a long sleep is there again by the next attempt.
+    pub(super) fn is_ours(&self) -> impl Future<Output = Written> + use<> {
+        let (shared, token) = (Arc::clone(&self.shared), self.held.token());
+        let guild_id = self.guild_id;
+        async move {
+            let ttl = shared.settings.lease_ttl;
+            for _ in 0..ATTEMPTS {
+                match shared.store.renew(guild_id, token, &shared.node, ttl).await {
+                    Ok(written) => return written,
+                    Err(error) => {
+                        tracing::debug!(%error, guild = guild_id, "the lease of a call was not renewed");
+                        time::sleep(PAUSE).await;
+                    }
+                }
+            }
+            Written::Done
         }
     }
 

@@ -88,6 +88,20 @@ impl Redis {
         Ok(AcquiredCall::Taken { token, saved })
     }
 
+    pub(crate) async fn renew_call(
+        &self,
+        id: u64,
+        guild_id: u64,
+        token: u64,
+        node: &str,
+        ttl: Duration,
+    ) -> Result<Written, Error> {
+        let mut script = self.scripts.renew_call.prepare_invoke();
+        self.keys(&mut script, id, &[META, LEASES]);
+        script.arg(guild_id).arg(token).arg(node).arg(millis(ttl));
+        self.run(&script).await.map(super::written)
+    }
+
     pub(crate) async fn save_call(
         &self,
         id: u64,

@@ -22,6 +22,7 @@ pub(super) struct Scripts {
     pub(super) put_tail: Script,
     pub(super) release: Script,
     pub(super) release_call: Script,
+    pub(super) renew_call: Script,
     pub(super) save: Script,
     pub(super) tails: Script,
 }
@@ -41,6 +42,7 @@ impl Scripts {
             put_tail: script!("leases.lua" "put_tail.lua"),
             release: script!("leases.lua" "release.lua"),
             release_call: script!("leases.lua" "release_call.lua"),
+            renew_call: script!("leases.lua" "renew_call.lua"),
             save: script!("leases.lua" "save.lua"),
             tails: script!("tails.lua"),
         }

@@ -73,6 +73,8 @@ async fn a_call_has_one_holder_and_goes_on_at_the_next() {
     assert_eq!(a.save(GUILD, token, b"old").await.unwrap(), Written::Fenced);
     let released = a.release(GUILD, token, None).await.unwrap();
     assert_eq!(released, Written::Fenced);
+    let renewed = a.renew(GUILD, token, "a", LONG).await.unwrap();
+    assert_eq!(renewed, Written::Fenced);
     assert_eq!(beat(&a, "a", LONG, &[held(token, 0)]).await.lost, [GUILD]);
     assert!(b.exists(GUILD).await.unwrap());
 }
@@ -104,6 +106,20 @@ async fn a_lease_that_ran_out_is_good_while_nobody_took_it() {
     }
     assert_eq!(beat(&a, "a", LONG, &[held(token, 1)]).await.lost, [0; 0]);
     assert_eq!(beat(&b, "b", LONG, &[]).await.free, [0; 0]);
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_can_be_renewed_while_nobody_took_it() {
+    let (_bench, a, b) = two();
+    let (token, _) = take(&a, "a", SHORT).await;
+    a.save(GUILD, token, b"state").await.unwrap();
+    while beat(&b, "b", LONG, &[]).await.free.is_empty() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    let renewed = a.renew(GUILD, token, "a", LONG).await.unwrap();
+    assert_eq!(renewed, Written::Done);
+    let other = b.acquire(GUILD, "b", LONG).await.unwrap();
+    assert_eq!(other, AcquiredCall::Held { by: "a".to_owned() });
 }
 
 #[tokio::test]
