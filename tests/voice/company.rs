@@ -148,6 +148,7 @@ async fn nobody_is_missed_of_whom_discord_has_not_told() -> Result<()> {
     let _node = stage.node().await?;
     stage.join_ready().await?;
     stage.play(tone("a", 440.0, LONG)).await?;
+    goes(&stage, ROBOT, Some(stage.channels[0]))?;
     goes(&stage, SOMEBODY, None)?;
     settled(&mut stage).await?;
     stage.hears(440.0).await?;

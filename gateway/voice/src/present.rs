@@ -174,6 +174,8 @@ mod tests {
         present.put(10, someone(5, Some(20), false));
         present.put(10, someone(5, None, false));
         assert!(!present.is_empty(10, 20));
+        present.put(10, someone(6, Some(20), true));
+        assert!(!present.is_empty(10, 20));
         present.learn(10, &[]);
         assert!(present.is_empty(10, 20));
         assert!(!present.is_empty(11, 20));

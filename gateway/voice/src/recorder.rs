@@ -345,12 +345,33 @@ mod tests {
         assert_eq!(wanted.target, Target::Broker(Format::Pcm));
     }
 
-    #[test]
-    fn a_packet_of_several_frames_is_one() {
-        let frame = |sequence| VoiceAudioFrame {
+    fn frame(sequence: u32) -> VoiceAudioFrame {
+        VoiceAudioFrame {
             sequence,
             ..VoiceAudioFrame::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_finds_no_room_is_counted_as_dropped() {
+        let way = Way {
+            live: Live::nowhere(),
+            application_id: 1,
         };
+        let tally = Arc::new(Tally::default());
+        let (messages, audio) = tokio::sync::mpsc::channel(1);
+        let message = VoiceAudio {
+            frames: vec![frame(1), frame(2)],
+            ..VoiceAudio::default()
+        };
+        messages.send(message).await.unwrap();
+        drop(messages);
+        way.send_all(audio, Arc::clone(&tally)).await;
+        assert_eq!((tally.delivered(), tally.dropped()), (0, 2));
+    }
+
+    #[test]
+    fn a_packet_of_several_frames_is_one() {
         let mut message = VoiceAudio::default();
         assert_eq!(packets(&message), 0);
         message.frames = [5, 5, 5, 6, 8].map(frame).to_vec();

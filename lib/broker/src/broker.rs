@@ -202,7 +202,7 @@ impl Broker {
     #[must_use]
     pub fn live(&self, exchange: Exchange, lifetime: Duration) -> Live {
         let Transport::Amqp(links) = &self.transport else {
-            return Live::new(None, 0);
+            return Live::nowhere();
         };
         let (orders, ordered) = mpsc::channel(live::ORDERS);
         let shots = Shots {
@@ -213,7 +213,7 @@ impl Broker {
             sent: 0,
         };
         self.tasks.spawn("live", shots.run());
-        Live::new(Some(orders), self.window)
+        Live::new(orders, self.window)
     }
 
     /// A way to publish events that want an answer, and the answers: for this replica alone of the service `service`. Both

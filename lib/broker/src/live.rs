@@ -46,10 +46,19 @@ pub(crate) struct Order {
 }
 
 impl Live {
-    pub(crate) fn new(orders: Option<mpsc::Sender<Order>>, window: usize) -> Self {
+    /// One that takes nothing.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self {
+            orders: None,
+            room: Arc::new(Semaphore::new(0)),
+        }
+    }
+
+    pub(crate) fn new(orders: mpsc::Sender<Order>, window: usize) -> Self {
         let most = u32::try_from(window).unwrap_or(u32::MAX) as usize;
         Self {
-            orders,
+            orders: Some(orders),
             room: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
         }
     }
@@ -83,7 +92,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_under_way_has_a_bound() {
         let (orders, mut ordered) = mpsc::channel(ORDERS);
-        let live = Live::new(Some(orders), 10 * (OVERHEAD + 100));
+        let live = Live::new(orders, 10 * (OVERHEAD + 100));
         let told: Vec<_> = (0..12).filter_map(|_| live.send(shot(100))).collect();
         assert_eq!(told.len(), 10);
         let first = ordered.recv().await.unwrap();
