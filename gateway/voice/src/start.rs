@@ -138,11 +138,7 @@ impl House {
             self.context.tasks.clone(),
             shutdown.clone(),
         );
-        let mut names = heard::NAMES.to_vec();
-        if self.settings.empty != Empty::Stay {
-            names.push(heard::GUILD);
-        }
-        let events = self.broker.events(SERVICE, id, &names);
+        let events = self.broker.events(SERVICE, id, &self.events());
         let listening = listen(events, calls.clone(), shutdown.clone());
         self.context.tasks.spawn("events of the gateway", listening);
         let check = self
@@ -165,6 +161,15 @@ impl House {
             desk,
         };
         door.run(shutdown)
+    }
+
+    /// The events that calls have to hear of.
+    fn events(&self) -> Vec<&'static str> {
+        let mut names = heard::NAMES.to_vec();
+        if self.settings.empty != Empty::Stay {
+            names.push(heard::GUILD);
+        }
+        names
     }
 }
 
