@@ -83,7 +83,7 @@ image() {
   local name=discord-gateway/$1:$2 archive=$work/$1-$2.tar level=-9 size limit
   limit=$(limit "$1")
   [ "$PROFILE" != dev ] || level=-1
-  "${builder[@]}" bud --isolation chroot --quiet --format docker --pull=never --timestamp 0 --file Containerfile --target "$2" \
+  "${builder[@]}" bud --isolation chroot --quiet --format docker --pull=false --timestamp 0 --file Containerfile --target "$2" \
     --build-arg SERVICE="$1" --build-arg BINARIES="$stage" "${bases[@]}" \
     --build-arg REVISION="$(git rev-parse HEAD)" --tag "$name" . >/dev/null
   rm -f "$archive"

@@ -16,8 +16,9 @@ copy=$(mktemp -d "${TMPDIR:-/var/tmp}/a-folder-with-another-name.XXXXXX")
 trap 'rm -rf "$copy"' EXIT
 mkdir -p "$copy/tree" "$copy/home"
 git ls-files -z | tar --null --files-from - --create | tar --extract --directory "$copy/tree"
-# Another home, but nothing to be fetched.
-for each in "${CARGO_HOME:-$HOME/.cargo}"/*; do ln -s "$each" "$copy/home/"; done
+# Another home, but nothing to be fetched. A link would lead cmake to the first one.
+cp --archive --link "${CARGO_HOME:-$HOME/.cargo}"/registry "$copy/home/" 2>/dev/null ||
+  cp --archive "${CARGO_HOME:-$HOME/.cargo}"/registry "$copy/home/"
 
 # built FOLDER: the digest of the binary there.
 built() {
