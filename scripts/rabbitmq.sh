@@ -41,8 +41,9 @@ gone() {
   ! alive "$1"
 }
 
+# ready_or_dead PORT PID: what it prints comes last; until then it may lose replies.
 ready_or_dead() {
-  accepts "$1" || gone "$2"
+  { grep -q ' completed with ' "$folder/output.log" && accepts "$1"; } || gone "$2"
 }
 
 give_up() {
