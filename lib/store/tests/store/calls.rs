@@ -42,6 +42,17 @@ async fn take(calls: &Calls, node: &str, ttl: Duration) -> (u64, Option<(Vec<u8>
     }
 }
 
+/// Two that share a store, and the token of a call of the first, whose lease has run out.
+async fn ran_out() -> (Bench, Calls, Calls, u64) {
+    let (bench, a, b) = two();
+    let (token, _) = take(&a, "a", SHORT).await;
+    a.save(GUILD, token, b"state").await.unwrap();
+    while beat(&b, "b", LONG, &[]).await.free.is_empty() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    (bench, a, b, token)
+}
+
 async fn beat(calls: &Calls, id: &str, ttl: Duration, all: &[HeldCall]) -> Nodes {
     calls.beat(&node(id), ttl, all).await.unwrap()
 }
@@ -98,24 +109,14 @@ async fn the_call_of_a_node_that_is_not_heard_of_is_free_with_its_last_position(
 
 #[tokio::test]
 async fn a_lease_that_ran_out_is_good_while_nobody_took_it() {
-    let (_bench, a, b) = two();
-    let (token, _) = take(&a, "a", SHORT).await;
-    a.save(GUILD, token, b"state").await.unwrap();
-    while beat(&b, "b", LONG, &[]).await.free.is_empty() {
-        sleep(Duration::from_millis(10)).await;
-    }
+    let (_bench, a, b, token) = ran_out().await;
     assert_eq!(beat(&a, "a", LONG, &[held(token, 1)]).await.lost, [0; 0]);
     assert_eq!(beat(&b, "b", LONG, &[]).await.free, [0; 0]);
 }
 
 #[tokio::test]
 async fn a_lease_that_ran_out_can_be_renewed_while_nobody_took_it() {
-    let (_bench, a, b) = two();
-    let (token, _) = take(&a, "a", SHORT).await;
-    a.save(GUILD, token, b"state").await.unwrap();
-    while beat(&b, "b", LONG, &[]).await.free.is_empty() {
-        sleep(Duration::from_millis(10)).await;
-    }
+    let (_bench, a, b, token) = ran_out().await;
     let renewed = a.renew(GUILD, token, "a", LONG).await.unwrap();
     assert_eq!(renewed, Written::Done);
     let other = b.acquire(GUILD, "b", LONG).await.unwrap();
@@ -124,12 +125,7 @@ async fn a_lease_that_ran_out_can_be_renewed_while_nobody_took_it() {
 
 #[tokio::test]
 async fn a_call_that_has_ended_is_gone_and_nobody_brings_it_back() {
-    let (_bench, a, b) = two();
-    let (old, _) = take(&a, "a", SHORT).await;
-    a.save(GUILD, old, b"state").await.unwrap();
-    while beat(&b, "b", LONG, &[]).await.free.is_empty() {
-        sleep(Duration::from_millis(10)).await;
-    }
+    let (_bench, a, b, old) = ran_out().await;
     let (token, _) = take(&b, "b", LONG).await;
     b.release(GUILD, token, None).await.unwrap();
     assert!(!a.exists(GUILD).await.unwrap());
