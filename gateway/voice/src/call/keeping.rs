@@ -23,8 +23,8 @@ use crate::{
     track::Track,
 };
 
-/// How often the store is asked whether a call is ours.
-const ATTEMPTS: u32 = 3;
+/// How long the store is asked whether a call is ours, before that is taken for granted.
+const DOUBT: Duration = Duration::from_secs(3);
 /// Between two times.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -122,10 +122,11 @@ impl Call {
     pub(super) fn is_ours(&self) -> impl Future<Output = Written> + use<> {
         let (shared, token) = (Arc::clone(&self.shared), self.held.token());
         let guild_id = self.guild_id;
-        async move {
+        let asking = async move {
             let ttl = shared.settings.lease_ttl;
-            for _ in 0..ATTEMPTS {
-                match shared.store.renew(guild_id, token, &shared.node, ttl).await {
+            loop {
+                let renewed = shared.store.renew(guild_id, token, &shared.node, ttl);
+                match renewed.await {
                     Ok(written) => return written,
                     Err(error) => {
                         tracing::debug!(%error, guild = guild_id, "the lease of a call was not renewed");
@@ -133,7 +134,10 @@ impl Call {
                     }
                 }
             }
-            Written::Done
+        };
+        async move {
+            let asked = time::timeout(DOUBT, asking).await;
+            asked.unwrap_or(Written::Done)
         }
     }
 
