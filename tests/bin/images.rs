@@ -1,6 +1,6 @@
 //! Lets events, requests, interactions, webhooks and a call pass through the services whose programs are in a folder: `images FOLDER [--any-size]`.
-//! It tells how they started, and fails when one needs more memory than it may, if that is not any. What they have to read is written to
-//! the folder, too.
+//! It tells how they started, and fails when one needs more memory than it may; with the flag that is only told. What they have to read is
+//! written to the folder, too.
 
 use std::{path::Path, process::ExitCode};
 

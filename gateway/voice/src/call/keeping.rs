@@ -122,22 +122,20 @@ impl Call {
     pub(super) fn is_ours(&self) -> impl Future<Output = Written> + use<> {
         let (shared, token) = (Arc::clone(&self.shared), self.held.token());
         let guild_id = self.guild_id;
-        let asking = async move {
-            let ttl = shared.settings.lease_ttl;
-            loop {
-                let renewed = shared.store.renew(guild_id, token, &shared.node, ttl);
-                match renewed.await {
-                    Ok(written) => return written,
-                    Err(error) => {
-                        tracing::debug!(%error, guild = guild_id, "the lease of a call was not renewed");
-                        time::sleep(PAUSE).await;
-                    }
-                }
-            }
-        };
         async move {
-            let asked = time::timeout(DOUBT, asking).await;
-            asked.unwrap_or(Written::Done)
+            let ttl = shared.settings.lease_ttl;
+            let asking = async {
+                loop {
+                    match shared.store.renew(guild_id, token, &shared.node, ttl).await {
+                        Ok(written) => return written,
+                        Err(error) => {
+                            tracing::debug!(%error, guild = guild_id, "the lease of a call was not renewed");
+                        }
+                    }
+                    time::sleep(PAUSE).await;
+                }
+            };
+            time::timeout(DOUBT, asking).await.unwrap_or(Written::Done)
         }
     }
 
