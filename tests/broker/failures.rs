@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
+use broker::Message;
 use lapin::{
     Connection, ConnectionProperties, ExchangeKind,
     options::{ExchangeDeclareOptions, ExchangeDeleteOptions},
     types::{AMQPValue, FieldTable},
 };
+use prost::Message as _;
 use tests::{log::Log, rabbitmq::Rabbit, server::free_ports};
+use tokio::time;
+use wire::gateway::v1::Event;
 
-use super::service::{Service, Worker, event, publish, until};
+use super::service::{PATIENCE, Service, Worker, event, publish, until};
 
 const WINDOW: usize = 1024 * 1024;
 /// How the lines begin that an operator sees.
@@ -111,6 +115,61 @@ async fn a_user_without_rights_can_use_what_was_declared_for_him() -> Result<()>
     service.stop().await
 }
 
+#[tokio::test]
+async fn nobody_is_ready_to_hear_events_before_they_are_bound() -> Result<()> {
+    let rabbit = Rabbit::shared();
+    let operator = Service::start(rabbit.url(), "unbound", WINDOW);
+    operator.ready().await?;
+    operator.stop().await?;
+    rabbit.ctl(&["add_user", "deaf", "secret"])?;
+    rabbit.ctl(&["set_permissions", "deaf", ".*", ".*", ".*"])?;
+    let may_read = |keys| {
+        rabbit.ctl(&[
+            "set_topic_permissions",
+            "deaf",
+            "unbound.events",
+            ".*",
+            keys,
+        ])
+    };
+    may_read("^1\\.TYPING_START\\.")?;
+
+    let log = Log::capture();
+    let service = Service::start(rabbit.url_as("deaf", "secret"), "unbound", WINDOW);
+    let names = ["MESSAGE_CREATE", "TYPING_START"];
+    let mut events = service.broker.events("voice", 1, &names);
+    let told = |news: &str| {
+        let is_told =
+            |line: &String| line.contains(news) && line.contains("events of application 1");
+        log.lines().iter().any(is_told)
+    };
+    tokio::select! {
+        heard = events.next() => bail!("{heard:?}"),
+        refused = until("the refusal", || told("a health check is down")) => refused?,
+    }
+    ensure!(!told("a health check is up"), "{:#?}", log.lines());
+    service.not_ready().await?;
+    may_read(".*")?;
+    tokio::select! {
+        heard = events.next() => bail!("{heard:?}"),
+        ready = service.ready() => ready?,
+    }
+    let mut lane = service.broker.lane();
+    let body = Event {
+        id: "a".to_owned(),
+        ..Event::default()
+    };
+    let message = Message {
+        body: body.encode_to_vec().into(),
+        ..event(1, 0)
+    };
+    lane.publish(1, message).await?;
+    let heard = time::timeout(PATIENCE, events.next()).await?;
+    ensure!(heard == [body], "{heard:?}");
+    drop((lane, events));
+    service.stop().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocked_connection_is_not_ready_and_goes_on_later() -> Result<()> {
     let rabbit = Rabbit::start()?;
@@ -129,7 +188,7 @@ async fn a_blocked_connection_is_not_ready_and_goes_on_later() -> Result<()> {
         .await?;
     service.not_ready().await?;
     // Longer than either side bears silence: heartbeats go on while nothing else does.
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    time::sleep(Duration::from_secs(4)).await;
     rabbit.ctl(&["set_vm_memory_high_watermark", "0.9"])?;
     lane.confirmed_past(1).await;
     service.ready().await?;

@@ -74,7 +74,7 @@ impl Health {
         }
     }
 
-    fn set(&self, name: &Name, state: State) {
+    fn set(&self, name: &Name, state: State, is_news: bool) {
         let mut checks = self.lock();
         if checks.get(name) == Some(&state) {
             return;
@@ -82,7 +82,7 @@ impl Health {
         let was_down = matches!(checks.get(name), Some(State::Down(_)));
         match &state {
             // Only the reason changes, which `/readyz` shows: a service says itself what is new.
-            State::Down(reason) if was_down => {
+            State::Down(reason) if was_down && !is_news => {
                 tracing::debug!(
                     check = name.as_ref(),
                     reason,
@@ -112,17 +112,25 @@ impl Health {
 impl Check {
     /// It works.
     pub fn up(&self) {
-        self.health.set(&self.name, State::Up);
+        self.health.set(&self.name, State::Up, true);
     }
 
     /// It works, and the operator should know something: a short sentence, without secrets.
     pub fn note(&self, remark: impl Into<String>) {
-        self.health.set(&self.name, State::Noted(remark.into()));
+        self.health
+            .set(&self.name, State::Noted(remark.into()), true);
     }
 
     /// It does not work, and why: a short sentence for the operator, without secrets.
     pub fn down(&self, reason: impl Into<String>) {
-        self.health.set(&self.name, State::Down(reason.into()));
+        self.health
+            .set(&self.name, State::Down(reason.into()), false);
+    }
+
+    /// It does not work before somebody changes something: the same, and logged although it was down before, such as at the start.
+    pub fn refused(&self, reason: impl Into<String>) {
+        self.health
+            .set(&self.name, State::Down(reason.into()), true);
     }
 }
 
@@ -141,7 +149,7 @@ mod tests {
         assert_eq!(health.report().checks["shards"], "starting");
         shards.up();
         assert!(health.is_ready());
-        broker.down("connection refused");
+        broker.refused("connection refused");
         let report = health.report();
         assert!(!report.ready);
         assert_eq!(report.checks["broker"], "connection refused");

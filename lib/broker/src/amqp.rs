@@ -115,6 +115,17 @@ struct Publisher {
     connections: u64,
 }
 
+/// Says in a check why nothing is taken from a queue. A lost connection is the publisher's to report, and it is back soon.
+fn not_taken(check: &Check, what: &str, queue: &str, down: &Down) {
+    let reason = |why: &str| format!("no {what} are taken from the queue {queue}: {why}");
+    match down {
+        Down::Forbidden(text) | Down::Gone(text) | Down::Topology(text) => {
+            check.refused(reason(text));
+        }
+        _ => check.down(reason("there is no connection to RabbitMQ")),
+    }
+}
+
 impl Publisher {
     async fn run(mut self, shutdown: &CancellationToken) {
         loop {

@@ -20,6 +20,7 @@ use tokio::{select, sync::watch, time};
 use super::{
     Links,
     delivery::{Delivery, Way},
+    not_taken,
     topology::{Names, classic},
 };
 use crate::{Exchange, message::short, requests::Call};
@@ -203,10 +204,18 @@ impl Consumer {
         match result {
             Ok(open) => {
                 self.open = Some(open);
-                self.backoff.reset();
-                self.check.up();
+                self.opened();
             }
             Err(down) => self.lost(&down),
+        }
+    }
+
+    /// It works as soon as all is bound.
+    fn opened(&mut self) {
+        let open = self.open.as_ref();
+        if open.is_some_and(|open| open.change(&self.keys.borrow()).is_none()) {
+            self.backoff.reset();
+            self.check.up();
         }
     }
 
@@ -218,11 +227,9 @@ impl Consumer {
         let result = binding.await;
         self.binding = None;
         match (result, &mut self.open) {
-            (Ok(change), Some(open)) if change.bind => {
-                open.bound.insert(change.key);
-            }
             (Ok(change), Some(open)) => {
-                open.bound.remove(&change.key);
+                open.bind(change);
+                self.opened();
             }
             (Err(down), _) => self.lost(&down),
             (Ok(_), None) => {}
@@ -246,18 +253,10 @@ impl Consumer {
         self.binding = None;
         let wait = self.backoff.next();
         self.opening = Some(self.open(wait));
-        // A lost connection is the publisher's to report, and it is back soon.
-        let text = match down {
-            Down::Forbidden(text) | Down::Topology(text) => text,
-            _ => "there is no connection to RabbitMQ",
-        };
         let queue = match &self.queue {
             Queue::Owned(name) | Queue::Shared(name) => name,
         };
-        self.check.down(format!(
-            "no {} are taken from the queue {queue}: {text}",
-            self.exchange.suffix()
-        ));
+        not_taken(&self.check, self.exchange.suffix(), queue, down);
     }
 }
 
@@ -292,6 +291,15 @@ impl Open {
         missing
             .map(|key| of(key, true))
             .or_else(|| stale().map(|key| of(key, false)))
+    }
+
+    /// A change was made.
+    fn bind(&mut self, change: Change) {
+        if change.bind {
+            self.bound.insert(change.key);
+        } else {
+            self.bound.remove(&change.key);
+        }
     }
 
     /// Makes a change.

@@ -21,6 +21,7 @@ use super::{
     arriving::Delivered,
     channel::{Channel, Inbox},
     link::Notice,
+    not_taken,
     topology::classic,
 };
 use crate::{
@@ -135,13 +136,7 @@ impl Questioner {
 
     fn report(&self, down: &Down) {
         tracing::debug!(?down, "no answers are taken for now");
-        let queue = &self.queue;
-        let text = match down {
-            Down::Forbidden(text) | Down::Gone(text) | Down::Topology(text) => text,
-            _ => "there is no connection to RabbitMQ",
-        };
-        let reason = format!("no answers are taken from the queue {queue}: {text}");
-        self.check.down(reason);
+        not_taken(&self.check, "answers", &self.queue, down);
     }
 
     /// Asks over one connection until it breaks; `Ok` at the end. Who still waits then hears it, as what they wait for is
