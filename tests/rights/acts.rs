@@ -103,6 +103,7 @@ const ALLOWED: &[(&str, Act)] = &[
         Bind(HEARD, EVENTS, "42.VOICE_SERVER_UPDATE.#"),
     ),
     ("gateway-voice", Bind(HEARD, EVENTS, "42.GUILD_CREATE.#")),
+    ("gateway-voice", Bind(HEARD, EVENTS, "42.VOICE_CONNECTED.#")),
     ("gateway-voice", Publish(EVENTS, "42.TRACK_START.7.8")),
     ("gateway-voice", Publish(REQUESTS, "voice-guild.Play.42.7")),
     ("gateway-voice", Publish(REQUESTS, "ws.UpdateVoiceState.42")),

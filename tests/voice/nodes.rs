@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, bail, ensure};
 use sim_voice::State;
 use tests::{
+    balancer::Balancer,
     redis::Redis,
     server::signal,
     service::{Ended, Service},
@@ -130,23 +131,55 @@ async fn a_node_that_sleeps_longer_than_its_lease_lets_its_calls_go() -> Result<
     signal("STOP", first.id())?;
     goes_on(&mut stage, &before).await?;
     signal("CONT", first.id())?;
-    // Discord may have ended its connection before the store tells it.
+    gone(&mut stage, &before).await?;
+    stage.hears(440.0).await?;
+    ensure!(stage.status().await?.node != before, "it is with another");
+    one_has_it(&stage)?;
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_alone_cannot_reach_redis_lets_its_calls_go() -> Result<()> {
+    let mut stage = shared("voice-cut-off").await?;
+    let way = Balancer::start(vec![Redis::shared().port()]).await?;
+    let url = format!("redis://127.0.0.1:{}/", way.port());
+    stage.set("REDIS_URL", &url);
+    let _first = stage.node().await?;
+    let call = stage.join_ready().await?;
+    stage.play(tone("a", 440.0, LONG)).await?;
+    stage.hears(440.0).await?;
+    stage.set("REDIS_URL", &Redis::shared().url());
+    let _second = stage.node().await?;
+    drop(way);
+    let told = connected(&mut stage, VoiceConnectReason::Takeover).await?;
+    ensure!(told.node != call.node, "{told:?}");
+    gone(&mut stage, &call.node).await?;
+    stage.hears(440.0).await?;
+    one_has_it(&stage)?;
+    ensure!(stage.status().await?.node == told.node, "it stays there");
+    stage.rules_kept()
+}
+
+/// A node tells that it has lost the lease of its call. Discord may have ended its connection before it knows.
+async fn gone(stage: &mut Stage, node: &str) -> Result<()> {
     loop {
         let Data::VoiceDisconnected(gone) = stage.told("VOICE_DISCONNECTED").await? else {
             bail!("another event");
         };
-        ensure!(gone.retries && gone.node == before, "{gone:?}");
+        ensure!(gone.retries && gone.node == node, "{gone:?}");
         if gone.reason() == VoiceDisconnectReason::LeaseLost {
-            break;
+            return Ok(());
         }
     }
-    stage.hears(440.0).await?;
-    ensure!(stage.status().await?.node != before, "it is with another");
+}
+
+/// The call went from one node to another, and not back.
+fn one_has_it(stage: &Stage) -> Result<()> {
     let state = stage.sim().voice().state();
     let connected = state.clients.iter().filter(|client| client.connected);
     ensure!(connected.count() == 1, "{state:#?}");
     ensure!(state.identifies == 2, "{state:#?}");
-    stage.rules_kept()
+    Ok(())
 }
 
 /// All of several calls go on at another node when theirs has ended like this.

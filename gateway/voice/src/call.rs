@@ -97,6 +97,8 @@ pub(crate) enum News {
     Member(Someone),
     /// Where all others are who are in a channel.
     Members(Vec<Someone>),
+    /// That a node has connected a call of this guild.
+    Connected(String),
     /// Nothing: another node holds the call by now, as the store says.
     Lost,
 }

@@ -153,6 +153,13 @@ impl Calls {
         }
     }
 
+    /// The store knows as ours what it does not say is lost.
+    pub(crate) fn confirm(&self) {
+        for handle in self.calls().values() {
+            handle.held.confirm();
+        }
+    }
+
     /// The call of a guild is another node's by now.
     pub(crate) fn lose(&self, guild_id: u64) {
         self.news(guild_id, News::Lost);

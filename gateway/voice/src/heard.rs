@@ -1,4 +1,4 @@
-//! What the gateway says about voice: events of `gateway-ws`, for the calls that are here.
+//! What the gateway says about voice: events of `gateway-ws` and of other nodes, for the calls that are here.
 
 use std::collections::BTreeSet;
 
@@ -19,6 +19,8 @@ pub(crate) const NAMES: [&str; 2] = [STATE, SERVER];
 
 /// The event that says who is in which channel; it is listened to where that has to be known.
 pub(crate) const GUILD: &str = "GUILD_CREATE";
+/// The event of a node whose call is connected; it is listened to where there are several.
+pub(crate) const CONNECTED: &str = "VOICE_CONNECTED";
 const STATE: &str = "VOICE_STATE_UPDATE";
 const SERVER: &str = "VOICE_SERVER_UPDATE";
 
@@ -35,6 +37,7 @@ pub(crate) fn read(event: Event, user_id: u64) -> Option<(u64, News)> {
         (STATE, None) => parse::<State>(&json)?.news(user_id),
         (SERVER, Some(Data::VoiceServerUpdate(server))) => Server::from(*server).news(),
         (SERVER, None) => parse::<Server>(&json)?.news(),
+        (CONNECTED, Some(Data::VoiceConnected(told))) => Some(News::Connected(told.node)),
         _ => return None,
     };
     Some((guild_id, news?))
@@ -204,6 +207,8 @@ fn parse<T: DeserializeOwned>(json: &str) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
+    use wire::gateway::v1::VoiceConnected;
+
     use super::*;
 
     const GUILD: u64 = 10;
@@ -333,6 +338,20 @@ mod tests {
             };
             assert_eq!((endpoint, token.as_str()), (None, "t"));
         }
+    }
+
+    #[test]
+    fn a_node_says_that_it_has_connected_a_call() {
+        let told = VoiceConnected {
+            node: "8c1f2a".to_owned(),
+            ..VoiceConnected::default()
+        };
+        let typed = Some(Data::VoiceConnected(Box::new(told)));
+        let (_, news) = read(event(CONNECTED, typed, ""), BOT).unwrap();
+        assert!(
+            matches!(&news, News::Connected(node) if node == "8c1f2a"),
+            "{news:?}"
+        );
     }
 
     #[test]

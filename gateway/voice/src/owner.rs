@@ -65,6 +65,7 @@ impl Owner {
             }
         };
         self.check.up();
+        self.calls.confirm();
         for guild_id in &nodes.lost {
             self.calls.lose(*guild_id);
         }

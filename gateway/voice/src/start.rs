@@ -169,6 +169,9 @@ impl House {
         if self.settings.empty != Empty::Stay {
             names.push(heard::GUILD);
         }
+        if self.store.is_shared() {
+            names.push(heard::CONNECTED);
+        }
         names
     }
 }

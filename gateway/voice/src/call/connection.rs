@@ -94,6 +94,8 @@ impl Call {
             News::Lost => self.lose(),
             News::Member(someone) => self.on_member(someone.user_id, someone.channel_id),
             News::Members(_) => self.on_members(),
+            News::Connected(node) if node != self.shared.node => self.held.claim(),
+            News::Connected(_) => {}
         }
     }
 

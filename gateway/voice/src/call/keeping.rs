@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -23,7 +23,7 @@ use crate::{
     track::Track,
 };
 
-/// How long the store is asked whether a call is ours, before that is taken for granted.
+/// How long the store is asked whether a call is ours, before that is taken for granted, unless another node has connected it.
 const DOUBT: Duration = Duration::from_secs(3);
 /// Between two times.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -35,6 +35,8 @@ pub(crate) struct Held {
     token: AtomicU64,
     /// How far its track is, in milliseconds.
     position: AtomicU64,
+    /// Whether another node has connected the call since the store last knew it as ours.
+    claimed: AtomicBool,
 }
 
 /// A call that another node has left.
@@ -62,6 +64,24 @@ impl Held {
     /// The track is so far.
     pub(super) fn locate(&self, position: Duration) {
         self.position.store(millis(position), Ordering::Relaxed);
+    }
+
+    /// Another node has connected the call: it may be its by now.
+    pub(super) fn claim(&self) {
+        self.claimed.store(true, Ordering::Relaxed);
+    }
+
+    /// The store knows it as ours.
+    pub(crate) fn confirm(&self) {
+        self.claimed.store(false, Ordering::Relaxed);
+    }
+
+    /// What is written of it while the store cannot be asked.
+    fn unasked(&self) -> Written {
+        match self.claimed.load(Ordering::Relaxed) {
+            true => Written::Fenced,
+            false => Written::Done,
+        }
     }
 
     fn token(&self) -> u64 {
@@ -117,11 +137,12 @@ impl Call {
         }
     }
 
-    /// Whether no other node has taken the call, as the store says. While that is away nobody can; a connection to it that did not
-    /// outlive a long sleep is there again by the next attempt.
+    /// Whether no other node has taken the call, as the store says. While that is away nobody can, unless it is away for this node
+    /// alone: then another one has connected it. A connection to the store that did not outlive a long sleep is there again by the
+    /// next attempt.
     pub(super) fn is_ours(&self) -> impl Future<Output = Written> + use<> {
-        let (shared, token) = (Arc::clone(&self.shared), self.held.token());
-        let guild_id = self.guild_id;
+        let (shared, held) = (Arc::clone(&self.shared), Arc::clone(&self.held));
+        let (guild_id, token) = (self.guild_id, held.token());
         async move {
             let ttl = shared.settings.lease_ttl;
             let asking = async {
@@ -135,7 +156,9 @@ impl Call {
                     time::sleep(PAUSE).await;
                 }
             };
-            time::timeout(DOUBT, asking).await.unwrap_or(Written::Done)
+            time::timeout(DOUBT, asking)
+                .await
+                .unwrap_or_else(|_| held.unasked())
         }
     }
 
