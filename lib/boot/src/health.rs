@@ -20,6 +20,8 @@ pub struct Health {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     Down(String),
+    /// It stays down until somebody changes something.
+    Refused(String),
     /// It works all the same.
     Noted(String),
     Up,
@@ -63,9 +65,11 @@ impl Health {
         let checks = self.lock();
         let up = checks
             .values()
-            .all(|state| !matches!(state, State::Down(_)));
+            .all(|state| !matches!(state, State::Down(_) | State::Refused(_)));
         let shown = checks.iter().map(|(name, state)| match state {
-            State::Down(reason) | State::Noted(reason) => (name.clone(), reason.clone()),
+            State::Down(reason) | State::Refused(reason) | State::Noted(reason) => {
+                (name.clone(), reason.clone())
+            }
             State::Up => (name.clone(), "up".to_owned()),
         });
         Report {
@@ -74,22 +78,22 @@ impl Health {
         }
     }
 
-    fn set(&self, name: &Name, state: State, is_news: bool) {
+    fn set(&self, name: &Name, state: State) {
         let mut checks = self.lock();
         if checks.get(name) == Some(&state) {
             return;
         }
-        let was_down = matches!(checks.get(name), Some(State::Down(_)));
+        let was_down = matches!(checks.get(name), Some(State::Down(_) | State::Refused(_)));
         match &state {
             // Only the reason changes, which `/readyz` shows: a service says itself what is new.
-            State::Down(reason) if was_down && !is_news => {
+            State::Down(reason) if was_down => {
                 tracing::debug!(
                     check = name.as_ref(),
                     reason,
                     "a health check is still down"
                 );
             }
-            State::Down(reason) => {
+            State::Down(reason) | State::Refused(reason) => {
                 tracing::warn!(check = name.as_ref(), reason, "a health check is down")
             }
             State::Noted(reason) => {
@@ -112,25 +116,22 @@ impl Health {
 impl Check {
     /// It works.
     pub fn up(&self) {
-        self.health.set(&self.name, State::Up, true);
+        self.health.set(&self.name, State::Up);
     }
 
     /// It works, and the operator should know something: a short sentence, without secrets.
     pub fn note(&self, remark: impl Into<String>) {
-        self.health
-            .set(&self.name, State::Noted(remark.into()), true);
+        self.health.set(&self.name, State::Noted(remark.into()));
     }
 
     /// It does not work, and why: a short sentence for the operator, without secrets.
     pub fn down(&self, reason: impl Into<String>) {
-        self.health
-            .set(&self.name, State::Down(reason.into()), false);
+        self.health.set(&self.name, State::Down(reason.into()));
     }
 
-    /// It does not work before somebody changes something: the same, and logged although it was down before, such as at the start.
+    /// The same, until somebody changes something: it is logged although it was down before, such as at the start.
     pub fn refused(&self, reason: impl Into<String>) {
-        self.health
-            .set(&self.name, State::Down(reason.into()), true);
+        self.health.set(&self.name, State::Refused(reason.into()));
     }
 }
 
