@@ -1,7 +1,7 @@
 //! Several nodes: a call goes on at another one, and requests find it wherever it is.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use sim_voice::State;
+use sim_voice::{State, Target};
 use tests::{
     balancer::Balancer,
     redis::Redis,
@@ -9,9 +9,9 @@ use tests::{
     service::{Ended, Service},
 };
 use wire::gateway::v1::{
-    Code, VoiceConnectReason, VoiceConnected, VoiceDisconnectReason, VoiceJoinRequest,
-    VoiceJoinResponse, VoiceLeaveRequest, VoiceLeaveResponse, VoicePlayRequest, VoicePlayResponse,
-    VoiceStatusRequest, event::Data,
+    Code, Event, Source, VoiceConnectReason, VoiceConnected, VoiceDisconnectReason,
+    VoiceJoinRequest, VoiceJoinResponse, VoiceLeaveRequest, VoiceLeaveResponse, VoicePlayRequest,
+    VoicePlayResponse, VoiceStatusRequest, event::Data,
 };
 
 use super::stage::{Stage, seconds, tone};
@@ -26,6 +26,29 @@ async fn shared(prefix: &str) -> Result<Stage> {
     stage.set("REDIS_PREFIX", prefix);
     stage.set("VOICE_LEASE_TTL", "2s");
     Ok(stage)
+}
+
+impl Stage {
+    /// Says in the name of a node that it has taken the call over.
+    async fn forge(&self, node: &str) -> Result<()> {
+        let connected = VoiceConnected {
+            guild_id: self.guild,
+            channel_id: self.channels[0],
+            reason: VoiceConnectReason::Takeover.into(),
+            node: node.to_owned(),
+        };
+        let event = Event {
+            id: format!("{node}:1"),
+            application_id: self.sim().settings().application_id,
+            name: "VOICE_CONNECTED".to_owned(),
+            source: Source::Voice.into(),
+            guild_id: Some(self.guild),
+            channel_id: Some(self.channels[0]),
+            data: Some(Data::VoiceConnected(Box::new(connected))),
+            ..Event::default()
+        };
+        self.publish(&event).await
+    }
 }
 
 /// The next connection that stands for this reason.
@@ -157,6 +180,30 @@ async fn a_node_that_alone_cannot_reach_redis_lets_its_calls_go() -> Result<()> 
     stage.hears(440.0).await?;
     one_has_it(&stage)?;
     ensure!(stage.status().await?.node == told.node, "it stays there");
+    stage.rules_kept()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_joins_its_channel_anew_while_redis_is_away() -> Result<()> {
+    let mut stage = shared("voice-store-away").await?;
+    let redis = Redis::start()?;
+    stage.set("REDIS_URL", &redis.url());
+    let _node = stage.node().await?;
+    let call = stage.join_ready().await?;
+    stage.play(tone("a", 440.0, LONG)).await?;
+    stage.hears(440.0).await?;
+    // What others say is worth nothing once the store has said otherwise, which it does with each heartbeat.
+    stage.forge("another").await?;
+    let told = connected(&mut stage, VoiceConnectReason::Takeover).await?;
+    ensure!(told.node == "another", "{told:?}");
+    let long = |state: &State| state.clients[0].heard.audio_ms > 6_000;
+    stage.listened("it for some heartbeats", long).await?;
+    drop(redis);
+    let closed = stage.sim().voice().close(Target::default(), 4006)?;
+    ensure!(closed == 1, "one is closed");
+    let told = connected(&mut stage, VoiceConnectReason::Reconnect).await?;
+    ensure!(told.node == call.node, "{told:?}");
+    stage.hears(440.0).await?;
     stage.rules_kept()
 }
 

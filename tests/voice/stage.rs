@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use futures_util::StreamExt as _;
 use lapin::{
-    Connection, ConnectionProperties, Consumer,
-    options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions},
+    BasicProperties, Connection, ConnectionProperties, Consumer,
+    options::{BasicConsumeOptions, BasicPublishOptions, QueueBindOptions, QueueDeclareOptions},
     types::FieldTable,
 };
 use prost::{Message, Name};
@@ -43,7 +43,7 @@ pub(super) struct Stage {
 
 /// What a worker hears.
 struct Ears {
-    _connection: Connection,
+    connection: Connection,
     events: Consumer,
     /// What came, and nobody has asked for.
     heard: Vec<Event>,
@@ -262,6 +262,21 @@ impl Stage {
         }
     }
 
+    /// Publishes an event of this guild, as a service does.
+    pub(super) async fn publish(&self, event: &Event) -> Result<()> {
+        let channel = self.ears.connection.create_channel().await?;
+        let exchange = format!("{}.events", self.variables["AMQP_PREFIX"]);
+        let key = format!("{}.{}.{}.-", event.application_id, event.name, self.guild);
+        let properties = BasicProperties::default()
+            .with_type("gateway.v1.Event".into())
+            .with_message_id(event.id.as_str().into());
+        let (options, body) = (BasicPublishOptions::default(), event.encode_to_vec());
+        channel
+            .basic_publish(exchange.into(), key.into(), options, &body, properties)
+            .await?;
+        Ok(())
+    }
+
     /// Whether an event with this name came before the last one that was waited for.
     pub(super) fn has_heard(&self, name: &str) -> bool {
         self.ears.heard.iter().any(|event| event.name == name)
@@ -323,7 +338,7 @@ impl Ears {
         Ok(Self {
             events: events.await?,
             heard: Vec::new(),
-            _connection: connection,
+            connection,
         })
     }
 
